@@ -1,0 +1,1 @@
+//! Derives an operation's typed parameters.

@@ -1,0 +1,1 @@
+//! The ECS API over HTTP: signatures, parameters, replies, error codes.

@@ -1,0 +1,1 @@
+//! Use cases: what an API call does to the store and the engine.

@@ -1,0 +1,1 @@
+//! The embedded engine: one log file, checksummed from write to read.

@@ -1,0 +1,103 @@
+//! The data side of an engine: bytes in and out of one volume.
+
+use std::sync::mpsc;
+
+use bytes::Bytes;
+
+use crate::VolumeId;
+
+/// One request to a volume. Offsets and lengths are in bytes and need no alignment; a request that
+/// reaches past the volume's end answers [`IoError::OutOfRange`] and changes nothing.
+#[derive(Debug, Clone)]
+pub enum Io {
+    /// Completes with `length` bytes.
+    Read {
+        /// First byte.
+        offset: u64,
+        /// Bytes to read.
+        length: u32,
+    },
+    /// Completes with no bytes.
+    Write {
+        /// First byte.
+        offset: u64,
+        /// What to write.
+        data: Bytes,
+        /// Durable when it completes.
+        fua: bool,
+    },
+    /// Makes the range read zero, exactly. Completes with no bytes.
+    Zero {
+        /// First byte.
+        offset: u64,
+        /// Bytes to zero.
+        length: u64,
+        /// Durable when it completes.
+        fua: bool,
+    },
+    /// Says that the range is not needed: the whole blocks inside it read zero afterwards, a part
+    /// of a block at either end stays as it was. Completes with no bytes.
+    Discard {
+        /// First byte.
+        offset: u64,
+        /// Bytes to discard.
+        length: u64,
+        /// Durable when it completes.
+        fua: bool,
+    },
+    /// Makes durable all that completed before, on any handle. Completes with no bytes.
+    Flush,
+}
+
+/// Called once with the outcome: on the submitting thread before `submit` returns, or later on
+/// another. It must not block.
+pub type Completion = Box<dyn FnOnce(Result<Bytes, IoError>) + Send>;
+
+/// A handle on an open volume.
+pub trait Volume: Send + Sync {
+    /// The volume's id.
+    fn id(&self) -> VolumeId;
+
+    /// Its size now; it only ever grows.
+    fn size_bytes(&self) -> u64;
+
+    /// Starts `io`. Requests under way at the same time may take effect in any order; of two that
+    /// overlap, each byte ends as one or the other wrote it.
+    fn submit(&self, io: Io, done: Completion);
+}
+
+/// Submits `io` and waits for it.
+///
+/// # Errors
+/// What the volume answered; [`IoError::Failed`] if it dropped the request unanswered.
+pub fn run(volume: &dyn Volume, io: Io) -> Result<Bytes, IoError> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    volume.submit(
+        io,
+        Box::new(move |outcome| {
+            // The receiver waits below, so this send has a taker.
+            let _ = sender.send(outcome);
+        }),
+    );
+    receiver.recv().unwrap_or(Err(IoError::Failed))
+}
+
+/// Why a request to a volume failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IoError {
+    /// The range is not within the volume.
+    #[error("the request reaches past the end of the volume")]
+    OutOfRange,
+    /// The handle was revoked, or its volume was deleted.
+    #[error("the handle has been revoked")]
+    Stale,
+    /// There is no space for the write; nothing changed.
+    #[error("no space is left in the pool")]
+    NoSpace,
+    /// What is stored does not match its checksum. It is never returned as data.
+    #[error("a block does not match its checksum")]
+    Corrupt,
+    /// The engine could not read or write, or has stopped.
+    #[error("the engine could not do it")]
+    Failed,
+}

@@ -1,0 +1,3 @@
+//! The ebb program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The project's own tool: `cargo xtask <command>`.
+
+fn main() {}
