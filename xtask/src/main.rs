@@ -1,3 +1,70 @@
 //! The project's own tool: `cargo xtask <command>`.
+//!
+//! ```text
+//! test   installs what the tests need, then runs every stage: format, lints, Rust tests,
+//!        generated pages, and the Python and Node tests that drive the built server
+//! e2e    only the Python and Node tests, with arguments for pytest
+//! docs   writes the generated pages, or checks that they are fresh
+//! ```
+//!
+//! It is the only way the tests are run, by a developer and in CI alike, so that there is no second
+//! list of steps to keep in agreement. Checks of the source itself (who may depend on whom, sizes,
+//! leftovers) are not here: they are tests of this crate, in `tests/`.
 
-fn main() {}
+mod command;
+mod docs;
+mod install;
+mod pytest;
+mod stages;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The project's own tool.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test there is.
+    Test {
+        /// Run this stage only, after those it needs. May be given again.
+        #[arg(long, value_name = "STAGE")]
+        only: Vec<String>,
+    },
+    /// Run the Python and Node tests against the built server.
+    E2e {
+        /// Arguments for pytest: paths below tests/, -k NAME, -x …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Write the generated pages.
+    Docs {
+        /// Write nothing; fail where a page is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = Workspace::find().and_then(|workspace| match Cli::parse().command {
+        Task::Test { only } => stages::run(&workspace, &only),
+        Task::E2e { args } => pytest::for_developers(&workspace, &args),
+        Task::Docs { check } => docs::run(&workspace, check),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The tests that drive the built server from the outside: Python, and Node run by it.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{cargo, run};
+use crate::install;
+use crate::workspace::Workspace;
+
+/// Builds the server that the tests run.
+pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    run(cargo().current_dir(&workspace.root).args(["build", "--package", "ebb"]))
+}
+
+/// Runs pytest with `args`; paths among them are relative to `tests/`.
+///
+/// `EBB_BIN` names another server to test than the one built here.
+pub(crate) fn pytest<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S]) -> Result<()> {
+    let server = std::env::var_os("EBB_BIN").unwrap_or_else(|| workspace.server().into_os_string());
+    run(Command::new(install::python_path(workspace))
+        .args(["-m", "pytest"])
+        .args(args)
+        .current_dir(workspace.root.join("tests"))
+        .env("EBB_BIN", server)
+        .env("NODE_PATH", install::node_path(workspace))
+        .env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// `cargo xtask e2e`: everything up to date, then pytest as asked.
+pub(crate) fn for_developers(workspace: &Workspace, args: &[String]) -> Result<()> {
+    install::run_all(workspace)?;
+    build(workspace)?;
+    pytest(workspace, args)
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask test`: the stages, in order, timed and summed up at the end.
+//!
+//! A stage that fails does not stop the others, so that one run tells everything that is wrong;
+//! only those that need it are left out, and count as failed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::command::{cargo, run as run_command};
+use crate::workspace::Workspace;
+use crate::{docs, install, pytest};
+
+struct Stage {
+    name: &'static str,
+    /// Stages without which this one can tell nothing.
+    needs: &'static [&'static str],
+    run: fn(&Workspace) -> Result<()>,
+}
+
+const STAGES: &[Stage] = &[
+    Stage { name: "install", needs: &[], run: install::run_all },
+    Stage { name: "format", needs: &[], run: format },
+    Stage { name: "clippy", needs: &[], run: clippy },
+    Stage { name: "build", needs: &[], run: pytest::build },
+    Stage { name: "rust", needs: &[], run: rust },
+    Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
+    Stage { name: "conformance", needs: &["install", "build"], run: conformance },
+    Stage { name: "e2e", needs: &["install", "build"], run: e2e },
+];
+
+enum Outcome {
+    Passed,
+    Failed,
+    LeftOut,
+}
+
+/// Runs all stages, or those named and what they need.
+pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result<()> {
+    let mut outcomes: Vec<(&str, Outcome, Duration)> = Vec::new();
+    for stage in chosen(only)? {
+        let started = Instant::now();
+        let needs_met = stage.needs.iter().all(|need| {
+            outcomes.iter().any(|(name, how, _)| name == need && matches!(how, Outcome::Passed))
+        });
+        let outcome = if needs_met { attempt(workspace, stage) } else { Outcome::LeftOut };
+        outcomes.push((stage.name, outcome, started.elapsed()));
+    }
+    summary(&outcomes)
+}
+
+fn chosen(only: &[String]) -> Result<Vec<&'static Stage>> {
+    if let Some(unknown) = only.iter().find(|name| STAGES.iter().all(|s| s.name != **name)) {
+        let names: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+        bail!("there is no stage `{unknown}`; there are: {}", names.join(", "));
+    }
+    let named = |name: &str| only.iter().any(|wanted| wanted == name);
+    let needed = |name: &str| STAGES.iter().any(|s| named(s.name) && s.needs.contains(&name));
+    Ok(STAGES.iter().filter(|s| only.is_empty() || named(s.name) || needed(s.name)).collect())
+}
+
+fn attempt(workspace: &Workspace, stage: &Stage) -> Outcome {
+    eprintln!("\n=== {} ===", stage.name);
+    match (stage.run)(workspace) {
+        Ok(()) => Outcome::Passed,
+        Err(error) => {
+            eprintln!("{} failed: {error:#}", stage.name);
+            Outcome::Failed
+        }
+    }
+}
+
+fn summary(outcomes: &[(&str, Outcome, Duration)]) -> Result<()> {
+    eprintln!("\n=== summary ===");
+    let mut bad = Vec::new();
+    for (name, outcome, time) in outcomes {
+        let word = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "FAILED",
+            Outcome::LeftOut => "left out: a stage it needs failed",
+        };
+        eprintln!("{name:<12} {:>7.1} s  {word}", time.as_secs_f64());
+        if !matches!(outcome, Outcome::Passed) {
+            bad.push(*name);
+        }
+    }
+    let total: Duration = outcomes.iter().map(|(_, _, time)| *time).sum();
+    eprintln!("{:<12} {:>7.1} s", "total", total.as_secs_f64());
+    if !bad.is_empty() {
+        bail!("not passed: {}", bad.join(", "));
+    }
+    Ok(())
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    run_command(cargo().current_dir(&workspace.root).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    run_command(cargo().current_dir(&workspace.root).args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+/// All features: the conformance suites and simulations of the crates are behind them.
+fn rust(workspace: &Workspace) -> Result<()> {
+    run_command(cargo().current_dir(&workspace.root).args([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--quiet",
+    ]))
+}
+
+fn conformance(workspace: &Workspace) -> Result<()> {
+    pytest::pytest(workspace, &["conformance"])
+}
+
+fn e2e(workspace: &Workspace) -> Result<()> {
+    pytest::pytest(workspace, &["e2e"])
+}
