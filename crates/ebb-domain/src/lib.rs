@@ -1,1 +1,40 @@
-//! The rules of disks, snapshots and instances: no I/O, no clock, no wire format.
+//! The rules of disks, snapshots and instances.
+//!
+//! A function here takes what is known, the time included, and answers what may happen: a new state
+//! or a [`Denied`]. Nothing here does I/O, waits, reads a clock or knows a wire format, so every
+//! rule is tested by calling it.
+//!
+//! Deliberately not here: error codes and messages (ebb-api has the one table), SQL rows, volumes.
+
+mod account;
+mod attach;
+mod catalogue;
+mod category;
+mod denied;
+mod disk;
+mod id;
+mod instance;
+mod names;
+mod reset;
+mod snapshot;
+mod tag;
+mod time;
+
+pub use account::Account;
+pub use attach::{AttachRequest, check_attach, check_delete_disk, check_detach, next_device};
+pub use catalogue::{
+    BLANK_IMAGE, Image, InstanceType, Region, images, instance_type, instance_types,
+};
+pub use category::{Category, PerformanceLevel};
+pub use denied::{Denied, Field};
+pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
+pub use id::{AccountId, DiskId, ImageId, InstanceId, RegionId, SnapshotId, ZoneId};
+pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
+pub use names::{description, disk_name, instance_name, snapshot_name};
+pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
+pub use snapshot::{
+    Origin, Snapshot, SnapshotCategory, SnapshotStatus, check_create_snapshot,
+    check_delete_snapshot, retention_days,
+};
+pub use tag::{Tag, check_tags};
+pub use time::Timestamp;

@@ -1,0 +1,211 @@
+//! Every way a rule can say no.
+
+/// A refusal. Closed: ebb-api turns each into its code by one exhaustive match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// A dry run in which nothing else was refused.
+    DryRun,
+    /// A parameter is not well formed.
+    Malformed(Field),
+    /// A parameter that this case needs is missing.
+    Missing(&'static str),
+    /// No region of this name, where the region says what is looked at.
+    RegionNotFound,
+    /// A RegionId that this operation need not have, and that is none of this server's.
+    RegionMalformed,
+    /// No zone of this name in the region.
+    ZoneNotFound,
+    /// No image of this id.
+    ImageNotFound,
+    /// No instance type of this id.
+    InstanceTypeUnknown,
+    /// ZoneId and InstanceId exclude each other.
+    ZoneAndInstance,
+    /// A disk for a subscription instance, of an instance that is not one.
+    NotSubscription,
+    /// Neither a size nor a snapshot to make a disk from.
+    SizeOrSnapshotMissing,
+    /// The balance is below zero.
+    NotEnoughBalance,
+    /// The account is in arrears.
+    AccountInArrears,
+    /// The snapshot service has not been opened.
+    SnapshotServiceClosed,
+    /// No such disk, ever, or another account's.
+    DiskNotFound,
+    /// The disk has been deleted.
+    DiskDeleted,
+    /// The category is restricted and the account is not on its list.
+    NotOnWhiteList,
+    /// A category that is none.
+    CategoryUnknown,
+    /// A category that this operation does not make.
+    CategoryNotOffered,
+    /// The disk's category does not have this operation.
+    CategoryUnsupported,
+    /// An elastic ephemeral disk does not come from a snapshot.
+    EphemeralFromSnapshot,
+    /// An elastic ephemeral disk goes with its instance.
+    EphemeralStays,
+    /// A performance level that is none.
+    PerformanceLevelUnknown,
+    /// The size is too small or too large for the performance level.
+    PerformanceLevelAndSize,
+    /// A size that is none.
+    SizeUnknown,
+    /// A size that the category does not come in.
+    SizeNotOffered,
+    /// MultiAttach for a category that does not have it.
+    MultiAttachUnsupported,
+    /// ProvisionedIops for a category that does not have it.
+    ProvisionedIopsUnsupported,
+    /// BurstingEnabled for a category that does not have it.
+    BurstingUnsupported,
+    /// Encryption, which needs a key service that is not there.
+    EncryptionUnavailable,
+    /// A key without Encrypted=true.
+    KeyWithoutEncryption,
+    /// More tags than a resource can have.
+    TooManyTags,
+    /// A tag key twice.
+    DuplicateTagKey,
+    /// The disk's status does not allow it.
+    DiskStatus,
+    /// The disk is in arrears.
+    DiskInArrears,
+    /// A snapshot of the disk is unfinished, and it is to be reset.
+    UnfinishedSnapshot,
+    /// A snapshot of the disk is unfinished, and another is asked for.
+    CreatingSnapshot,
+    /// A snapshot of the disk is unfinished, and it is to be deleted.
+    DiskCreatingSnapshot,
+    /// The disk has never been attached.
+    NeverAttached,
+    /// A disk that belongs to its instance can be neither attached nor detached.
+    NotPortable,
+    /// A system disk.
+    SystemDisk,
+    /// The disk cannot be booted from.
+    NotBootable,
+    /// The disk is not attached at all.
+    AlreadyDetached,
+    /// The disk is attached, to another instance.
+    AttachedElsewhere,
+    /// The disk and the instance are in different zones.
+    NotInSameZone,
+    /// The instance has as many disks as it can have.
+    TooManyDisks,
+    /// The device name is taken.
+    DeviceInUse,
+    /// No such instance, or another account's.
+    InstanceNotFound,
+    /// The instance is locked for security.
+    InstanceLocked,
+    /// The instance is expired or in arrears.
+    InstanceExpired,
+    /// The instance's status does not allow it.
+    InstanceStatus,
+    /// The instance is protected from deletion.
+    DeletionProtected,
+    /// A disk of the instance is not ready for it to start.
+    DiskNotReady,
+    /// No such snapshot, or another account's.
+    SnapshotNotFound,
+    /// The snapshot is progressing or failed.
+    SnapshotNotReady,
+    /// The snapshot is another disk's.
+    SnapshotMismatch,
+    /// The snapshot was created before 2013-07-15.
+    SnapshotTooOld,
+    /// The snapshot's category cannot do this.
+    SnapshotCategory,
+    /// The snapshot is a system disk's.
+    SystemSnapshot,
+    /// Disks were made from the snapshot.
+    SnapshotHasDisks,
+    /// The disk has as many snapshots as it can have.
+    SnapshotQuota,
+    /// Another call's unfinished work holds it.
+    Conflict,
+    /// The client token was used with other parameters.
+    TokenMismatch,
+    /// The call that first used the client token has not ended.
+    TokenProcessing,
+    /// Neither DiskId nor DiskIds.
+    DiskIdOrDiskIdsMissing,
+    /// Both DiskId and DiskIds.
+    DiskIdAndDiskIds,
+    /// Nothing to modify.
+    NothingToModify,
+    /// More ids than one request may name.
+    TooManyIds,
+    /// A resource to tag is not there.
+    ResourceNotFound,
+    /// A resource type that has no tags.
+    ResourceTypeUnknown,
+    /// Neither tags nor resources to list by.
+    TagsAndResourcesMissing,
+    /// All=true and keys exclude each other.
+    AllAndKeys,
+    /// A filter that is none.
+    FilterUnknown,
+    /// A filter's value that is none.
+    FilterValue,
+    /// A token of no page.
+    NextToken,
+}
+
+/// A parameter whose form is wrong, where the code depends on which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// A disk's name
+    DiskName,
+    /// A snapshot's name
+    SnapshotName,
+    /// An instance's name
+    InstanceName,
+    /// A description
+    Description,
+    /// A tag's key
+    TagKey,
+    /// A tag's value
+    TagValue,
+    /// RetentionDays
+    RetentionDays,
+    /// A snapshot's Category
+    SnapshotCategory,
+    /// Device
+    Device,
+    /// MultiAttach
+    MultiAttach,
+    /// DeleteWithInstance of a disk that always goes with its instance
+    DeleteWithInstance,
+    /// DiskIds
+    DiskIds,
+    /// Status to filter by
+    Status,
+    /// DiskType to filter by
+    DiskType,
+    /// Category to filter by
+    CategoryFilter,
+    /// DiskChargeType to filter by
+    DiskChargeType,
+    /// LockReason to filter by
+    LockReason,
+    /// Usage to filter by
+    Usage,
+    /// SourceDiskType to filter by
+    SourceDiskType,
+    /// SnapshotType to filter by
+    SnapshotType,
+    /// Amount of instances
+    Amount,
+    /// A system disk's category
+    SystemDiskCategory,
+    /// A system disk's size
+    SystemDiskSize,
+    /// A data disk's category
+    DataDiskCategory,
+    /// A data disk's size
+    DataDiskSize,
+}
