@@ -1,1 +1,29 @@
 //! The ECS API over HTTP: signatures, parameters, replies, error codes.
+//!
+//! ```text
+//! server ─ pipeline ─ wire: bytes to names and values
+//!              │    ├ signature, nonce: whose request it is
+//!              │    ├ ops: one struct an operation, read by params
+//!              │    └ render: JSON or XML
+//! client: the same signatures from the other side, for `ebb demo` and `ebb call`
+//! ```
+//!
+//! Only this crate knows HTTP, ECS names and error codes. Deliberately not here: rules (ebb-domain)
+//! and use cases (ebb-control).
+
+// The derived code names the crate from outside.
+extern crate self as ebb_api;
+
+mod error;
+mod operation;
+pub mod ops;
+mod params;
+mod render;
+mod uuid;
+
+pub use ebb_api_derive::Params;
+pub use error::ApiError;
+pub use operation::{Context, Operation, OperationDef, Product, RequestId};
+pub use params::{
+    Field, FlatField, FromParams, JsonList, Kind, ParamDef, Params, Repeat, Scalar, integer_in,
+};
