@@ -1,0 +1,19 @@
+"""Where the tests find things."""
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+"""The repository."""
+
+SHARED = ROOT.parent / "shared" / "ecs"
+"""Facts about the ECS API (operations, error lists), kept beside the repository."""
+
+
+def server_binary() -> pathlib.Path:
+    """The server under test, as `cargo xtask` names it."""
+    named = os.environ.get("EBB_BIN")
+    assert named, "EBB_BIN names no server: run these tests with `cargo xtask e2e`"
+    binary = pathlib.Path(named)
+    assert binary.is_file(), f"EBB_BIN is {binary}, which is not there"
+    return binary
