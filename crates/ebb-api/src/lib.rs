@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server ─ pipeline ─ wire: bytes to names and values
-//!              │    ├ signature, nonce: whose request it is
+//!              │    ├ signature, auth, nonce: whose request it is
 //!              │    ├ ops: one struct an operation, read by params
 //!              │    └ render: JSON or XML
 //! client: the same signatures from the other side, for `ebb demo` and `ebb call`
@@ -14,16 +14,29 @@
 // The derived code names the crate from outside.
 extern crate self as ebb_api;
 
+mod auth;
+pub mod client;
 mod error;
+mod nonce;
 mod operation;
 pub mod ops;
 mod params;
+mod percent;
+mod pipeline;
 mod render;
+mod server;
+mod signature;
+mod time;
 mod uuid;
+mod wire;
 
+pub use auth::Authority;
 pub use ebb_api_derive::Params;
 pub use error::ApiError;
+pub use nonce::Nonces;
 pub use operation::{Context, Operation, OperationDef, Product, RequestId};
 pub use params::{
     Field, FlatField, FromParams, JsonList, Kind, ParamDef, Params, Repeat, Scalar, integer_in,
 };
+pub use pipeline::{Api, Health};
+pub use server::serve;

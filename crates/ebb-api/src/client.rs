@@ -1,0 +1,239 @@
+//! A client of the API: signs and sends, over plain HTTP. For `ebb demo`, `ebb call` and tests.
+//!
+//! Deliberately not here: retries, TLS, pooled connections. A call is one connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ebb_control::Secret;
+use ebb_domain::Timestamp;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::percent::encode;
+use crate::signature::{sha256_hex, v1, v3};
+use crate::{Product, ops, time, uuid};
+
+/// For the whole of a call.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How requests are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// HMAC-SHA1 over the parameters, all in a form body.
+    V1,
+    /// ACS3-HMAC-SHA256, parameters in the query.
+    #[default]
+    V3,
+}
+
+/// Calls operations at one endpoint with one key.
+pub struct Client {
+    endpoint: String,
+    access_key_id: String,
+    secret: Secret,
+    scheme: Scheme,
+}
+
+/// Why a call gave no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server refused.
+    #[error("{code} ({status}): {message} [request {request_id}]")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The ECS code.
+        code: String,
+        /// For people.
+        message: String,
+        /// As in the server's log.
+        request_id: String,
+    },
+    /// There was no answer, or none of this API's.
+    #[error("cannot call {endpoint}: {reason}")]
+    Failed {
+        /// The endpoint as given.
+        endpoint: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl ClientError {
+    /// The ECS code, where the server answered one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
+impl Client {
+    /// `endpoint` is `host:port`, with or without `http://` before it.
+    pub fn new(
+        endpoint: impl Into<String>,
+        access_key_id: impl Into<String>,
+        secret: impl Into<String>,
+    ) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            access_key_id: access_key_id.into(),
+            secret: Secret::new(secret),
+            scheme: Scheme::default(),
+        }
+    }
+
+    /// Signs in another way.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// Calls `action` and answers its reply. The version is that of the operation in
+    /// [`ops::FAMILIES`], and ECS's for any other name.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the server's code, [`ClientError::Failed`] without one.
+    pub async fn call(&self, action: &str, params: &[(&str, &str)]) -> Result<Value, ClientError> {
+        #[expect(clippy::disallowed_methods, reason = "a client is at the edge itself")]
+        let now = std::time::SystemTime::now();
+        let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now =
+            Timestamp::from_unix_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX));
+        let exchange = async {
+            let authority = self.authority()?;
+            let request = self.request(&authority, action, params, now, &uuid::random())?;
+            send(&authority, request).await
+        };
+        let timed = tokio::time::timeout(TIMEOUT, exchange);
+        let outcome = timed.await.unwrap_or_else(|_| Err("no answer within 60 s".to_owned()));
+        let (status, body) = outcome.map_err(|reason| self.failed(reason))?;
+        self.reply(status, &body)
+    }
+
+    fn failed(&self, reason: String) -> ClientError {
+        ClientError::Failed { endpoint: self.endpoint.clone(), reason }
+    }
+
+    /// `host:port` as in the Host header.
+    fn authority(&self) -> Result<String, String> {
+        let uri: Uri = self.endpoint.parse().map_err(|error| format!("{error}"))?;
+        if uri.scheme_str().is_some_and(|scheme| scheme != "http") {
+            return Err("only http is supported".to_owned());
+        }
+        let authority = uri.authority().ok_or("the endpoint has no host")?;
+        Ok(authority.to_string())
+    }
+
+    fn reply(&self, status: u16, body: &[u8]) -> Result<Value, ClientError> {
+        let reply: Value = serde_json::from_slice(body).map_err(|_| {
+            let start = String::from_utf8_lossy(&body[..body.len().min(200)]);
+            self.failed(format!("status {status} and no JSON: {start}"))
+        })?;
+        if status == 200 {
+            return Ok(reply);
+        }
+        let text = |name| reply[name].as_str().unwrap_or_default().to_owned();
+        Err(ClientError::Refused {
+            status,
+            code: text("Code"),
+            message: text("Message"),
+            request_id: text("RequestId"),
+        })
+    }
+
+    /// The signed request.
+    fn request(
+        &self,
+        authority: &str,
+        action: &str,
+        params: &[(&str, &str)],
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Request<Full<Bytes>>, String> {
+        let all = ops::FAMILIES.iter().copied().flatten();
+        let product = all.into_iter().find(|operation| operation.name == action);
+        let version = product.map_or(Product::ECS, |operation| operation.product).version;
+        let (date, secret) = (time::seconds(now), self.secret.expose());
+        let request = match self.scheme {
+            Scheme::V1 => {
+                let system = [
+                    ("AccessKeyId", self.access_key_id.as_str()),
+                    ("Action", action),
+                    ("Format", "JSON"),
+                    ("SignatureMethod", "HMAC-SHA1"),
+                    ("SignatureNonce", nonce),
+                    ("SignatureVersion", "1.0"),
+                    ("Timestamp", &date),
+                    ("Version", version),
+                ];
+                let pairs = || system.iter().chain(params).copied();
+                let text = v1::string_to_sign("POST", pairs());
+                let signature = v1::sign(v1::Method::HmacSha1, secret, &text);
+                let form = joined(pairs().chain([("Signature", signature.as_str())]));
+                Request::post("/")
+                    .header(HOST, authority)
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(Full::from(form))
+            }
+            Scheme::V3 => {
+                let hash = sha256_hex(b"");
+                let values = [authority, action, &hash, &date, nonce, version];
+                let headers = || v3::REQUIRED.into_iter().zip(values);
+                let lines: String =
+                    headers().map(|(name, value)| format!("{name}:{value}\n")).collect();
+                let signed = v3::REQUIRED.join(";");
+                let query = params.iter().copied();
+                let canonical = v3::canonical_request("POST", query, &lines, &signed, &hash);
+                let signature = v3::sign(secret, &v3::string_to_sign(&canonical));
+                let authorization = format!(
+                    "{} Credential={},SignedHeaders={signed},Signature={signature}",
+                    v3::ALGORITHM,
+                    self.access_key_id
+                );
+                let uri = format!("/?{}", joined(params.iter().copied()));
+                let request = Request::post(uri).header("authorization", authorization);
+                headers()
+                    .fold(request, |request, (name, value)| request.header(name, value))
+                    .body(Full::default())
+            }
+        };
+        request.map_err(|error| error.to_string())
+    }
+}
+
+fn joined<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let pairs: Vec<_> =
+        pairs.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.join("&")
+}
+
+async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), String> {
+    let text = |error: hyper::Error| error.to_string();
+    let uri: Uri = authority.parse().map_err(|error| format!("{error}"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
+        .await
+        .map_err(|error| error.to_string())?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(text)?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.map_err(text)?;
+        Ok((status, body.to_bytes()))
+    };
+    // Driven beside the exchange, which alone says how it went.
+    tokio::pin!(exchange);
+    tokio::select! {
+        outcome = &mut exchange => outcome,
+        _ = connection => exchange.await,
+    }
+}

@@ -1,0 +1,217 @@
+//! A request's way through: one ordered list, in [`Api::handle`].
+//!
+//! Whatever happens on the way, the answer has ECS's form, in the format the client asked for, and
+//! one line in the log. The log never has a secret or a signature, and shows what the client chose
+//! freely only quoted and cut.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ebb_control::Control;
+use ebb_domain::AccountId;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
+use serde_json::Value;
+
+use crate::auth::authenticate;
+use crate::nonce::Nonces;
+use crate::render::Format;
+use crate::signature::Claim;
+use crate::wire::{self, Wire};
+use crate::{ApiError, Authority, Context, OperationDef, Params, Product, RequestId};
+
+/// Says why not, when the server is not well.
+pub type Health = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Everything a request needs.
+pub struct Api<C: 'static = Control> {
+    control: Arc<C>,
+    families: &'static [&'static [OperationDef<C>]],
+    nonces: Nonces,
+    health: Health,
+}
+
+/// What is known of a request so far: for its answer and its line in the log.
+struct Seen {
+    request_id: RequestId,
+    format: Format,
+    product: Product,
+    action: Option<String>,
+    access_key_id: Option<String>,
+    account: Option<AccountId>,
+    /// Whether the connection is where the next request begins.
+    body_read: bool,
+}
+
+impl<C: Authority> Api<C> {
+    /// Answers the operations of `families`, usually [`crate::ops::FAMILIES`].
+    pub fn new(
+        control: Arc<C>,
+        families: &'static [&'static [OperationDef<C>]],
+        nonces: Nonces,
+        health: Health,
+    ) -> Self {
+        Self { control, families, nonces, health }
+    }
+
+    async fn handle(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        seen: &mut Seen,
+    ) -> Result<String, ApiError> {
+        wire::check_line(head)?; // method, path
+        let body = wire::read_body(body).await?; // size, patience
+        seen.body(head, &body);
+        let wire = Wire::read(head, body)?; // escapes, UTF-8
+        let params = Params::from_pairs(wire.pairs())?; // no name twice
+        let claim = Claim::read(&wire, &params)?; // the scheme, and all it needs
+        seen.claim(&claim);
+        let account = authenticate(&claim, &*self.control, &self.nonces)?;
+        seen.account = Some(account.clone());
+        let operation = self.find(&claim, seen)?; // version, action
+        // Authorise: every key is its account's root key, which may do everything that concerns
+        // the account. What is another account's, control does not find.
+        let params = params.business();
+        let id = seen.request_id.clone();
+        let control = Arc::clone(&self.control);
+        let cx = Context::new(control, account, claim.access_key_id, id, &params);
+        let reply = call(operation, params, cx).await?; // typed parameters, then the operation
+        seen.format.success(operation.name, &seen.request_id, reply)
+    }
+
+    fn find(&self, claim: &Claim, seen: &mut Seen) -> Result<&'static OperationDef<C>, ApiError> {
+        let missing =
+            |code, name| ApiError::new(400, code, format!("{name} is mandatory for this action."));
+        let version =
+            claim.version.as_deref().ok_or_else(|| missing("MissingVersion", "Version"))?;
+        let action = claim.action.as_deref().ok_or_else(|| missing("MissingAction", "Action"))?;
+        let all = || self.families.iter().copied().flatten();
+        let same_product = |operation: &&OperationDef<C>| operation.product.version == version;
+        let Some(any) = all().find(same_product) else {
+            let message = "Specified parameter Version is not valid.";
+            return Err(ApiError::new(404, "InvalidVersion", message));
+        };
+        seen.product = any.product;
+        all()
+            .filter(same_product)
+            .find(|operation| operation.name == action)
+            .ok_or_else(wire::no_such_action)
+    }
+
+    /// 200, or 503 and why.
+    pub(crate) fn health(&self) -> Response<Full<Bytes>> {
+        let (status, text) = match (self.health)() {
+            Ok(()) => (StatusCode::OK, "ok".to_owned()),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
+        let mut response = Response::new(Full::from(text + "\n"));
+        *response.status_mut() = status;
+        let kind = HeaderValue::from_static("text/plain;charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+
+    /// Answers one request, whatever it is.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let mut seen = Seen::new(&head);
+        let outcome = self.handle(&head, body, &mut seen).await;
+        let status = outcome.as_ref().map_or_else(|error| error.status, |_| 200);
+        seen.log(status, outcome.as_ref().err(), started);
+        let text = outcome.unwrap_or_else(|error| {
+            let host = wire::host(&head);
+            seen.format.failure(&error, &seen.request_id, host, seen.product.name)
+        });
+        seen.response(status, text)
+    }
+}
+
+/// Runs the operation where it may block. If the client goes away meanwhile, the operation does
+/// not: half of it would be worse than an answer nobody reads.
+async fn call<C: Authority>(
+    operation: &'static OperationDef<C>,
+    params: Params,
+    cx: Context<C>,
+) -> Result<Value, ApiError> {
+    let task = tokio::task::spawn_blocking(move || operation.invoke(&params, &cx));
+    task.await.unwrap_or_else(|failure| {
+        let why = match failure.try_into_panic() {
+            Ok(panic) => panic_message(&*panic).to_owned(),
+            Err(cancelled) => cancelled.to_string(),
+        };
+        Err(ApiError::internal(format_args!("{} panicked: {why}", operation.name)))
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl Seen {
+    fn new(head: &Parts) -> Self {
+        Self {
+            request_id: RequestId::random(),
+            format: wire::format(head, &[]),
+            product: Product::ECS,
+            action: None,
+            access_key_id: None,
+            account: None,
+            body_read: false,
+        }
+    }
+
+    fn body(&mut self, head: &Parts, body: &[u8]) {
+        self.format = wire::format(head, body);
+        self.body_read = true;
+    }
+
+    fn claim(&mut self, claim: &Claim) {
+        self.action.clone_from(&claim.action);
+        self.access_key_id = Some(claim.access_key_id.clone());
+    }
+
+    fn log(&self, status: u16, error: Option<&ApiError>, started: Instant) {
+        let id = &self.request_id;
+        if let Some(detail) = error.and_then(ApiError::detail) {
+            tracing::error!(request_id = %id, detail, "internal error");
+        }
+        tracing::info!(
+            request_id = %id,
+            action = ?shown(self.action.as_deref()),
+            account = self.account.as_ref().map(tracing::field::display),
+            access_key_id = ?shown(self.access_key_id.as_deref()),
+            status,
+            code = error.map_or("", |error| &error.code),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request"
+        );
+    }
+
+    fn response(&self, status: u16, text: String) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
+        let id = HeaderValue::from_str(self.request_id.as_str()).expect("a UUID is ASCII");
+        headers.insert("x-acs-request-id", id);
+        if !self.body_read {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// At most 64 characters of what a client chose.
+fn shown(text: Option<&str>) -> &str {
+    let text = text.unwrap_or_default();
+    text.char_indices().nth(64).map_or(text, |(end, _)| &text[..end])
+}

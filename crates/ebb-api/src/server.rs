@@ -1,0 +1,151 @@
+//! HTTP/1.1 on a listener.
+//!
+//! Each connection is read by hyper: a head that is no HTTP gets hyper's own bare 400, 414 or 431,
+//! because there is no request to answer in any format.
+//!
+//! A connection ends politely: the answer is sent, then our side is closed, and what the client
+//! still sends is read and dropped for a while. Closed at once, the kernel would answer that with a
+//! reset, and a client in the middle of too large a body would never see why it was refused.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::{Api, Authority};
+
+/// More wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 1024;
+/// For a whole head to arrive; also how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A query may be long: older SDKs send every parameter in it, user data included.
+const MAX_HEAD: usize = 128 << 10;
+/// How long to read on after the last answer.
+const LINGER: Duration = Duration::from_secs(5);
+/// For requests under way at the end. Below the 10 s in which the whole process ends.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Serves until `shutdown` is ready. Then no connection is accepted, idle ones are closed, and
+/// requests under way are answered; what is left after 8 s is dropped. An operation that has begun
+/// goes on on the runtime's blocking pool even so.
+pub async fn serve<C: Authority>(
+    listener: TcpListener,
+    api: Arc<Api<C>>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, stopped) = watch::channel(false);
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            (stream, permit) = accept(&listener, &permits) => {
+                let (api, stopped) = (Arc::clone(&api), stopped.clone());
+                connections.spawn(async move {
+                    connection(stream, api, stopped).await;
+                    drop(permit);
+                });
+            }
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task failed");
+                }
+            }
+        }
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let all_end = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all_end).await.is_err() {
+        tracing::warn!(connections = connections.len(), "dropped connections that did not end");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("it is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                // Usually too many open files: trying again at once would only burn the processor.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection<C: Authority>(
+    stream: TcpStream,
+    api: Arc<Api<C>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Only delays the answer where it fails.
+    let _ = stream.set_nodelay(true);
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
+        let api = Arc::clone(&api);
+        Box::pin(async move { Ok::<_, Infallible>(route(&api, request).await) })
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // What went wrong on one connection is the client's to see.
+            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break,
+            _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                stopping = true;
+                // hyper closes what is idle, but takes a connection for busy until its first
+                // request has come.
+                if !asked.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    }
+    linger(connection.into_parts().io.into_inner(), stopped).await;
+}
+
+/// Closes our side, then reads until the client closes its own.
+async fn linger(mut stream: TcpStream, mut stopped: watch::Receiver<bool>) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut scrap = vec![0; 16 << 10];
+    let drain = async { while matches!(stream.read(&mut scrap).await, Ok(1..)) {} };
+    tokio::select! {
+        _ = tokio::time::timeout(LINGER, drain) => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+async fn route<C: Authority>(api: &Api<C>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let health = request.uri().path() == "/healthz";
+    if health && matches!(*request.method(), Method::GET | Method::HEAD) {
+        api.health()
+    } else {
+        api.answer(request).await
+    }
+}
