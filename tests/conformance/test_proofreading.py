@@ -1,0 +1,178 @@
+"""What the server says of itself, held against what is known of the ECS API.
+
+`ebb operations --json` lists every operation with its parameters and the errors it can give. The
+lists of the API are beside the repository; where they are not, these tests are skipped, and say so.
+"""
+
+import functools
+import importlib
+import json
+import subprocess
+
+import pytest
+from alibabacloud_ecs20140526 import models
+
+from harness import errors, wire
+from harness.paths import SHARED, server_binary
+
+FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
+
+# Answers that belong to the gateway before an operation is found, or to any operation.
+GATEWAY = set(errors.GATEWAY) | {"InternalError", "ServiceUnavailable"}
+
+pytestmark = pytest.mark.skipif(
+    not SHARED.exists(), reason=f"the lists of the ECS API are not at {SHARED}"
+)
+
+
+@functools.cache
+def operations() -> dict[str, dict]:
+    """The server's own list, by name."""
+    done = subprocess.run(
+        [server_binary(), "operations", "--json"], capture_output=True, check=True, timeout=30
+    )
+    return {each["name"]: each for each in json.loads(done.stdout)}
+
+
+def known(operation) -> dict | None:
+    path = SHARED / FOLDERS[operation["version"]] / f"{operation['name']}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def test_every_operation_exists_in_ecs():
+    assert len(operations()) >= 30
+    unknown = [name for name, operation in operations().items() if known(operation) is None]
+    assert not unknown
+
+
+def test_every_error_is_documented_word_for_word():
+    wrong = []
+    for name, operation in operations().items():
+        rows = errors.documented().get(name)
+        for error in operation["errors"]:
+            at = (error["http"], error["code"])
+            told = f"{name}: {at} {error['message']!r}"
+            if rows and at in rows:
+                if not any(errors.fits(text, error["message"]) for text in rows[at]):
+                    wrong.append(told)
+            elif rows and error["code"] not in GATEWAY:
+                wrong.append(told)
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_reset_disk_can_give_every_error_it_documents():
+    given = {(error["http"], error["code"]) for error in operations()["ResetDisk"]["errors"]}
+    missing = {
+        at for at in set(errors.documented()["ResetDisk"]) - given if "KMSKeyId" not in at[1]
+    }
+    assert not missing
+
+
+def test_every_parameter_is_documented():
+    wrong = []
+    for name, operation in operations().items():
+        documented = {top_name(param["name"]) for param in known(operation)["params"]}
+        declared = {top_name(param["name"]) for param in operation["params"]}
+        wrong += [f"{name}.{param}" for param in sorted(declared - documented)]
+    assert not wrong, wrong
+
+
+def top_name(name: str) -> str:
+    """Tag.N.Key, Tag.1.Key and Tag are one parameter; SystemDisk.Size belongs to SystemDisk."""
+    return name.split(".")[0]
+
+
+def test_every_required_parameter_is_required():
+    wrong = []
+    for name, operation in operations().items():
+        documented = {p["name"]: p for p in known(operation)["params"]}
+        for param in operation["params"]:
+            found = documented.get(param["name"])
+            if param["required"] and found and not found["required"]:
+                # RunInstances needs both where there are no launch templates.
+                if (name, param["name"]) not in {
+                    ("RunInstances", "ImageId"),
+                    ("RunInstances", "InstanceType"),
+                }:
+                    wrong.append(f"{name}.{param['name']}")
+    assert not wrong, wrong
+
+
+def test_every_parameter_is_one_the_clients_send():
+    wrong = []
+    for name, operation in operations().items():
+        if operation["version"] != "2014-05-26":
+            continue
+        sent = v1_names(name) | v3_names(name)
+        if not sent:
+            continue
+        declared = {top_name(param["name"]) for param in operation["params"]}
+        wrong += [f"{name}.{param}" for param in sorted(declared - sent - {"RegionId"})]
+    assert not wrong, wrong
+
+
+def v1_names(action: str) -> set[str]:
+    try:
+        module = importlib.import_module(f"aliyunsdkecs.request.v20140526.{action}Request")
+    except ModuleNotFoundError:
+        return set()
+    setters = dir(getattr(module, f"{action}Request"))
+    return {name.removeprefix("set_") for name in setters if name.startswith("set_")}
+
+
+def v3_names(action: str) -> set[str]:
+    model = getattr(models, f"{action}Request", None)
+    if model is None:
+        return set()
+    return set(model.from_map.__code__.co_consts) if hasattr(model, "from_map") else set()
+
+
+def documented_keys(schema, prefix="") -> set[str]:
+    """Every path of a reply's schema, lists left out: Disks.Disk.DiskId."""
+    if isinstance(schema, list):
+        return documented_keys(schema[0], prefix) if schema else set()
+    if not isinstance(schema, dict):
+        return set()
+    paths = set()
+    for name, value in schema.items():
+        path = f"{prefix}{name}"
+        paths |= {path} | documented_keys(value, f"{path}.")
+    return paths
+
+
+@pytest.fixture
+def replies(ecs) -> dict[str, dict]:
+    """A real reply of every operation that shows something, with something to show."""
+    instance, disk = ecs.machine()
+    ecs.create_snapshot(disk)
+    tags = {"ResourceType": "disk", "ResourceId.1": disk}
+    told = {
+        "TagResources": ecs.call("TagResources", tags | {"Tag.1.Key": "k", "Tag.1.Value": "v"}),
+        "ListTagResources": ecs.call("ListTagResources", tags),
+        "StopInstances": ecs.call("StopInstances", {"InstanceId.1": instance}),
+    }
+    ecs.await_instance(instance, "Stopped")
+    told["StartInstances"] = ecs.call("StartInstances", {"InstanceId.1": instance})
+    for action in ("DescribeDisks", "DescribeSnapshots", "DescribeInstances", "DescribeImages"):
+        told[action] = ecs.call(action)
+    for action in ("DescribeInstanceStatus", "DescribeRegions", "DescribeZones"):
+        told[action] = ecs.call(action)
+    told["CreateDisk"] = ecs.call("CreateDisk", Size=20, ZoneId="cn-hangzhou-a")
+    told["CreateSnapshot"] = ecs.call("CreateSnapshot", DiskId=disk)
+    return told
+
+
+def test_replies_have_only_documented_keys(replies):
+    wrong = []
+    for action, reply in replies.items():
+        schema = json.loads((SHARED / "ops" / f"{action}.json").read_text())["response"]
+        extra = documented_keys(reply) - documented_keys(schema)
+        # `Attachments` and the like are lists of objects; an empty one shows no keys.
+        wrong += [f"{action}: {path}" for path in sorted(extra)]
+    assert not wrong, wrong
+
+
+def test_sts_replies_have_only_documented_keys(ecs):
+    answer = wire.ask_v1(ecs.server, "GetCallerIdentity", {}, Version="2015-04-01")
+    schema = json.loads((SHARED / "sts" / "GetCallerIdentity.json").read_text())["response"]
+    assert documented_keys(answer.tree) <= documented_keys(schema)
