@@ -1,1 +1,44 @@
-//! Metadata in SQL.
+//! Metadata in SQL: everything the server knows, but for the bytes on its disks.
+//!
+//! ```text
+//!   Store::read  ─┐                 disk.rs snapshot.rs instance.rs account.rs …   one file a noun
+//!   Store::write ─┴─► Tx ─────────►   record.rs, filter.rs, page.rs                what they share
+//!                                       tx.rs, row.rs                              values and rows
+//!                                         SQLite
+//! ```
+//!
+//! - A caller gives a closure; all it does through its [`Tx`] is one transaction. A read sees one
+//!   state, a write happens wholly or not at all.
+//! - A row is saved only over the version that the same transaction read.
+//! - A row that does not read back as what was stored is [`StoreError::Corrupt`], never a guess.
+//! - Only store.rs, tx.rs, row.rs, error.rs and the schema know that it is SQLite. The SQL elsewhere
+//!   is what PostgreSQL understands too.
+//!
+//! Deliberately not here: what may happen (ebb-domain), when it happens (ebb-control), clocks.
+
+mod account;
+mod category;
+mod disk;
+mod error;
+mod filter;
+mod instance;
+mod meta;
+mod page;
+mod query;
+mod record;
+mod row;
+mod schema;
+mod snapshot;
+mod store;
+mod tag;
+mod token;
+mod tx;
+
+pub use error::StoreError;
+pub use query::{
+    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagFilter, TagQuery,
+    TagRow,
+};
+pub use store::{Durability, Store};
+pub use token::TokenRow;
+pub use tx::Tx;

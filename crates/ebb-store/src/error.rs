@@ -1,0 +1,66 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or failed.
+    #[error("the metadata store failed: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// The file cannot be made or given its mode.
+    #[error("cannot prepare the metadata store {}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file system cannot keep a write-ahead log, which the promises rest on.
+    #[error("the metadata store needs a local file system: its journal mode is {mode}, not wal")]
+    NoLog {
+        /// What SQLite took instead.
+        mode: String,
+    },
+    /// A newer Ebbtide has been here.
+    #[error(
+        "the metadata store has schema version {found}, but this Ebbtide knows only up to {known}: \
+         start the newer Ebbtide that wrote it"
+    )]
+    Newer {
+        /// The version in the file.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// The row has changed or gone since this transaction read it, or was not read in it at all.
+    #[error("{table} {id} was changed by another call, or not read before it was saved")]
+    Stale {
+        /// The table.
+        table: &'static str,
+        /// The row's id.
+        id: String,
+    },
+    /// A row that no Ebbtide has written.
+    #[error("the metadata store is damaged: {table} {id} has no valid {column}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's id.
+        id: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// A page token that no list gave.
+    #[error("the page token is of no page of this list")]
+    BadToken,
+    /// An engine id was asked for in a transaction that a power loss could take back, and the id
+    /// would then be given again.
+    #[error("an engine id can only be taken in a durable transaction")]
+    NotDurable,
+    /// An earlier write failed in a way that leaves open what is on the disk. Nothing is written
+    /// any more until the store is opened again; reading goes on.
+    #[error("the metadata store has stopped writing after a failure of its disk; start again")]
+    Stopped,
+}

@@ -1,0 +1,209 @@
+//! What a list asks for: filters and a page.
+
+use ebb_domain::{
+    AccountId, Category, DiskId, DiskKind, InstanceId, PerformanceLevel, RegionId,
+    SnapshotCategory, SnapshotId, Timestamp, ZoneId,
+};
+
+/// Which part of a list: lists are newest first, then by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageRequest {
+    /// The page of that number, from 1.
+    Number {
+        /// From 1.
+        number: u32,
+        /// Items a page.
+        size: u32,
+    },
+    /// What follows `after`, the `next` of the page before; from the start where it is `None`.
+    Token {
+        /// The token of the page before.
+        after: Option<String>,
+        /// Items a page.
+        size: u32,
+    },
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its items.
+    pub items: Vec<T>,
+    /// How many there are on all pages.
+    pub total: u64,
+    /// The token of the next page; `None` on the last. Given for pages by number too.
+    pub next: Option<String>,
+}
+
+/// A tag that must be there; with any value where `value` is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagFilter {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: Option<String>,
+}
+
+/// DescribeDisks. `None` and an empty list of tags mean any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Which; unknown ids are simply absent.
+    pub ids: Option<Vec<DiskId>>,
+    /// ZoneId
+    pub zone: Option<ZoneId>,
+    /// InstanceId
+    pub instance: Option<InstanceId>,
+    /// DiskType
+    pub kind: Option<DiskKind>,
+    /// Category
+    pub category: Option<Category>,
+    /// Status, by its wire name (`In_use`, `ReIniting` …)
+    pub status: Option<String>,
+    /// SnapshotId: made from it
+    pub snapshot: Option<SnapshotId>,
+    /// Portable
+    pub portable: Option<bool>,
+    /// DeleteWithInstance
+    pub delete_with_instance: Option<bool>,
+    /// DeleteAutoSnapshot
+    pub delete_auto_snapshot: Option<bool>,
+    /// EnableAutoSnapshot
+    pub enable_auto_snapshot: Option<bool>,
+    /// DiskName; `*` stands for anything
+    pub name: Option<String>,
+    /// MultiAttach
+    pub multi_attach: Option<bool>,
+    /// PerformanceLevel
+    pub performance_level: Option<PerformanceLevel>,
+    /// ResourceGroupId
+    pub resource_group: Option<String>,
+    /// Created then or later
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier
+    pub created_to: Option<Timestamp>,
+    /// All of them
+    pub tags: Vec<TagFilter>,
+    /// Which part
+    pub page: PageRequest,
+}
+
+/// DescribeSnapshots. Those on their way out are not shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Which.
+    pub ids: Option<Vec<SnapshotId>>,
+    /// DiskId
+    pub disk: Option<DiskId>,
+    /// InstanceId: of the disks that it has now
+    pub instance: Option<InstanceId>,
+    /// SnapshotName; `*` stands for anything
+    pub name: Option<String>,
+    /// Status, by its wire name (`progressing`, `accomplished`, `failed`)
+    pub status: Option<String>,
+    /// SourceDiskType
+    pub source_disk_kind: Option<DiskKind>,
+    /// Category
+    pub category: Option<SnapshotCategory>,
+    /// Usage: whether disks were made from it
+    pub has_disks: Option<bool>,
+    /// ResourceGroupId
+    pub resource_group: Option<String>,
+    /// Created then or later
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier
+    pub created_to: Option<Timestamp>,
+    /// All of them
+    pub tags: Vec<TagFilter>,
+    /// Which part
+    pub page: PageRequest,
+}
+
+/// DescribeInstances and DescribeInstanceStatus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Which.
+    pub ids: Option<Vec<InstanceId>>,
+    /// ZoneId
+    pub zone: Option<ZoneId>,
+    /// InstanceName; `*` stands for anything
+    pub name: Option<String>,
+    /// ImageId
+    pub image: Option<String>,
+    /// InstanceType
+    pub instance_type: Option<String>,
+    /// Status, by its wire name (`Running` …; a reboot shows as `Stopping`)
+    pub status: Option<String>,
+    /// VSwitchId
+    pub vswitch: Option<String>,
+    /// SecurityGroupId: one of its groups
+    pub security_group: Option<String>,
+    /// KeyPairName
+    pub key_pair: Option<String>,
+    /// ResourceGroupId
+    pub resource_group: Option<String>,
+    /// LockReason=security: locked or not
+    pub locked: Option<bool>,
+    /// Created then or later
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier
+    pub created_to: Option<Timestamp>,
+    /// All of them
+    pub tags: Vec<TagFilter>,
+    /// Which part
+    pub page: PageRequest,
+}
+
+/// What tags can be put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResourceKind {
+    /// `disk`
+    Disk,
+    /// `snapshot`
+    Snapshot,
+    /// `instance`
+    Instance,
+}
+
+/// ListTagResources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Of what.
+    pub kind: ResourceKind,
+    /// Of which; any where it is empty.
+    pub resources: Vec<String>,
+    /// Resources that have all of them; any where it is empty.
+    pub tags: Vec<TagFilter>,
+    /// The token of the page before.
+    pub after: Option<String>,
+    /// Rows a page.
+    pub size: u32,
+}
+
+/// One tag of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagRow {
+    /// Of what.
+    pub kind: ResourceKind,
+    /// Its id.
+    pub resource: String,
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: String,
+}

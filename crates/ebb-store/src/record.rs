@@ -1,0 +1,144 @@
+//! What disks, snapshots and instances have in common as rows: an id, a version, tags, and the time
+//! that lists are ordered by.
+//!
+//! A transaction remembers the version of each row that it read, and saves over that version only.
+//! With SQLite and its one writer no other version can be there; with PostgreSQL two transactions
+//! may have read the same row, and the second to save it finds it [stale](StoreError::Stale).
+//! Either way a row cannot be saved, or removed, by a transaction that has not read or inserted it.
+
+use std::iter;
+
+use ebb_domain::{Tag, Timestamp};
+
+use crate::page::{self, Cursor};
+use crate::row::Row;
+use crate::tx::{Value, text};
+use crate::{Page, PageRequest, ResourceKind, StoreError, Tx, filter::Filter};
+
+/// A column and its value.
+pub(crate) type Field = (&'static str, Value);
+
+/// A row with an id and a version.
+pub(crate) trait Record: Sized {
+    /// Its tags are filed under it.
+    const KIND: ResourceKind;
+
+    fn id(&self) -> &str;
+    fn created_at(&self) -> Timestamp;
+    fn tags(&mut self) -> &mut Vec<Tag>;
+
+    /// Every column but the version: what is inserted is what is saved.
+    fn fields(&self) -> Vec<Field>;
+    /// The row alone, with neither tags nor parts.
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError>;
+    /// Reads what lies in tables of its own, but for tags.
+    fn load_parts(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Writes what lies in tables of its own, but for tags.
+    fn save_parts(&self, tx: &Tx<'_>) -> Result<(), StoreError>;
+}
+
+impl Tx<'_> {
+    pub(crate) fn find<R: Record>(&self, id: &str) -> Result<Option<R>, StoreError> {
+        Ok(self.select("WHERE id = ?", &[text(id)])?.pop())
+    }
+
+    /// The whole records of the rows that `tail` chooses and orders.
+    pub(crate) fn select<R: Record>(
+        &self,
+        tail: &str,
+        values: &[Value],
+    ) -> Result<Vec<R>, StoreError> {
+        let table = R::KIND.table();
+        let sql = format!("SELECT {table}.* FROM {table} {tail}");
+        let mut records = self.rows((table, "id"), &sql, values, |row| {
+            let record = R::from_row(row)?;
+            self.remember(table, record.id(), row.get("row_version")?);
+            Ok(record)
+        })?;
+        for record in &mut records {
+            *record.tags() = self.tags_of(R::KIND, record.id())?;
+            record.load_parts(self)?;
+        }
+        Ok(records)
+    }
+
+    pub(crate) fn insert<R: Record>(&self, record: &R, tags: &[Tag]) -> Result<(), StoreError> {
+        let (columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
+        values.push(Value::Integer(1));
+        let sql = format!(
+            "INSERT INTO {} ({}, row_version) VALUES ({})",
+            R::KIND.table(),
+            columns.join(", "),
+            iter::repeat_n("?", values.len()).collect::<Vec<_>>().join(", ")
+        );
+        self.execute(&sql, &values)?;
+        self.remember(R::KIND.table(), record.id(), 1);
+        self.put_tags(R::KIND, record.id(), tags)?;
+        record.save_parts(self)
+    }
+
+    pub(crate) fn save<R: Record>(&self, record: &R) -> Result<(), StoreError> {
+        let table = R::KIND.table();
+        let version = self.take_version(table, record.id())?;
+        let (columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
+        values.extend([Value::Integer(version + 1), text(record.id()), Value::Integer(version)]);
+        let sql = format!(
+            "UPDATE {table} SET {} = ?, row_version = ? WHERE id = ? AND row_version = ?",
+            columns.join(" = ?, ")
+        );
+        if self.execute(&sql, &values)? != 1 {
+            return Err(stale(table, record.id()));
+        }
+        self.remember(table, record.id(), version + 1);
+        record.save_parts(self)
+    }
+
+    pub(crate) fn remove(&self, kind: ResourceKind, id: &str) -> Result<(), StoreError> {
+        let table = kind.table();
+        let version = self.take_version(table, id)?;
+        let sql = format!("DELETE FROM {table} WHERE id = ? AND row_version = ?");
+        if self.execute(&sql, &[text(id), Value::Integer(version)])? != 1 {
+            return Err(stale(table, id));
+        }
+        self.remove_tags(kind, id, None)
+    }
+
+    /// The version that a change may be made over: taken, so that a change that failed cannot be
+    /// tried again without reading.
+    fn take_version(&self, table: &'static str, id: &str) -> Result<i64, StoreError> {
+        self.forget(table, id).ok_or_else(|| stale(table, id))
+    }
+
+    /// A part of a list, newest first and then by id.
+    pub(crate) fn page<R: Record>(
+        &self,
+        mut filter: Filter,
+        request: &PageRequest,
+    ) -> Result<Page<R>, StoreError> {
+        let table = R::KIND.table();
+        let total =
+            self.count(&format!("SELECT count(*) FROM {table} {filter}"), filter.values())?;
+        if let PageRequest::Token { after: Some(token), .. } = request {
+            let Cursor(created_at, id) = page::decode(table, token)?;
+            let created_at: i64 = created_at.parse().map_err(|_| StoreError::BadToken)?;
+            // The first half is what the index can use.
+            filter.and(
+                "created_at <= ? AND (created_at < ? OR id > ?)",
+                [created_at.into(), created_at.into(), Value::Text(id)],
+            );
+        }
+        let tail = format!("{filter} ORDER BY created_at DESC, id LIMIT ? OFFSET ?");
+        let [limit, offset] = page::range(request);
+        let mut values = filter.into_values();
+        values.extend([limit.into(), offset.into()]);
+        let mut items: Vec<R> = self.select(&tail, &values)?;
+        let next = page::cut(&mut items, request).map(|last| {
+            page::encode(table, &last.created_at().unix_millis().to_string(), last.id())
+        });
+        Ok(Page { items, total, next })
+    }
+}
+
+fn stale(table: &'static str, id: &str) -> StoreError {
+    StoreError::Stale { table, id: id.to_owned() }
+}

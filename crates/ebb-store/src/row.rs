@@ -1,0 +1,80 @@
+//! Reading a row's columns: every failure names the table, the row and the column.
+
+use ebb_domain::Timestamp;
+use rusqlite::types::FromSql;
+
+use crate::StoreError;
+
+/// One row of `table`.
+pub(crate) struct Row<'r> {
+    table: &'static str,
+    key: &'static str,
+    row: &'r rusqlite::Row<'r>,
+}
+
+impl<'r> Row<'r> {
+    pub(crate) fn new(table: &'static str, key: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
+        Self { table, key, row }
+    }
+
+    pub(crate) fn corrupt(&self, column: &'static str) -> StoreError {
+        let id = self.row.get(self.key).unwrap_or_else(|_| "of no id".to_owned());
+        StoreError::Corrupt { table: self.table, id, column }
+    }
+
+    /// A value of that type; an `Option` where the column may be empty.
+    pub(crate) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.get(column).map_err(|_| self.corrupt(column))
+    }
+
+    /// An id or a name that is kept as it is.
+    pub(crate) fn id<T>(
+        &self,
+        column: &'static str,
+        new: impl FnOnce(String) -> T,
+    ) -> Result<T, StoreError> {
+        self.get(column).map(new)
+    }
+
+    pub(crate) fn id_if_any<T>(
+        &self,
+        column: &'static str,
+        new: impl FnOnce(String) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.get::<Option<String>>(column)?.map(new))
+    }
+
+    /// One of the names that `parse` knows.
+    pub(crate) fn name<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(&self.get::<String>(column)?).ok_or_else(|| self.corrupt(column))
+    }
+
+    pub(crate) fn name_if_any<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let name: Option<String> = self.get(column)?;
+        name.map(|name| parse(&name).ok_or_else(|| self.corrupt(column))).transpose()
+    }
+
+    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        self.get(column).map(Timestamp::from_unix_millis)
+    }
+
+    pub(crate) fn time_if_any(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_unix_millis))
+    }
+
+    /// An engine's id: 64 bits without a sign, in a column that has one.
+    pub(crate) fn engine_id(&self, column: &'static str) -> Result<u64, StoreError> {
+        self.get(column).map(i64::cast_unsigned)
+    }
+}

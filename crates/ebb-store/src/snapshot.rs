@@ -1,0 +1,207 @@
+//! Snapshots.
+
+use ebb_domain::{
+    AccountId, DiskId, InstanceId, Origin, RegionId, Snapshot, SnapshotCategory, SnapshotId,
+    SnapshotStatus, Tag, Timestamp,
+};
+
+use crate::disk::{kind_name, parse_kind};
+use crate::filter::Filter;
+use crate::record::{Field, Record};
+use crate::row::Row;
+use crate::tx::text;
+use crate::{Page, ResourceKind, SnapshotQuery, StoreError, Tx};
+
+impl Tx<'_> {
+    /// The snapshot of that id, whatever its status.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn snapshot(&self, id: &SnapshotId) -> Result<Option<Snapshot>, StoreError> {
+        self.find(id.as_str())
+    }
+
+    /// Adds a snapshot with its tags.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], also where there is one of its id or version.
+    pub fn insert_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.insert(snapshot, &snapshot.tags)
+    }
+
+    /// Saves all of a snapshot but its tags. This transaction must have read it.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`], [`StoreError::Sql`].
+    pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.save(snapshot)
+    }
+
+    /// Removes a snapshot and its tags. This transaction must have read it.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`], [`StoreError::Sql`].
+    pub fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
+        self.remove(ResourceKind::Snapshot, id.as_str())
+    }
+
+    /// DescribeSnapshots.
+    ///
+    /// # Errors
+    /// [`StoreError::BadToken`], [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn snapshots(&self, query: &SnapshotQuery) -> Result<Page<Snapshot>, StoreError> {
+        self.page(filter(query), &query.page)
+    }
+
+    /// Whether a snapshot of the disk is progressing.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn has_unfinished_snapshot(&self, disk: &DiskId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM snapshots WHERE source_disk = ? AND status = 'progressing'";
+        self.exists(sql, &[text(disk.as_str())])
+    }
+
+    /// How many snapshots of the disk count towards its quota: neither failed nor on their way out,
+    /// imported ones included.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn manual_snapshots(&self, disk: &DiskId) -> Result<usize, StoreError> {
+        let sql = "SELECT count(*) FROM snapshots
+                   WHERE source_disk = ? AND status IN ('progressing', 'accomplished')";
+        Ok(self.count(sql, &[text(disk.as_str())])? as usize)
+    }
+
+    /// The snapshots that something is under way with.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn snapshots_in_transition(&self) -> Result<Vec<Snapshot>, StoreError> {
+        self.select("WHERE status IN ('progressing', 'deleting') ORDER BY created_at, id", &[])
+    }
+
+    /// The engine's id of every snapshot, whoever's and wherever it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn all_versions(&self) -> Result<Vec<u64>, StoreError> {
+        let sql = "SELECT id, version FROM snapshots ORDER BY version";
+        self.rows(("snapshots", "id"), sql, &[], |row| row.engine_id("version"))
+    }
+}
+
+impl Record for Snapshot {
+    const KIND: ResourceKind = ResourceKind::Snapshot;
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn tags(&mut self) -> &mut Vec<Tag> {
+        &mut self.tags
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        vec![
+            ("id", text(self.id.as_str())),
+            ("account", text(self.account.as_str())),
+            ("region", text(self.region.as_str())),
+            ("source_disk", text(self.source_disk.as_str())),
+            ("source_disk_gib", self.source_disk_gib.into()),
+            ("source_disk_kind", text(kind_name(self.source_disk_kind))),
+            ("name", text(&self.name)),
+            ("description", text(&self.description)),
+            ("status", text(status_name(self.status))),
+            ("origin", text(origin_name(self.origin))),
+            ("category", text(self.category.name())),
+            ("retention_days", self.retention_days.into()),
+            ("resource_group", text(&self.resource_group)),
+            ("created_at", self.created_at.unix_millis().into()),
+            ("version", self.version.cast_signed().into()),
+        ]
+    }
+
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id("id", SnapshotId::new)?,
+            account: row.id("account", AccountId::new)?,
+            region: row.id("region", RegionId::new)?,
+            source_disk: row.id("source_disk", DiskId::new)?,
+            source_disk_gib: row.get("source_disk_gib")?,
+            source_disk_kind: row.name("source_disk_kind", parse_kind)?,
+            name: row.get("name")?,
+            description: row.get("description")?,
+            status: row.name("status", parse_status)?,
+            origin: row.name("origin", parse_origin)?,
+            category: row.name("category", SnapshotCategory::parse)?,
+            retention_days: row.get("retention_days")?,
+            resource_group: row.get("resource_group")?,
+            tags: Vec::new(),
+            created_at: row.time("created_at")?,
+            version: row.engine_id("version")?,
+        })
+    }
+
+    fn load_parts(&mut self, _: &Tx<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn filter(query: &SnapshotQuery) -> Filter {
+    let mut filter = Filter::of(query.account.as_str(), query.region.as_str());
+    filter.and("status <> 'deleting'", []);
+    filter.one_of("id", query.ids.as_ref().map(|ids| ids.iter().map(SnapshotId::as_str)));
+    filter.and_if("source_disk = ?", query.disk.as_ref().map(DiskId::as_str));
+    filter.and_if(
+        "source_disk IN (SELECT disk FROM attachments WHERE instance = ?)",
+        query.instance.as_ref().map(InstanceId::as_str),
+    );
+    filter.named(query.name.as_deref());
+    filter.and_if("status = ?", query.status.as_deref());
+    filter.and_if("source_disk_kind = ?", query.source_disk_kind.map(kind_name));
+    filter.and_if("category = ?", query.category.map(SnapshotCategory::name));
+    if let Some(wanted) = query.has_disks {
+        let not = if wanted { "" } else { "NOT " };
+        let made = "EXISTS (SELECT 1 FROM disks d WHERE d.source_snapshot = snapshots.id)";
+        filter.and(format!("{not}{made}"), []);
+    }
+    filter.and_if("resource_group = ?", query.resource_group.as_deref());
+    filter.created(query.created_from, query.created_to);
+    filter.tagged(ResourceKind::Snapshot, "snapshots.id", &query.tags);
+    filter
+}
+
+const fn status_name(status: SnapshotStatus) -> &'static str {
+    match status {
+        SnapshotStatus::Progressing => "progressing",
+        SnapshotStatus::Accomplished => "accomplished",
+        SnapshotStatus::Failed => "failed",
+        SnapshotStatus::Deleting => "deleting",
+    }
+}
+
+fn parse_status(name: &str) -> Option<SnapshotStatus> {
+    use SnapshotStatus::{Accomplished, Deleting, Failed, Progressing};
+
+    [Progressing, Accomplished, Failed, Deleting].into_iter().find(|s| status_name(*s) == name)
+}
+
+const fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::User => "user",
+        Origin::Import => "import",
+    }
+}
+
+fn parse_origin(name: &str) -> Option<Origin> {
+    [Origin::User, Origin::Import].into_iter().find(|origin| origin_name(*origin) == name)
+}

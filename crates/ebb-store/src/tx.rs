@@ -1,0 +1,83 @@
+//! A transaction: the few ways in which the rest of this crate speaks to the database.
+//!
+//! What PostgreSQL would do differently is here, in store.rs, row.rs and the schema. Placeholders
+//! are `?`, in the order of the values; a synchronous PostgreSQL client has them numbered.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params_from_iter};
+
+pub(crate) use rusqlite::types::Value;
+
+use crate::row::Row;
+use crate::{Durability, StoreError};
+
+/// What a closure given to [`Store::read`](crate::Store::read) or
+/// [`Store::write`](crate::Store::write) sees.
+///
+/// Ids are looked up as they are, whosever they are: whether an account may see a resource is for
+/// the caller to decide. The lists have the account in their query.
+pub struct Tx<'a> {
+    connection: &'a Connection,
+    durability: Durability,
+    /// The version of each row that was read, by table and id.
+    versions: RefCell<HashMap<(&'static str, String), i64>>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(connection: &'a Connection, durability: Durability) -> Self {
+        Self { connection, durability, versions: RefCell::default() }
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durability == Durability::Durable
+    }
+
+    /// All rows at once: a statement that is still running would be in the way of the next one in
+    /// some databases. `key` is the column that names a row of `table` in errors.
+    pub(crate) fn rows<T>(
+        &self,
+        (table, key): (&'static str, &'static str),
+        sql: &str,
+        values: &[Value],
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(&Row::new(table, key, row))?);
+        }
+        Ok(found)
+    }
+
+    /// The number that a statement counts.
+    pub(crate) fn count(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// Whether a statement finds any row.
+    pub(crate) fn exists(&self, sql: &str, values: &[Value]) -> Result<bool, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.exists(params_from_iter(values))?)
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?)
+    }
+
+    pub(crate) fn remember(&self, table: &'static str, id: &str, version: i64) {
+        self.versions.borrow_mut().insert((table, id.to_owned()), version);
+    }
+
+    pub(crate) fn forget(&self, table: &'static str, id: &str) -> Option<i64> {
+        self.versions.borrow_mut().remove(&(table, id.to_owned()))
+    }
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
