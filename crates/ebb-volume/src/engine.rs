@@ -71,7 +71,8 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError::BadSize`] unless `size_bytes` is a positive multiple of 4 KiB up to 64 TiB.
-    fn create_volume(&self, op: OpId, volume: VolumeId, size_bytes: u64) -> Result<(), EngineError>;
+    fn create_volume(&self, op: OpId, volume: VolumeId, size_bytes: u64)
+    -> Result<(), EngineError>;
 
     /// Makes a volume that reads as `source`, and zero beyond its end.
     ///

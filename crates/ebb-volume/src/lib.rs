@@ -23,7 +23,9 @@ mod engine;
 mod memory;
 mod volume;
 
-pub use engine::{Engine, EngineError, Inventory, OpId, SnapshotId, SnapshotInfo, VolumeId, VolumeInfo};
+pub use engine::{
+    Engine, EngineError, Inventory, OpId, SnapshotId, SnapshotInfo, VolumeId, VolumeInfo,
+};
 pub use memory::MemoryEngine;
 pub use volume::{Completion, Io, IoError, Volume, run};
 

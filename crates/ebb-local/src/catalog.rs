@@ -1,0 +1,304 @@
+//! The version tree: volumes, snapshots, and the map of each.
+//!
+//! ```text
+//!   volume ─► head ─ parent ─► version of a snapshot ─ parent ─► …        each with the root of a map
+//! ```
+//! A change is checked against the catalog, then logged, then applied; recovery applies the same
+//! entries in the same order, so both come to the same catalog. Every change is one step here,
+//! whatever the volume's size: maps are cloned by their root.
+//!
+//! Deliberately not here: handles, which do not outlive the process, and what a dropped version
+//! leaves to reclaim (its map goes to the trash; its blocks stay in the log).
+
+use std::collections::{BTreeMap, HashMap};
+
+use ebb_volume::{
+    BLOCK_BYTES, EngineError, Inventory, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo,
+    VolumeId, VolumeInfo,
+};
+
+use crate::layout::Address;
+use crate::map::{Map, Stored, Trash};
+use crate::record::{Change, Entry};
+
+/// A version's id, given in the order of their making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct VersionId(u64);
+
+#[derive(Debug)]
+struct Version {
+    parent: Option<VersionId>,
+    /// When it was frozen. None for a head.
+    epoch: Option<u32>,
+    root: Map,
+}
+
+#[derive(Debug)]
+struct VolumeRecord {
+    head: VersionId,
+    size_bytes: u64,
+}
+
+#[derive(Debug)]
+struct SnapshotRecord {
+    version: VersionId,
+    size_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    versions: BTreeMap<VersionId, Version>,
+    volumes: BTreeMap<VolumeId, VolumeRecord>,
+    snapshots: BTreeMap<SnapshotId, SnapshotRecord>,
+    /// Changes made, by what they were asked under.
+    made: HashMap<OpId, u32>,
+    epoch: u32,
+    last_version: u64,
+}
+
+/// Where the data blocks of a record are.
+pub(crate) struct Placed<'a> {
+    pub(crate) segment_id: u64,
+    pub(crate) first_block: u32,
+    pub(crate) epoch: u32,
+    pub(crate) crcs: &'a [u32],
+}
+
+impl Catalog {
+    /// The epoch in which blocks are born now.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(crate) fn size_bytes(&self, volume: VolumeId) -> Result<u64, EngineError> {
+        match self.volumes.get(&volume) {
+            Some(record) => Ok(record.size_bytes),
+            None => Err(EngineError::NoSuchVolume(volume)),
+        }
+    }
+
+    /// The map of a volume's head.
+    pub(crate) fn head(&self, volume: VolumeId) -> Option<&Map> {
+        let record = self.volumes.get(&volume)?;
+        Some(&self.versions.get(&record.head)?.root)
+    }
+
+    fn head_mut(&mut self, volume: VolumeId) -> Option<&mut Map> {
+        let record = self.volumes.get(&volume)?;
+        Some(&mut self.versions.get_mut(&record.head)?.root)
+    }
+
+    pub(crate) fn inventory(&self) -> Inventory {
+        let volumes = self
+            .volumes
+            .iter()
+            .map(|(&id, record)| VolumeInfo { id, size_bytes: record.size_bytes });
+        let snapshots = self
+            .snapshots
+            .iter()
+            .map(|(&id, record)| SnapshotInfo { id, size_bytes: record.size_bytes });
+        Inventory { volumes: volumes.collect(), snapshots: snapshots.collect() }
+    }
+
+    /// Whether the change was made before, under the same [`OpId`] with the same arguments.
+    pub(crate) fn was_made(&self, op: OpId, change: &Change) -> Result<bool, EngineError> {
+        match self.made.get(&op) {
+            None => Ok(false),
+            Some(made) if *made == change.fingerprint() => Ok(true),
+            Some(_) => Err(EngineError::IdTaken),
+        }
+    }
+
+    /// Whether the change can be made. `Ok(false)`: there is nothing to do.
+    pub(crate) fn check(&self, change: &Change) -> Result<bool, EngineError> {
+        match change {
+            Change::CreateVolume { volume, size_bytes } => self.check_new(*volume, *size_bytes, 0),
+            Change::Fork { source, volume, size_bytes } => {
+                self.check_new(*volume, *size_bytes, self.snapshot(*source)?.size_bytes)
+            }
+            Change::CreateSnapshots { pairs } => self.check_snapshots(pairs),
+            Change::Reset { volume, target } => {
+                let target = self.snapshot(*target)?.size_bytes;
+                if target > self.size_bytes(*volume)? {
+                    return Err(EngineError::BadSize(target));
+                }
+                Ok(true)
+            }
+            Change::Grow { volume, size_bytes } => {
+                let now = self.size_bytes(*volume)?;
+                if !is_size(*size_bytes) || *size_bytes < now {
+                    return Err(EngineError::BadSize(*size_bytes));
+                }
+                Ok(true)
+            }
+            Change::DeleteVolume { volume } => Ok(self.volumes.contains_key(volume)),
+            Change::DeleteSnapshot { snapshot } => Ok(self.snapshots.contains_key(snapshot)),
+        }
+    }
+
+    fn check_new(
+        &self,
+        volume: VolumeId,
+        size_bytes: u64,
+        least: u64,
+    ) -> Result<bool, EngineError> {
+        if !is_size(size_bytes) || size_bytes < least {
+            return Err(EngineError::BadSize(size_bytes));
+        }
+        if self.volumes.contains_key(&volume) {
+            return Err(EngineError::IdTaken);
+        }
+        Ok(true)
+    }
+
+    fn check_snapshots(&self, pairs: &[(VolumeId, SnapshotId)]) -> Result<bool, EngineError> {
+        let mut asked = Vec::with_capacity(pairs.len());
+        for (volume, snapshot) in pairs {
+            self.size_bytes(*volume)?;
+            if self.snapshots.contains_key(snapshot) {
+                return Err(EngineError::IdTaken);
+            }
+            asked.push(*snapshot);
+        }
+        asked.sort_unstable();
+        if asked.windows(2).any(|two| two[0] == two[1]) {
+            return Err(EngineError::IdTaken);
+        }
+        Ok(!pairs.is_empty())
+    }
+
+    fn snapshot(&self, snapshot: SnapshotId) -> Result<&SnapshotRecord, EngineError> {
+        match self.snapshots.get(&snapshot) {
+            Some(record) => Ok(record),
+            None => Err(EngineError::NoSuchSnapshot(snapshot)),
+        }
+    }
+
+    /// Applies one entry of the log. `placed` is where its data blocks are.
+    pub(crate) fn apply(&mut self, entry: &Entry, placed: &Placed<'_>, trash: &mut Trash) {
+        match entry {
+            Entry::Write(run) => {
+                // Of a volume that was deleted while its write was under way nothing is kept.
+                let Some(map) = self.head_mut(run.volume) else {
+                    return;
+                };
+                for (i, crc) in placed.crcs.iter().enumerate() {
+                    let stored = Stored {
+                        address: Address::new(placed.segment_id, placed.first_block + i as u32),
+                        birth: placed.epoch,
+                        crc: *crc,
+                    };
+                    map.insert(run.lba + i as u64, stored);
+                }
+            }
+            Entry::Zero(run) | Entry::Discard(run) => {
+                if let Some(map) = self.head_mut(run.volume) {
+                    map.remove(run.lba..run.lba + run.len, trash);
+                }
+            }
+            Entry::Version(op, change) => {
+                self.change(change, trash);
+                self.made.insert(*op, change.fingerprint());
+            }
+            Entry::Start(_) => {}
+        }
+    }
+
+    /// Makes a change that [`Catalog::check`] let through.
+    fn change(&mut self, change: &Change, trash: &mut Trash) {
+        match *change {
+            Change::CreateVolume { volume, size_bytes } => {
+                let head = self.add_version(None, Map::default());
+                let record = VolumeRecord { head, size_bytes };
+                self.volumes.insert(volume, record);
+            }
+            Change::Fork { source, volume, size_bytes } => {
+                if let Some(head) = self.head_from(source) {
+                    let record = VolumeRecord { head, size_bytes };
+                    self.volumes.insert(volume, record);
+                }
+            }
+            Change::CreateSnapshots { ref pairs } => {
+                for (volume, snapshot) in pairs {
+                    self.freeze(*volume, *snapshot);
+                }
+                self.epoch += 1;
+            }
+            Change::Reset { volume, target } => {
+                if let Some(head) = self.head_from(target)
+                    && let Some(record) = self.volumes.get_mut(&volume)
+                {
+                    let dropped = std::mem::replace(&mut record.head, head);
+                    self.drop_version(dropped, trash);
+                }
+            }
+            Change::Grow { volume, size_bytes } => {
+                if let Some(record) = self.volumes.get_mut(&volume) {
+                    record.size_bytes = size_bytes;
+                }
+            }
+            Change::DeleteVolume { volume } => {
+                if let Some(record) = self.volumes.remove(&volume) {
+                    self.drop_version(record.head, trash);
+                }
+            }
+            Change::DeleteSnapshot { snapshot } => {
+                if let Some(record) = self.snapshots.remove(&snapshot) {
+                    self.drop_version(record.version, trash);
+                }
+            }
+        }
+    }
+
+    fn add_version(&mut self, parent: Option<VersionId>, root: Map) -> VersionId {
+        self.last_version += 1;
+        let id = VersionId(self.last_version);
+        let version = Version { parent, epoch: None, root };
+        self.versions.insert(id, version);
+        id
+    }
+
+    /// A new head that reads as `source`.
+    fn head_from(&mut self, source: SnapshotId) -> Option<VersionId> {
+        let parent = self.snapshots.get(&source)?.version;
+        let root = self.versions.get(&parent)?.root.clone();
+        self.epoch += 1;
+        Some(self.add_version(Some(parent), root))
+    }
+
+    /// The volume's head becomes the snapshot's version; a new head stands on it.
+    fn freeze(&mut self, volume: VolumeId, snapshot: SnapshotId) {
+        let Some(record) = self.volumes.get(&volume) else {
+            return;
+        };
+        let (version, size_bytes) = (record.head, record.size_bytes);
+        let Some(frozen) = self.versions.get_mut(&version) else {
+            return;
+        };
+        frozen.epoch = Some(self.epoch);
+        let root = frozen.root.clone();
+        let head = self.add_version(Some(version), root);
+        if let Some(record) = self.volumes.get_mut(&volume) {
+            record.head = head;
+        }
+        let record = SnapshotRecord { version, size_bytes };
+        self.snapshots.insert(snapshot, record);
+    }
+
+    /// Takes a version out of the tree; its children stand on its parent.
+    fn drop_version(&mut self, id: VersionId, trash: &mut Trash) {
+        let Some(dropped) = self.versions.remove(&id) else {
+            return;
+        };
+        for version in self.versions.values_mut() {
+            if version.parent == Some(id) {
+                version.parent = dropped.parent;
+            }
+        }
+        trash.push(dropped.root);
+    }
+}
+
+fn is_size(size_bytes: u64) -> bool {
+    size_bytes > 0 && size_bytes.is_multiple_of(BLOCK_BYTES) && size_bytes <= MAX_VOLUME_BYTES
+}

@@ -1,0 +1,203 @@
+//! The engine on a real file: the pool, and the threads that take its steps.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+
+use ebb_volume::{Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
+
+use crate::file::PoolFile;
+use crate::layout::{Geometry, SEGMENT_BLOCKS};
+use crate::map::Trash;
+use crate::planted::Planted;
+use crate::pool::{Pool, Setup};
+use crate::record::Change;
+use crate::volume::Handle;
+
+/// How an engine is opened. The default is good for serving.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Segments of 16 MiB that are kept written ahead of the log.
+    pub warm_segments: usize,
+    /// The largest length of `pool.dat`, in bytes. None: as long as the file system lets it grow.
+    pub max_pool_bytes: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { warm_segments: 3, max_pool_bytes: None }
+    }
+}
+
+/// What an engine did to its file since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Records written to the log, one write each.
+    pub log_writes: u64,
+    /// Bytes of those records.
+    pub log_bytes: u64,
+    /// Syncs of the log.
+    pub log_syncs: u64,
+    /// Segments written ahead.
+    pub segments_made: u64,
+}
+
+/// The embedded engine: every volume and snapshot in one file, `pool.dat`.
+///
+/// Dropping it without [`Engine::close`] is like a crash of the process: what was flushed is safe.
+pub struct LocalEngine {
+    pool: Arc<Pool<PoolFile>>,
+    reaper: mpsc::Sender<Trash>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl LocalEngine {
+    /// Opens the pool in `directory`, an existing directory; makes an empty one where there is none.
+    /// `pool.dat` has mode 0600.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] where the file can not be opened, read or written, or another engine
+    /// has it open; [`EngineError::Corrupt`] where something is missing that was durable;
+    /// [`EngineError::NoSpace`] where there is no space for the first segment.
+    pub fn open(directory: &Path, options: Options) -> Result<Self, EngineError> {
+        let file = PoolFile::open(directory).map_err(|error| cannot_open(directory, &error))?;
+        let mut pool_id = [0; 16];
+        getrandom::fill(&mut pool_id)
+            .map_err(|error| EngineError::Stopped(format!("no random pool id: {error}")))?;
+        let (reaper, trash) = mpsc::channel();
+        let setup = Setup {
+            pool_id,
+            geometry: Geometry { segment_blocks: SEGMENT_BLOCKS },
+            warm_segments: options.warm_segments,
+            max_bytes: options.max_pool_bytes,
+            reaper: Some(reaper.clone()),
+            planted: Planted::default(),
+        };
+        let engine =
+            Self { pool: Arc::new(Pool::open(file, setup)?), reaper, threads: Mutex::default() };
+        engine.start(trash)?;
+        Ok(engine)
+    }
+
+    fn start(&self, trash: mpsc::Receiver<Trash>) -> Result<(), EngineError> {
+        let (syncs, stock) = (Arc::clone(&self.pool), Arc::clone(&self.pool));
+        self.spawn("ebb-sync", move || syncs.run_syncs())?;
+        self.spawn("ebb-segments", move || stock.run_stock())?;
+        self.spawn("ebb-reaper", move || {
+            // An empty one says that it was the last.
+            while trash.recv().is_ok_and(|trash| !trash.is_empty()) {}
+        })
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), EngineError> {
+        let builder = thread::Builder::new().name(name.into());
+        let thread = builder
+            .spawn(run)
+            .map_err(|error| EngineError::Stopped(format!("no thread: {error}")))?;
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes and syncs so far.
+    pub fn stats(&self) -> Stats {
+        let counters = &self.pool.counters;
+        Stats {
+            log_writes: counters.log_writes.load(Relaxed),
+            log_bytes: counters.log_bytes.load(Relaxed),
+            log_syncs: counters.log_syncs.load(Relaxed),
+            segments_made: counters.segments_made.load(Relaxed),
+        }
+    }
+}
+
+impl Engine for LocalEngine {
+    fn create_volume(
+        &self,
+        op: OpId,
+        volume: VolumeId,
+        size_bytes: u64,
+    ) -> Result<(), EngineError> {
+        self.pool.change(op, Change::CreateVolume { volume, size_bytes })
+    }
+
+    fn fork(
+        &self,
+        op: OpId,
+        source: SnapshotId,
+        volume: VolumeId,
+        size_bytes: u64,
+    ) -> Result<(), EngineError> {
+        let change = Change::Fork { source, volume, size_bytes };
+        self.pool.change(op, change)
+    }
+
+    fn create_snapshots(
+        &self,
+        op: OpId,
+        pairs: &[(VolumeId, SnapshotId)],
+    ) -> Result<(), EngineError> {
+        let pairs = pairs.to_vec();
+        self.pool.change(op, Change::CreateSnapshots { pairs })
+    }
+
+    fn reset(&self, op: OpId, volume: VolumeId, target: SnapshotId) -> Result<(), EngineError> {
+        self.pool.change(op, Change::Reset { volume, target })
+    }
+
+    fn grow(&self, op: OpId, volume: VolumeId, size_bytes: u64) -> Result<(), EngineError> {
+        self.pool.change(op, Change::Grow { volume, size_bytes })
+    }
+
+    fn delete_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {
+        self.pool.change(op, Change::DeleteVolume { volume })
+    }
+
+    fn delete_snapshot(&self, op: OpId, snapshot: SnapshotId) -> Result<(), EngineError> {
+        self.pool.change(op, Change::DeleteSnapshot { snapshot })
+    }
+
+    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError> {
+        let generation = self.pool.open_handle(volume)?;
+        Ok(Arc::new(Handle::new(&self.pool, volume, generation)))
+    }
+
+    fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
+        self.pool.revoke(volume)
+    }
+
+    fn inventory(&self) -> Result<Inventory, EngineError> {
+        self.pool.inventory()
+    }
+
+    fn health(&self) -> Result<(), EngineError> {
+        self.pool.health()
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        self.pool.close()
+    }
+}
+
+impl Drop for LocalEngine {
+    fn drop(&mut self) {
+        // Handles may live longer; they find the pool stopped.
+        self.pool.stop("it was dropped");
+        // Fails only where the reaper has gone already.
+        let _ = self.reaper.send(Trash::new());
+        for thread in self.threads().drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn cannot_open(directory: &Path, error: &io::Error) -> EngineError {
+    let path = directory.join("pool.dat");
+    EngineError::Stopped(format!("{}: {error}", path.display()))
+}

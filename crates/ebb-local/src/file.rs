@@ -1,0 +1,93 @@
+//! `pool.dat` on a file system.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::io::Errno;
+
+use crate::storage::Storage;
+
+/// At most so many parts in one write: IOV_MAX on Linux.
+const PARTS_MAX: usize = 1024;
+
+pub(crate) struct PoolFile {
+    file: File,
+}
+
+impl PoolFile {
+    /// Opens `pool.dat`, made empty where it is not there, and locks it against a second opener.
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(directory.join("pool.dat"))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                let message = "pool.dat is locked: another engine has it open";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            outcome => outcome?,
+        }
+        // The name must be as durable as what will be synced into the file.
+        File::open(directory)?.sync_all()?;
+        // Reads jump about; reading ahead would fill the cache with blocks of other versions.
+        rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
+        Ok(Self { file })
+    }
+}
+
+impl Storage for PoolFile {
+    fn read_some(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        retry(|| self.file.read_at(into, offset))
+    }
+
+    fn write_some(&self, offset: u64, parts: &[&[u8]]) -> io::Result<usize> {
+        if let [part] = parts {
+            return retry(|| self.file.write_at(part, offset));
+        }
+        let parts = &parts[..parts.len().min(PARTS_MAX)];
+        let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        retry(|| Ok(rustix::io::pwritev(&self.file, &slices, offset)?))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, length) {
+            // Not every file system has it; there the writes that follow find out.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn unlock(&self) {
+        // It fails on no lock that is held; and closing the file unlocks it in any case.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
+}
+
+/// A signal that interrupts a read or write is no failure of the disk.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Where things are in `pool.dat`.
+//!
+//! ```text
+//!   0         64 KiB        1 MiB        + S           + 2 S
+//!   | slot 0  | slot 1      | extent 0   | extent 1    | …        S = one segment, 16 MiB
+//! ```
+//! An extent is a place in the file, by number. A segment is what lies in one; its id is never given
+//! to another, so a block's [`Address`] names its content for ever.
+
+/// The block, in bytes.
+pub(crate) const BLOCK: usize = ebb_volume::BLOCK_BYTES as usize;
+
+/// The two superblock slots.
+pub(crate) const SLOTS: [u64; 2] = [0, 64 << 10];
+
+/// Where extent 0 begins. A shorter file has never held anything but superblocks.
+pub(crate) const EXTENTS_START: u64 = 1 << 20;
+
+/// Blocks in a segment: 16 MiB.
+pub(crate) const SEGMENT_BLOCKS: u32 = 4096;
+
+/// A segment and the extent that it lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) id: u64,
+    pub(crate) extent: u64,
+}
+
+/// The logical address of a block: `segment id:36 | block:12`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Address(u64);
+
+impl Address {
+    pub(crate) fn new(segment_id: u64, block: u32) -> Self {
+        debug_assert!(segment_id < 1 << 36 && block < 1 << 12);
+        Self(segment_id << 12 | u64::from(block))
+    }
+
+    pub(crate) fn segment_id(self) -> u64 {
+        self.0 >> 12
+    }
+
+    pub(crate) fn block(self) -> u32 {
+        (self.0 & 0xfff) as u32
+    }
+
+    /// Whether `next` lies right behind this block, in the same segment.
+    pub(crate) fn is_before(self, next: Self) -> bool {
+        self.0 + 1 == next.0 && next.block() != 0
+    }
+}
+
+/// The one length that a pool may choose when it is made: tests make segments small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) segment_blocks: u32,
+}
+
+impl Geometry {
+    pub(crate) fn segment_bytes(self) -> u64 {
+        u64::from(self.segment_blocks) * BLOCK as u64
+    }
+
+    /// Where a block of an extent is in the file.
+    pub(crate) fn offset(self, extent: u64, block: u32) -> u64 {
+        EXTENTS_START + extent * self.segment_bytes() + u64::from(block) * BLOCK as u64
+    }
+
+    /// Extents that a file of this length reaches into.
+    pub(crate) fn extents_in(self, file_bytes: u64) -> u64 {
+        file_bytes.saturating_sub(EXTENTS_START).div_ceil(self.segment_bytes())
+    }
+}
+
+/// CRC32C (Castagnoli), the checksum of everything in the pool.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
+}

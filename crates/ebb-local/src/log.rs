@@ -1,0 +1,201 @@
+//! The log's tail: packs waiting requests into the next record.
+//!
+//! Requests go into the log in the order in which they wait. A record takes as many as fit into its
+//! header and its segment; a large write is split over several. A request is let in only if all of
+//! it fits into segments that are ready, so no space never leaves one half written.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::layout::{BLOCK, Geometry, Segment};
+use crate::record::{CRC_BYTES, Entry, HEADER_ROOM, Header, Place};
+use crate::recovery::Link;
+use crate::request::{Piece, Request};
+use crate::stock::Stock;
+
+pub(crate) struct Log {
+    pub(crate) geometry: Geometry,
+    pub(crate) pool_id: [u8; 16],
+    pub(crate) log_gen: u64,
+    /// Where the next record goes.
+    pub(crate) segment: Segment,
+    pub(crate) block: u32,
+    pub(crate) next: Segment,
+    /// The last record packed.
+    pub(crate) last: Link,
+}
+
+/// A record on its way to the file.
+pub(crate) struct Batch {
+    pub(crate) header: Header,
+    pub(crate) header_block: Vec<u8>,
+    pub(crate) data: Vec<Bytes>,
+    pub(crate) segment: Segment,
+    /// Requests that end with this record.
+    pub(crate) finished: Vec<Request>,
+}
+
+/// What [`Log::pack`] came to.
+pub(crate) enum Packed {
+    Record(Box<Batch>),
+    /// Nothing waits.
+    Nothing,
+    /// The first request waits for a segment to become ready.
+    NeedsSegment,
+    /// There is no space for this request.
+    Refused(Request),
+}
+
+/// A record being filled.
+struct Filling {
+    header_room: usize,
+    blocks_room: usize,
+    pieces: Vec<Piece>,
+}
+
+impl Log {
+    /// Takes requests off the front of `queue` into one record.
+    pub(crate) fn pack(
+        &mut self,
+        queue: &mut VecDeque<Request>,
+        stock: &mut Stock,
+        epoch: u32,
+        durable_seq: u64,
+    ) -> Packed {
+        if let Some(first) = queue.front_mut() {
+            if !self.let_in(first, stock) {
+                if stock.full
+                    && let Some(refused) = queue.pop_front()
+                {
+                    return Packed::Refused(refused);
+                }
+                stock.waited_for = true;
+                return Packed::NeedsSegment;
+            }
+        } else {
+            return Packed::Nothing;
+        }
+        // At most twice: an empty segment takes at least one piece.
+        loop {
+            let (pieces, finished) = self.fill(queue, stock);
+            if !pieces.is_empty() {
+                return Packed::Record(self.close(pieces, finished, epoch, durable_seq));
+            }
+            let Some((segment, next)) = stock.take() else {
+                stock.waited_for = true;
+                return Packed::NeedsSegment;
+            };
+            (self.segment, self.next, self.block) = (segment, next, 0);
+        }
+    }
+
+    /// Whether the log has space for the request, all of it.
+    fn let_in(&self, request: &mut Request, stock: &Stock) -> bool {
+        let room = u64::from(self.geometry.segment_blocks - self.block);
+        let more = request.log_blocks.saturating_sub(room);
+        let segments = more.div_ceil(u64::from(self.geometry.segment_blocks));
+        let fits = stock.has(segments as usize, request.leaves);
+        if fits {
+            request.log_blocks = 0;
+        }
+        fits
+    }
+
+    fn fill(&self, queue: &mut VecDeque<Request>, stock: &Stock) -> (Vec<Piece>, Vec<Request>) {
+        let blocks_room = (self.geometry.segment_blocks - self.block) as usize;
+        let mut filling = Filling {
+            header_room: HEADER_ROOM,
+            blocks_room: blocks_room.saturating_sub(1),
+            pieces: Vec::new(),
+        };
+        let mut finished = Vec::new();
+        if blocks_room == 0 {
+            return (filling.pieces, finished);
+        }
+        while let Some(request) = queue.front_mut() {
+            if !self.let_in(request, stock) || !filling.take(request) {
+                break;
+            }
+            finished.extend(queue.pop_front());
+        }
+        (filling.pieces, finished)
+    }
+
+    fn close(
+        &mut self,
+        pieces: Vec<Piece>,
+        finished: Vec<Request>,
+        epoch: u32,
+        durable_seq: u64,
+    ) -> Box<Batch> {
+        let mut header = Header {
+            place: Place {
+                pool_id: self.pool_id,
+                log_gen: self.log_gen,
+                seq: self.last.seq + 1,
+                prev_crc: self.last.crc,
+                segment_id: self.segment.id,
+                block: self.block,
+            },
+            epoch,
+            durable_seq,
+            next: self.next,
+            entries: Vec::with_capacity(pieces.len()),
+            data_crcs: Vec::new(),
+        };
+        let mut data = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            header.entries.push(piece.entry);
+            header.data_crcs.extend_from_slice(&piece.crcs);
+            data.push(piece.data);
+        }
+        let (header_block, crc) = header.encode();
+        self.last = Link { seq: header.place.seq, crc };
+        self.block += header.blocks();
+        Box::new(Batch { header, header_block, data, segment: self.segment, finished })
+    }
+}
+
+impl Filling {
+    /// Takes what fits of a request. True if that is all of it.
+    fn take(&mut self, request: &mut Request) -> bool {
+        while let Some(piece) = request.pieces.front_mut() {
+            let changes = matches!(piece.entry, Entry::Version(..));
+            let after_change =
+                matches!(self.pieces.last(), Some(Piece { entry: Entry::Version(..), .. }));
+            if after_change || (changes && !self.pieces.is_empty()) {
+                return false;
+            }
+            let header_bytes = piece.entry.header_bytes();
+            let crcs_room = self.header_room.saturating_sub(header_bytes) / CRC_BYTES;
+            let blocks = piece.crcs.len().min(crcs_room).min(self.blocks_room);
+            let whole = blocks == piece.crcs.len();
+            if self.header_room < header_bytes || (!whole && (changes || blocks == 0)) {
+                return false;
+            }
+            let taken = match whole {
+                true => request.pieces.pop_front(),
+                false => Some(piece.split_off_front(blocks)),
+            };
+            self.header_room -= header_bytes + blocks * CRC_BYTES;
+            self.blocks_room -= blocks;
+            self.pieces.extend(taken);
+            if !whole {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Batch {
+    pub(crate) fn parts(&self) -> Vec<&[u8]> {
+        let header = std::iter::once(self.header_block.as_slice());
+        header.chain(self.data.iter().map(|d| d.as_ref())).collect()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.header.blocks()) * BLOCK as u64
+    }
+}

@@ -1,0 +1,66 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn stored(n: u64) -> Stored {
+    Stored { address: Address::new(n, (n % 4096) as u32), birth: n as u32, crc: !n as u32 }
+}
+
+fn content(map: &Map, range: Range<u64>) -> BTreeMap<u64, Stored> {
+    let mut found = BTreeMap::new();
+    map.for_each(range, &mut |lba, stored| {
+        assert!(found.insert(lba, stored).is_none());
+    });
+    found
+}
+
+/// Blocks near the borders of pages on every level.
+fn lba() -> impl Strategy<Value = u64> {
+    (0_u32..5, 0_u64..3, 0_u64..4)
+        .prop_map(|(level, n, off)| (n * span(level) + off).saturating_sub(2))
+}
+
+proptest! {
+    #[test]
+    fn a_map_is_a_sorted_map_and_a_clone_never_changes(
+        changes in prop::collection::vec((lba(), lba(), 0..4_u8), 1..80)
+    ) {
+        let (mut map, mut model) = (Map::default(), BTreeMap::new());
+        let mut clones = Vec::new();
+        for (n, (a, b, kind)) in changes.into_iter().enumerate() {
+            match kind {
+                0 => {
+                    let range = a.min(b)..a.max(b);
+                    map.remove(range.clone(), &mut Trash::new());
+                    model.retain(|lba, _| !range.contains(lba));
+                }
+                1 => clones.push((map.clone(), model.clone())),
+                _ => {
+                    map.insert(a, stored(n as u64));
+                    model.insert(a, stored(n as u64));
+                }
+            }
+            let part = a.min(b)..a.max(b);
+            let expected: BTreeMap<_, _> =
+                model.range(part.clone()).map(|(k, v)| (*k, *v)).collect();
+            prop_assert_eq!(content(&map, part), expected);
+        }
+        for (clone, model) in clones {
+            prop_assert_eq!(content(&clone, 0..u64::MAX), model);
+        }
+    }
+}
+
+#[test]
+fn removing_everything_cuts_off_subtrees_unopened() {
+    let mut map = Map::default();
+    for n in 0..10_000 {
+        map.insert(n, stored(n));
+    }
+    let mut trash = Trash::new();
+    map.remove(0..(64 << 40) / 4096, &mut trash);
+    assert_eq!(trash.len(), 1, "all of it lay under one entry of the root");
+    assert!(content(&map, 0..u64::MAX).is_empty());
+}

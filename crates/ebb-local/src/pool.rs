@@ -1,0 +1,222 @@
+//! The pool: one log, one catalog, one lock.
+//!
+//! ```text
+//!   submit ─► queue ─► write_step ─► catalog changed ─► answered
+//!                        (log)          └─► waiters ─► sync_step ─► answered, durable
+//!                                  stock_step: segments for the log, written before it needs them
+//! ```
+//! Three steps move everything, and each may be called from any thread: one writes the next record,
+//! one syncs for all who wait, one makes a segment ready. The engine calls them from the submitting
+//! thread and from two of its own; the simulator calls them one at a time.
+//!
+//! A record is written by one thread at a time and applied to the catalog when it is written, in the
+//! order of the log. So recovery, which applies what it reads in that order, comes to the same.
+//!
+//! A write or a sync that fails stops the pool for good: after it nobody knows what the file holds,
+//! until recovery reads it.
+
+mod change;
+mod open;
+mod read;
+mod steps;
+mod write;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+
+use ebb_volume::{Completion, EngineError, Inventory, IoError, VolumeId};
+
+use crate::catalog::Catalog;
+use crate::layout::{Address, Geometry};
+use crate::log::Log;
+use crate::map::Trash;
+use crate::planted::Planted;
+use crate::request::{Request, Ticket};
+use crate::session::Sessions;
+use crate::stock::Stock;
+use crate::storage::Storage;
+
+pub(crate) use open::Setup;
+pub(crate) use write::Guest;
+
+pub(crate) struct Pool<S> {
+    storage: S,
+    geometry: Geometry,
+    max_bytes: Option<u64>,
+    planted: Planted,
+    state: Mutex<State>,
+    /// Held through an engine call, so that each is checked against all before it.
+    control: Mutex<()>,
+    /// A claim was released, a request finished, or the pool stopped.
+    released: Condvar,
+    sync_wanted: Condvar,
+    segment_wanted: Condvar,
+    /// None: the caller takes every step itself.
+    reaper: Option<Mutex<mpsc::Sender<Trash>>>,
+    pub(crate) counters: Counters,
+}
+
+/// What was done to the file since the pool was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) log_writes: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+    pub(crate) log_syncs: AtomicU64,
+    pub(crate) segments_made: AtomicU64,
+}
+
+struct State {
+    catalog: Catalog,
+    /// Extents of the log's segments, by id.
+    segments: HashMap<u64, u64>,
+    sessions: Sessions,
+    log: Log,
+    queue: VecDeque<Request>,
+    /// A thread is writing a record.
+    writing: bool,
+    written_seq: u64,
+    durable_seq: u64,
+    sync_waiters: Vec<Ticket>,
+    syncing: bool,
+    /// Bytes written since the last sync began.
+    unsynced_bytes: u64,
+    stock: Stock,
+    /// Guests are not let in any more.
+    closing: bool,
+    stopped: Option<String>,
+}
+
+type Answer = (Ticket, Result<(), IoError>);
+
+impl<S: Storage> Pool<S> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Code under this lock does not panic; if it did, refusing would only hide the first panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serving(&self) -> Result<MutexGuard<'_, State>, EngineError> {
+        let state = self.lock();
+        match &state.stopped {
+            Some(reason) => Err(EngineError::Stopped(reason.clone())),
+            None if state.closing => Err(EngineError::Stopped("it is closing".into())),
+            None => Ok(state),
+        }
+    }
+
+    fn control(&self) -> MutexGuard<'_, ()> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn threaded(&self) -> bool {
+        self.reaper.is_some()
+    }
+
+    pub(crate) fn health(&self) -> Result<(), EngineError> {
+        self.serving().map(|_| ())
+    }
+
+    pub(crate) fn inventory(&self) -> Result<Inventory, EngineError> {
+        // What is not durable yet must not be seen: it may not survive.
+        let _control = self.control();
+        Ok(self.serving()?.catalog.inventory())
+    }
+
+    /// A new handle's generation.
+    pub(crate) fn open_handle(&self, volume: VolumeId) -> Result<u64, EngineError> {
+        let _control = self.control();
+        let mut state = self.serving()?;
+        state.catalog.size_bytes(volume)?;
+        Ok(state.sessions.open(volume))
+    }
+
+    pub(crate) fn close_handle(&self, volume: VolumeId, generation: u64) {
+        self.lock().sessions.close(volume, generation);
+    }
+
+    pub(crate) fn size_bytes(&self, volume: VolumeId) -> u64 {
+        self.lock().catalog.size_bytes(volume).unwrap_or(0)
+    }
+
+    pub(crate) fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
+        let _control = self.control();
+        let mut state = self.serving()?;
+        state.catalog.size_bytes(volume)?;
+        state.sessions.revoke(volume);
+        // What entered before is written out, so that none of it lands later.
+        while !state.sessions.is_idle(volume) {
+            state = self.wait_released(state);
+        }
+        Ok(())
+    }
+
+    /// Completes `done` for a request that was never let in.
+    fn refuse(done: Completion, error: IoError) {
+        done(Err(error));
+    }
+
+    /// Answers requests, and only then counts them as finished.
+    fn answer(&self, answers: Vec<Answer>) {
+        if answers.is_empty() {
+            return;
+        }
+        let mut finished = Vec::with_capacity(answers.len());
+        for (ticket, outcome) in answers {
+            (ticket.done)(outcome.map(|()| bytes::Bytes::new()));
+            finished.extend(ticket.volume);
+        }
+        self.finish(&finished);
+    }
+
+    fn finish(&self, volumes: &[VolumeId]) {
+        let mut state = self.lock();
+        for volume in volumes {
+            state.sessions.finish(*volume);
+        }
+        drop(state);
+        self.released.notify_all();
+    }
+
+    /// Drops pages where it delays nobody.
+    fn reap(&self, trash: Trash) {
+        if !trash.is_empty()
+            && let Some(reaper) = &self.reaper
+        {
+            let reaper = reaper.lock().unwrap_or_else(PoisonError::into_inner);
+            // Without a reaper, at the very end, they are dropped here.
+            let _ = reaper.send(trash);
+        }
+    }
+}
+
+impl State {
+    /// Stops for good after a failure, and hands over everyone who waits.
+    fn fail(&mut self, reason: String) -> Vec<Answer> {
+        tracing::error!("the pool stops: {reason}");
+        self.stop(reason)
+    }
+
+    /// Stops for good, and hands over everyone who waits.
+    fn stop(&mut self, reason: String) -> Vec<Answer> {
+        self.stopped.get_or_insert(reason);
+        let mut waiting: Vec<Ticket> = std::mem::take(&mut self.sync_waiters);
+        for request in std::mem::take(&mut self.queue) {
+            self.release(&request);
+            waiting.push(request.ticket);
+        }
+        let failed = |ticket| (ticket, Err(IoError::Failed));
+        waiting.into_iter().map(failed).collect()
+    }
+
+    fn release(&mut self, request: &Request) {
+        if let (Some(volume), Some(claim)) = (request.ticket.volume, request.claim) {
+            self.sessions.release(volume, claim);
+        }
+    }
+
+    /// Where a block is in the file. Every block in a map is in a segment of the log.
+    fn offset(&self, address: Address) -> Option<u64> {
+        let extent = self.segments.get(&address.segment_id())?;
+        Some(self.log.geometry.offset(*extent, address.block()))
+    }
+}

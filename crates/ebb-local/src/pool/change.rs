@@ -1,0 +1,132 @@
+//! Engine calls: checked, logged in a record of their own, synced, answered.
+
+use std::collections::VecDeque;
+use std::sync::mpsc;
+
+use ebb_volume::{EngineError, IoError, OpId, VolumeId};
+
+use super::Pool;
+use crate::record::{CRC_BYTES, Change, Entry, HEADER_ROOM};
+use crate::request::{Piece, Request, Ticket};
+use crate::storage::Storage;
+
+impl<S: Storage> Pool<S> {
+    /// Makes a change of the version tree, once for each `op`. Durable when it returns.
+    pub(crate) fn change(&self, op: OpId, change: Change) -> Result<(), EngineError> {
+        // Until the answer is known nobody else sees or checks against the change.
+        let _control = self.control();
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let mut state = self.serving()?;
+        if state.catalog.was_made(op, &change)? || !state.catalog.check(&change)? {
+            return Ok(());
+        }
+        let piece = Piece::plain(Entry::Version(op, change.clone()));
+        if !self.fits_a_record(&piece) {
+            return Err(EngineError::NoSpace);
+        }
+        if let Some(volume) = needs_no_handles(&change) {
+            // No handle comes in before the change is made: opening one takes the control lock.
+            state.sessions.end(volume)?;
+        }
+        let pieces = VecDeque::from([piece]);
+        state.queue.push_back(Request {
+            log_blocks: Request::log_blocks(&pieces, self.geometry.segment_blocks),
+            pieces,
+            leaves: 0,
+            durable: true,
+            ticket: Ticket {
+                volume: None,
+                done: Box::new(move |outcome| {
+                    // The receiver waits below.
+                    let _ = sender.send(outcome);
+                }),
+            },
+            claim: None,
+        });
+        drop(state);
+        self.write_all();
+        self.wait_answer(&receiver)?;
+        Ok(())
+    }
+
+    fn wait_answer(
+        &self,
+        receiver: &mpsc::Receiver<Result<bytes::Bytes, IoError>>,
+    ) -> Result<(), EngineError> {
+        let outcome = loop {
+            if self.threaded() {
+                break receiver.recv().unwrap_or(Err(IoError::Failed));
+            }
+            match receiver.try_recv() {
+                Ok(outcome) => break outcome,
+                Err(_) => drop(self.wait_released(self.lock())),
+            }
+        };
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(IoError::NoSpace) => Err(EngineError::NoSpace),
+            Err(error) => {
+                self.health()?;
+                Err(EngineError::Stopped(error.to_string()))
+            }
+        }
+    }
+
+    fn fits_a_record(&self, piece: &Piece) -> bool {
+        let header = piece.entry.header_bytes() + piece.crcs.len() * CRC_BYTES;
+        header <= HEADER_ROOM && piece.crcs.len() < self.geometry.segment_blocks as usize
+    }
+
+    /// Makes everything durable and stops.
+    pub(crate) fn close(&self) -> Result<(), EngineError> {
+        let _control = self.control();
+        let mut state = self.serving()?;
+        state.closing = true;
+        while state.stopped.is_none() && (state.writing || state.syncing || !state.queue.is_empty())
+        {
+            state = self.wait_released(state);
+        }
+        let durable = state.durable_seq == state.written_seq;
+        drop(state);
+        if !durable {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            self.join_sync(Ticket {
+                volume: None,
+                done: Box::new(move |outcome| {
+                    // The receiver waits below.
+                    let _ = sender.send(outcome);
+                }),
+            });
+            self.wait_answer(&receiver)?;
+        }
+        self.stop("it was closed");
+        Ok(())
+    }
+
+    /// Answers nothing more, and lets others open the file.
+    pub(crate) fn stop(&self, reason: &str) {
+        let mut state = self.lock();
+        state.closing = true;
+        while state.writing || state.syncing || state.stock.making {
+            state = match self.released.wait(state) {
+                Ok(state) => state,
+                Err(poisoned) => poisoned.into_inner(),
+            };
+        }
+        let answers = state.stop(reason.into());
+        drop(state);
+        self.storage.unlock();
+        self.released.notify_all();
+        self.sync_wanted.notify_all();
+        self.segment_wanted.notify_all();
+        self.answer(answers);
+    }
+}
+
+/// The volume that must not be open.
+fn needs_no_handles(change: &Change) -> Option<VolumeId> {
+    match change {
+        Change::Reset { volume, .. } | Change::DeleteVolume { volume } => Some(*volume),
+        _ => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! Opening a pool: recovery, then a generation of its own.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Condvar, Mutex, mpsc};
+
+use ebb_volume::EngineError;
+
+use super::{Counters, Pool, State};
+use crate::layout::{Geometry, Segment};
+use crate::log::Log;
+use crate::map::Trash;
+use crate::planted::{Bug, Planted};
+use crate::record::{Entry, Header, Place};
+use crate::recovery::{Link, Recovered, recover};
+use crate::session::Sessions;
+use crate::stock::{IDS_AT_ONCE, Stock};
+use crate::storage::Storage;
+use crate::superblock::Superblock;
+
+/// How a pool is to be opened.
+pub(crate) struct Setup {
+    /// For a pool that is not there yet.
+    pub(crate) pool_id: [u8; 16],
+    pub(crate) geometry: Geometry,
+    pub(crate) warm_segments: usize,
+    pub(crate) max_bytes: Option<u64>,
+    /// Where cut off pages go. None: no threads, the caller takes every step.
+    pub(crate) reaper: Option<mpsc::Sender<Trash>>,
+    pub(crate) planted: Planted,
+}
+
+impl<S: Storage> Pool<S> {
+    /// Opens the pool in `storage`; makes one where it has never held any.
+    ///
+    /// When it returns, everything it recovered is durable, and so is the start of the generation in
+    /// which it goes on: nothing that is written from here on can be taken for a part of the old one.
+    pub(crate) fn open(storage: S, setup: Setup) -> Result<Self, EngineError> {
+        storage.forget_cached().map_err(unreadable)?;
+        let planted = setup.planted;
+        let old = match Superblock::read(&storage)? {
+            Some(found) => found,
+            None => format(&storage, &setup)?,
+        };
+        let geometry = old.geometry;
+        let recovered = recover(&storage, &old, planted)?;
+        let mut stock = stock(&storage, &setup, &old, &recovered)?;
+        let first = stock.plan().ok_or_else(no_ids)?;
+        stock.plan_line();
+        let next = *stock.line.front().ok_or_else(no_ids)?;
+
+        super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
+        let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
+        let start = start_record(&old, &recovered, log_gen, first, next);
+        let (block, crc) = start.encode();
+        let offset = geometry.offset(first.extent, 0);
+        storage.write_at(offset, &[&block]).map_err(unwritable)?;
+        // Makes durable what recovery read (the process before may have died with it in the cache)
+        // and the start, before the superblock below says so.
+        if !planted.has(Bug::RecoveryNotSynced) {
+            storage.sync().map_err(unwritable)?;
+        }
+        stock.superblock.log_gen = log_gen;
+        stock.superblock.start = Some(first);
+        stock.superblock.generation += 1;
+        stock.superblock.write(&storage, planted)?;
+
+        let last = Link { seq: start.place.seq, crc };
+        let state = state(recovered, stock, &old, log_gen, first, next, last, planted);
+        Ok(Self {
+            storage,
+            geometry,
+            max_bytes: setup.max_bytes,
+            planted,
+            state: Mutex::new(state),
+            control: Mutex::default(),
+            released: Condvar::new(),
+            sync_wanted: Condvar::new(),
+            segment_wanted: Condvar::new(),
+            reaper: setup.reaper.map(Mutex::new),
+            counters: Counters::default(),
+        })
+    }
+}
+
+fn format(storage: &impl Storage, setup: &Setup) -> Result<Superblock, EngineError> {
+    let superblock = Superblock {
+        pool_id: setup.pool_id,
+        generation: 1,
+        log_gen: 0,
+        start: None,
+        segment_id_limit: 0,
+        geometry: setup.geometry,
+    };
+    superblock.write(storage, setup.planted)?;
+    Ok(superblock)
+}
+
+/// The segments to go on in. Ids begin at the old limit: whatever a lost tail used lies below it.
+fn stock(
+    storage: &impl Storage,
+    setup: &Setup,
+    old: &Superblock,
+    recovered: &Recovered,
+) -> Result<Stock, EngineError> {
+    let end = old.geometry.extents_in(storage.len().map_err(unreadable)?);
+    let mut used = recovered.used_extents.clone();
+    if setup.planted.has(Bug::ReuseCutSegment)
+        && let Some(tail) = recovered.tail
+    {
+        used.remove(&tail.extent);
+    }
+    let free: BTreeSet<u64> = (0..end).filter(|extent| !used.contains(extent)).collect();
+    let next_id = match setup.planted.has(Bug::SegmentIdsReused) {
+        true => recovered.segments.keys().max().map_or(0, |id| id + 1),
+        false => old.segment_id_limit,
+    };
+    let superblock = Superblock { segment_id_limit: next_id + IDS_AT_ONCE, ..old.clone() };
+    Ok(Stock {
+        line: VecDeque::new(),
+        ready: 0,
+        warm: setup.warm_segments,
+        next_id,
+        superblock,
+        free,
+        end,
+        making: false,
+        full: false,
+        waited_for: false,
+    })
+}
+
+fn start_record(
+    old: &Superblock,
+    recovered: &Recovered,
+    log_gen: u64,
+    first: Segment,
+    next: Segment,
+) -> Header {
+    Header {
+        place: Place {
+            pool_id: old.pool_id,
+            log_gen,
+            seq: recovered.last.seq + 1,
+            prev_crc: recovered.last.crc,
+            segment_id: first.id,
+            block: 0,
+        },
+        epoch: recovered.catalog.epoch(),
+        durable_seq: recovered.last.seq,
+        next,
+        entries: vec![Entry::Start(old.start)],
+        data_crcs: Vec::new(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one value, made above")]
+fn state(
+    recovered: Recovered,
+    stock: Stock,
+    old: &Superblock,
+    log_gen: u64,
+    segment: Segment,
+    next: Segment,
+    last: Link,
+    planted: Planted,
+) -> State {
+    let mut segments = recovered.segments;
+    segments.insert(segment.id, segment.extent);
+    State {
+        catalog: recovered.catalog,
+        segments,
+        sessions: Sessions::new(planted),
+        log: Log {
+            geometry: old.geometry,
+            pool_id: old.pool_id,
+            log_gen,
+            segment,
+            block: 1,
+            next,
+            last,
+        },
+        queue: VecDeque::new(),
+        writing: false,
+        written_seq: last.seq,
+        durable_seq: last.seq,
+        sync_waiters: Vec::new(),
+        syncing: false,
+        unsynced_bytes: 0,
+        stock,
+        closing: false,
+        stopped: None,
+    }
+}
+
+fn unreadable(error: std::io::Error) -> EngineError {
+    EngineError::Stopped(format!("reading pool.dat: {error}"))
+}
+
+fn unwritable(error: std::io::Error) -> EngineError {
+    EngineError::Stopped(format!("writing pool.dat: {error}"))
+}
+
+fn no_ids() -> EngineError {
+    EngineError::Stopped("segment ids are used up".into())
+}

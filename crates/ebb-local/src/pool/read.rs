@@ -1,0 +1,134 @@
+//! Reading: find the blocks under the lock, fetch and verify them without it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use ebb_volume::{BLOCK_BYTES, Completion, IoError, VolumeId};
+
+use super::{Pool, State};
+use crate::layout::{Address, BLOCK, crc32c};
+use crate::planted::Bug;
+use crate::storage::Storage;
+
+/// A block to fetch.
+struct Wanted {
+    /// Where in the range, in blocks.
+    at: usize,
+    address: Address,
+    offset: u64,
+    crc: u32,
+}
+
+impl<S: Storage> Pool<S> {
+    /// Reads bytes of a volume, and completes on this thread.
+    pub(crate) fn read(
+        &self,
+        volume: VolumeId,
+        generation: u64,
+        offset: u64,
+        length: u32,
+        done: Completion,
+    ) {
+        let blocks = super::write::blocks_of(offset, u64::from(length));
+        let mut state = self.lock();
+        let entered = state.enter(volume, generation, offset, u64::from(length));
+        if let Err(error) = entered {
+            drop(state);
+            return Self::refuse(done, error);
+        }
+        let wanted = state.find(volume, blocks.clone());
+        drop(state);
+        let outcome = wanted.and_then(|wanted| {
+            let bytes = Bytes::from(self.fetch(volume, &blocks, &wanted)?);
+            let first = (offset - blocks.start * BLOCK_BYTES) as usize;
+            Ok(bytes.slice(first..first + length as usize))
+        });
+        done(outcome);
+        self.finish(&[volume]);
+    }
+
+    /// Whole blocks of a volume, for a request that is under way.
+    pub(super) fn read_blocks(
+        &self,
+        volume: VolumeId,
+        blocks: Range<u64>,
+    ) -> Result<Vec<u8>, IoError> {
+        let wanted = self.lock().find(volume, blocks.clone())?;
+        self.fetch(volume, &blocks, &wanted)
+    }
+
+    fn fetch(
+        &self,
+        volume: VolumeId,
+        blocks: &Range<u64>,
+        wanted: &[Wanted],
+    ) -> Result<Vec<u8>, IoError> {
+        // What is not stored reads zero.
+        let mut bytes = vec![0; (blocks.end - blocks.start) as usize * BLOCK];
+        let joined = |a: &Wanted, b: &Wanted| a.at + 1 == b.at && a.address.is_before(b.address);
+        for run in wanted.chunk_by(joined) {
+            let range = run[0].at * BLOCK..(run[0].at + run.len()) * BLOCK;
+            let into = &mut bytes[range];
+            self.storage.read_at(run[0].offset, into).map_err(|error| {
+                let segment = run[0].address.segment_id();
+                tracing::error!("{volume:?}: reading segment {segment}: {error}");
+                IoError::Failed
+            })?;
+            for (block, expected) in into.chunks_exact(BLOCK).zip(run) {
+                if crc32c(block) != expected.crc && !self.planted.has(Bug::SkipReadCheck) {
+                    tracing::error!(
+                        "{volume:?}: the block at byte {} is damaged: segment {}, block {}, \
+                         byte {} of pool.dat",
+                        (blocks.start + expected.at as u64) * BLOCK_BYTES,
+                        expected.address.segment_id(),
+                        expected.address.block(),
+                        expected.offset,
+                    );
+                    return Err(IoError::Corrupt);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl State {
+    /// Lets a guest's request in: the pool serves, the handle is not stale, the range is within.
+    pub(super) fn enter(
+        &mut self,
+        volume: VolumeId,
+        generation: u64,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), IoError> {
+        if self.closing || self.stopped.is_some() {
+            return Err(IoError::Failed);
+        }
+        self.sessions.enter(volume, generation)?;
+        let size = self.catalog.size_bytes(volume).unwrap_or(0);
+        if offset.checked_add(length).is_none_or(|end| end > size) {
+            self.sessions.finish(volume);
+            return Err(IoError::OutOfRange);
+        }
+        Ok(())
+    }
+
+    fn find(&self, volume: VolumeId, blocks: Range<u64>) -> Result<Vec<Wanted>, IoError> {
+        let mut wanted = Vec::new();
+        let mut lost = false;
+        let map = self.catalog.head(volume).ok_or(IoError::Stale)?;
+        map.for_each(blocks.clone(), &mut |lba, stored| match self.offset(stored.address) {
+            Some(offset) => wanted.push(Wanted {
+                at: (lba - blocks.start) as usize,
+                address: stored.address,
+                offset,
+                crc: stored.crc,
+            }),
+            None => lost = true,
+        });
+        match lost {
+            true => Err(IoError::Corrupt),
+            false => Ok(wanted),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The three steps: write a record, sync, make a segment ready.
+
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ebb_volume::{EngineError, IoError};
+use rustix::io::Errno;
+
+use super::{Answer, Pool, State};
+use crate::catalog::Placed;
+use crate::layout::Geometry;
+use crate::log::{Batch, Packed};
+use crate::map::Trash;
+use crate::planted::Bug;
+use crate::stock::IDS_AT_ONCE;
+use crate::storage::Storage;
+use crate::superblock::Superblock;
+
+/// Bytes written since the last sync that ask for one unasked, so that neither a flush nor a recovery
+/// ever has much more than this before it.
+const UNSYNCED_BYTES: u64 = 16 << 20;
+
+/// How long after the disk was full it is tried again.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
+
+/// What [`Pool::write_step`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteStep {
+    /// Something waited, and was written or refused.
+    Done,
+    /// Nothing waits.
+    Idle,
+    /// Another thread is writing, and will go on until nothing waits.
+    Busy,
+    /// What waits needs a segment that is not ready.
+    NeedsSegment,
+}
+
+impl<S: Storage> Pool<S> {
+    /// Writes until nothing waits or another does.
+    pub(crate) fn write_all(&self) {
+        while self.write_step() == WriteStep::Done {}
+    }
+
+    /// Writes the next record.
+    pub(crate) fn write_step(&self) -> WriteStep {
+        let mut state = self.lock();
+        if state.writing {
+            return WriteStep::Busy;
+        }
+        match state.pack() {
+            Packed::Nothing => WriteStep::Idle,
+            Packed::NeedsSegment => {
+                self.segment_wanted.notify_one();
+                WriteStep::NeedsSegment
+            }
+            Packed::Refused(request) => {
+                state.stock.waited_for = false;
+                state.release(&request);
+                drop(state);
+                self.answer(vec![(request.ticket, Err(IoError::NoSpace))]);
+                WriteStep::Done
+            }
+            Packed::Record(batch) => {
+                state.writing = true;
+                drop(state);
+                self.write(*batch);
+                WriteStep::Done
+            }
+        }
+    }
+
+    fn write(&self, batch: Batch) {
+        let offset = self.geometry.offset(batch.segment.extent, batch.header.place.block);
+        let outcome = self.storage.write_at(offset, &batch.parts());
+        self.counters.log_writes.fetch_add(1, Relaxed);
+        self.counters.log_bytes.fetch_add(batch.bytes(), Relaxed);
+        let mut trash = Trash::new();
+        let mut state = self.lock();
+        state.writing = false;
+        let answers = match outcome {
+            Ok(()) => state.written(batch, &mut trash, self.planted.has(Bug::FuaAnsweredEarly)),
+            Err(error) => {
+                let mut answers = state.fail(format!("writing the log: {error}"));
+                for request in batch.finished {
+                    state.release(&request);
+                    answers.push((request.ticket, Err(IoError::Failed)));
+                }
+                answers
+            }
+        };
+        if state.wants_sync() {
+            self.sync_wanted.notify_one();
+        }
+        drop(state);
+        self.released.notify_all();
+        self.reap(trash);
+        self.answer(answers);
+    }
+
+    /// Syncs for everyone who waits. False if nobody does.
+    pub(crate) fn sync_step(&self) -> bool {
+        let mut state = self.lock();
+        if !state.wants_sync() || state.syncing || state.stopped.is_some() {
+            return false;
+        }
+        state.syncing = true;
+        state.unsynced_bytes = 0;
+        let waiters = std::mem::take(&mut state.sync_waiters);
+        // Every record up to here has been written, so the sync below makes it durable.
+        let covered = state.written_seq;
+        drop(state);
+        let outcome = match self.planted.has(Bug::SkipFlushSync) {
+            true => Ok(()),
+            false => self.storage.sync(),
+        };
+        self.counters.log_syncs.fetch_add(1, Relaxed);
+        let mut state = self.lock();
+        state.syncing = false;
+        let (answer, mut answers) = match outcome {
+            Ok(()) => {
+                state.durable_seq = covered;
+                (Ok(()), Vec::new())
+            }
+            Err(error) => (Err(IoError::Failed), state.fail(format!("syncing the log: {error}"))),
+        };
+        drop(state);
+        answers.extend(waiters.into_iter().map(|ticket| (ticket, answer)));
+        self.released.notify_all();
+        self.answer(answers);
+        true
+    }
+
+    /// Makes a segment ready where one is wanted. False if nothing was done or there is no space.
+    pub(crate) fn stock_step(&self) -> bool {
+        let mut state = self.lock();
+        if state.stopped.is_some() || state.stock.making || !state.stock.wants_more() {
+            return false;
+        }
+        state.stock.plan_line();
+        let Some(segment) = state.stock.line.get(state.stock.ready).copied() else {
+            // No id is left, and the limit could not be raised: as good as no space.
+            state.stock.full = true;
+            return false;
+        };
+        let raised = state.stock.needs_ids().then(|| {
+            let mut superblock = state.stock.superblock.clone();
+            superblock.generation += 1;
+            superblock.segment_id_limit += IDS_AT_ONCE;
+            superblock
+        });
+        state.stock.making = true;
+        drop(state);
+        let outcome = self.make_segment(segment.extent, raised.as_ref());
+        let mut state = self.lock();
+        state.stock.making = false;
+        let (more, answers) = match outcome {
+            Ok(()) => {
+                if let Some(superblock) = raised {
+                    state.stock.superblock = superblock;
+                }
+                state.stock.ready += 1;
+                state.stock.full = false;
+                state.stock.waited_for = false;
+                state.stock.plan_line();
+                (true, Vec::new())
+            }
+            Err(EngineError::NoSpace) => {
+                state.stock.full = true;
+                (false, Vec::new())
+            }
+            Err(error) => (false, state.fail(format!("preparing a segment: {error}"))),
+        };
+        drop(state);
+        self.released.notify_all();
+        self.answer(answers);
+        // What waited for the segment has no thread of its own to go on.
+        self.write_all();
+        more
+    }
+
+    fn make_segment(&self, extent: u64, raised: Option<&Superblock>) -> Result<(), EngineError> {
+        if let Some(superblock) = raised {
+            superblock.write(&self.storage, self.planted)?;
+        }
+        make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
+        self.storage.sync().map_err(failed)?;
+        self.counters.segments_made.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Waits until something may have moved. Without threads it moves something itself.
+    pub(super) fn wait_released<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        if self.threaded() {
+            let waited = self.released.wait(state);
+            return waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        drop(state);
+        match self.write_step() {
+            WriteStep::Done => {}
+            WriteStep::NeedsSegment => {
+                self.stock_step();
+            }
+            WriteStep::Idle | WriteStep::Busy => {
+                self.sync_step();
+            }
+        }
+        self.lock()
+    }
+
+    /// The sync thread: until the pool stops.
+    pub(crate) fn run_syncs(&self) {
+        loop {
+            while self.sync_step() {}
+            let state = self.lock();
+            if state.stopped.is_some() {
+                return;
+            }
+            if !state.wants_sync() {
+                drop(self.sync_wanted.wait(state));
+            }
+        }
+    }
+
+    /// The stock thread: until the pool stops.
+    pub(crate) fn run_stock(&self) {
+        loop {
+            while self.stock_step() {}
+            let state = self.lock();
+            if state.stopped.is_some() {
+                return;
+            }
+            if state.stock.full {
+                drop(self.segment_wanted.wait_timeout(state, FULL_PAUSE));
+            } else if !state.stock.wants_more() {
+                drop(self.segment_wanted.wait(state));
+            }
+        }
+    }
+}
+
+impl State {
+    fn pack(&mut self) -> Packed {
+        let packed = self.log.pack(
+            &mut self.queue,
+            &mut self.stock,
+            self.catalog.epoch(),
+            match self.sessions.planted.has(Bug::WatermarkAhead) {
+                true => self.written_seq,
+                false => self.durable_seq,
+            },
+        );
+        if let Packed::Record(batch) = &packed {
+            let segment = batch.segment;
+            self.segments.insert(segment.id, segment.extent);
+        }
+        packed
+    }
+
+    /// Takes a written record into the catalog. Says who is answered now.
+    fn written(&mut self, batch: Batch, trash: &mut Trash, early: bool) -> Vec<Answer> {
+        let header = &batch.header;
+        self.written_seq = header.place.seq;
+        self.unsynced_bytes += batch.bytes();
+        let mut first = 0;
+        for entry in &header.entries {
+            let end = first + entry.data_blocks();
+            let placed = Placed {
+                segment_id: batch.segment.id,
+                first_block: header.place.block + 1 + first as u32,
+                epoch: header.epoch,
+                crcs: &header.data_crcs[first..end],
+            };
+            self.catalog.apply(entry, &placed, trash);
+            first = end;
+        }
+        let mut answers = Vec::new();
+        for request in batch.finished {
+            self.release(&request);
+            let guest = request.ticket.volume.is_some();
+            let answered = match (request.durable, guest) {
+                (false, _) => true,
+                (true, true) => early,
+                (true, false) => self.sessions.planted.has(Bug::ChangeNotSynced),
+            };
+            if answered {
+                answers.push((request.ticket, Ok(())));
+            } else {
+                // Its record is written: the next sync to begin makes it durable.
+                self.sync_waiters.push(request.ticket);
+            }
+        }
+        answers
+    }
+
+    pub(super) fn wants_sync(&self) -> bool {
+        !self.sync_waiters.is_empty() || self.unsynced_bytes > UNSYNCED_BYTES
+    }
+}
+
+/// Writes an extent, so that nothing written there later can fail for lack of space. The caller syncs.
+pub(super) fn make_extent(
+    storage: &impl Storage,
+    geometry: Geometry,
+    max_bytes: Option<u64>,
+    extent: u64,
+) -> Result<(), EngineError> {
+    let (mut offset, end) = (geometry.offset(extent, 0), geometry.offset(extent + 1, 0));
+    if max_bytes.is_some_and(|max| end > max) {
+        return Err(EngineError::NoSpace);
+    }
+    storage.allocate(offset, end - offset).map_err(failed)?;
+    let zero = vec![0; (256 << 10).min(geometry.segment_bytes() as usize)];
+    while offset < end {
+        let length = zero.len().min((end - offset) as usize);
+        storage.write_at(offset, &[&zero[..length]]).map_err(failed)?;
+        offset += length as u64;
+    }
+    Ok(())
+}
+
+fn failed(error: std::io::Error) -> EngineError {
+    let code = Errno::from_io_error(&error);
+    if code == Some(Errno::NOSPC) || code == Some(Errno::DQUOT) {
+        return EngineError::NoSpace;
+    }
+    EngineError::Stopped(error.to_string())
+}

@@ -1,0 +1,315 @@
+//! Recovery: from the log to the catalog, and to the place where the log was cut.
+//!
+//! ```text
+//!   superblock ─► Start of generation 3 ─► Start of 2 ─► Start of 1          found backwards
+//!   1: records … cut | 2: records … cut | 3: records … first invalid one     then read forwards
+//! ```
+//! A generation begins with a Start record in a segment of its own. It is the next link of the chain
+//! (`seq`, `prev_crc`) after the record where the generation before it was cut, and was durable
+//! before the superblock named it. So an older generation ends exactly there, whatever else its
+//! segments hold, and everything in it is durable. In the newest one a record past the highest
+//! `durable_seq` counts only if its data is whole; the first that is not, is the cut.
+//!
+//! A crash loses records at the end. Whatever else is missing was lost by the disk, and recovery
+//! refuses: a chain that does not reach its cut, or a header behind the cut which says that what
+//! is missing was durable.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ebb_volume::EngineError;
+
+use crate::catalog::{Catalog, Placed};
+use crate::layout::{BLOCK, Segment, crc32c};
+use crate::map::Trash;
+use crate::planted::{Bug, Planted};
+use crate::record::{Entry, Header};
+use crate::storage::Storage;
+use crate::superblock::Superblock;
+
+/// What the log says.
+#[derive(Default)]
+pub(crate) struct Recovered {
+    pub(crate) catalog: Catalog,
+    /// Where the segments of the log are, by id.
+    pub(crate) segments: HashMap<u64, u64>,
+    /// The last record that counts.
+    pub(crate) last: Link,
+    /// Extents that the next generation may not begin in.
+    pub(crate) used_extents: BTreeSet<u64>,
+    /// Where the log was cut.
+    pub(crate) tail: Option<Segment>,
+    pub(crate) trash: Trash,
+}
+
+/// What ties a record to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Link {
+    pub(crate) seq: u64,
+    pub(crate) crc: u32,
+}
+
+/// The first record of a generation.
+struct Generation {
+    log_gen: u64,
+    start: Segment,
+    /// The end of the generation before.
+    before: Link,
+}
+
+/// A place between two records.
+#[derive(Clone, Copy)]
+struct Position {
+    segment: Segment,
+    block: u32,
+    /// Where the log goes on; known from the second record of a segment on.
+    next: Option<Segment>,
+    last: Link,
+}
+
+struct Reader<'a, S> {
+    storage: &'a S,
+    superblock: &'a Superblock,
+    planted: Planted,
+}
+
+/// Reads the whole log.
+pub(crate) fn recover(
+    storage: &impl Storage,
+    superblock: &Superblock,
+    planted: Planted,
+) -> Result<Recovered, EngineError> {
+    let reader = Reader { storage, superblock, planted };
+    let generations = reader.generations()?;
+    let mut found = Recovered::default();
+    for (i, generation) in generations.iter().enumerate() {
+        let cut = generations.get(i + 1).map(|next| next.before);
+        reader.replay(generation, cut, &mut found)?;
+    }
+    Ok(found)
+}
+
+impl<S: Storage> Reader<'_, S> {
+    /// All generations, the oldest first.
+    fn generations(&self) -> Result<Vec<Generation>, EngineError> {
+        let mut found = Vec::new();
+        let mut at = self.superblock.start;
+        let mut newer = self.superblock.log_gen + 1;
+        while let Some(start) = at {
+            let (header, _) = self
+                .header(start, 0)?
+                .filter(|(header, _)| header.place.log_gen < newer)
+                .ok_or_else(|| corrupt("the first record of a generation is damaged", start, 0))?;
+            let [Entry::Start(before)] = header.entries[..] else {
+                return Err(corrupt("a generation does not begin with one", start, 0));
+            };
+            newer = header.place.log_gen;
+            at = before;
+            found.push(Generation {
+                log_gen: header.place.log_gen,
+                start,
+                before: Link { seq: header.place.seq - 1, crc: header.place.prev_crc },
+            });
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Replays one generation up to its cut. The newest one has none yet: it is found.
+    fn replay(
+        &self,
+        generation: &Generation,
+        cut: Option<Link>,
+        found: &mut Recovered,
+    ) -> Result<(), EngineError> {
+        if generation.before != found.last {
+            return Err(corrupt(
+                "a generation does not go on where the one before it ended",
+                generation.start,
+                0,
+            ));
+        }
+        let mut position =
+            Position { segment: generation.start, block: 0, next: None, last: generation.before };
+        let vouched = match cut {
+            Some(cut) => cut.seq,
+            None => self.watermark(generation.log_gen, position)?,
+        };
+        let honoured = cut.filter(|_| !self.planted.has(Bug::IgnoreCut));
+        while honoured.is_none_or(|cut| position.last.seq < cut.seq) {
+            let Some((mut header, after)) = self.step(generation.log_gen, position)? else {
+                break;
+            };
+            let data = header.place.seq > vouched && !self.planted.has(Bug::SkipDataCheck);
+            if !self.take_data(&mut header, after.segment, data)? {
+                break;
+            }
+            if header.epoch != found.catalog.epoch() {
+                return Err(corrupt("an epoch is missing", after.segment, after.block));
+            }
+            found.apply(&header, after.segment, self.planted);
+            position = after;
+        }
+        found.last = position.last;
+        found.tail = Some(position.segment);
+        match cut {
+            Some(cut) if honoured.is_some() && cut != position.last => Err(corrupt(
+                "a record that was durable is missing",
+                position.segment,
+                position.block,
+            )),
+            Some(_) => Ok(()),
+            None => self.nothing_lost(generation.log_gen, position, found),
+        }
+    }
+
+    /// The highest record that a header of the newest generation says to be durable.
+    fn watermark(&self, log_gen: u64, mut position: Position) -> Result<u64, EngineError> {
+        let mut vouched = position.last.seq;
+        while let Some((header, after)) = self.step(log_gen, position)? {
+            vouched = vouched.max(header.durable_seq);
+            position = after;
+        }
+        Ok(vouched)
+    }
+
+    /// The next record of the chain, and the place behind it.
+    fn step(
+        &self,
+        log_gen: u64,
+        position: Position,
+    ) -> Result<Option<(Header, Position)>, EngineError> {
+        let places =
+            [Some((position.segment, position.block)), position.next.map(|next| (next, 0))];
+        for (segment, block) in places.into_iter().flatten() {
+            let Some((header, crc)) = self.header(segment, block)? else {
+                continue;
+            };
+            let place = header.place;
+            let linked = place.seq == position.last.seq + 1 && place.prev_crc == position.last.crc;
+            if place.log_gen == log_gen && linked {
+                let after = Position {
+                    segment,
+                    block: block + header.blocks(),
+                    next: Some(header.next),
+                    last: Link { seq: place.seq, crc },
+                };
+                return Ok(Some((header, after)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The header at a place, if the block is one and says that it belongs there.
+    fn header(&self, segment: Segment, block: u32) -> Result<Option<(Header, u32)>, EngineError> {
+        let geometry = self.superblock.geometry;
+        if block >= geometry.segment_blocks {
+            return Ok(None);
+        }
+        let mut bytes = [0; BLOCK];
+        match self.read(geometry.offset(segment.extent, block), &mut bytes) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        Ok(Header::decode(&bytes).ok().filter(|(header, _)| {
+            let place = header.place;
+            place.pool_id == self.superblock.pool_id
+                && place.segment_id == segment.id
+                && place.block == block
+                && block + header.blocks() <= geometry.segment_blocks
+        }))
+    }
+
+    /// Reads the bodies of changes, and all data where `check` asks for it. False where a block is
+    /// not what its header says.
+    fn take_data(
+        &self,
+        header: &mut Header,
+        segment: Segment,
+        check: bool,
+    ) -> Result<bool, EngineError> {
+        let has_body = |entry: &Entry| matches!(entry, Entry::Version(..));
+        if header.data_crcs.is_empty() || !(check || header.entries.iter().any(has_body)) {
+            return Ok(true);
+        }
+        let first = header.place.block + 1;
+        let mut data = vec![0; header.data_crcs.len() * BLOCK];
+        let offset = self.superblock.geometry.offset(segment.extent, first);
+        if !self.read(offset, &mut data)? {
+            return Ok(false);
+        }
+        let blocks = data.chunks_exact(BLOCK);
+        let whole = blocks.map(crc32c).eq(header.data_crcs.iter().copied());
+        if let [Entry::Version(_, change)] = &mut header.entries[..] {
+            change.take_body(&data);
+            if !whole && !check {
+                return Err(corrupt("a change is damaged", segment, first));
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Looks behind the cut for a header which says that something at or behind it was durable.
+    fn nothing_lost(
+        &self,
+        log_gen: u64,
+        cut: Position,
+        found: &mut Recovered,
+    ) -> Result<(), EngineError> {
+        let places = [Some((cut.segment, cut.block)), cut.next.map(|next| (next, 0))];
+        for (segment, first) in places.into_iter().flatten() {
+            found.used_extents.insert(segment.extent);
+            for block in first..self.superblock.geometry.segment_blocks {
+                let Some((header, _)) = self.header(segment, block)? else {
+                    continue;
+                };
+                if header.place.log_gen == log_gen && header.durable_seq > cut.last.seq {
+                    return Err(corrupt(
+                        "a record that was durable is missing",
+                        cut.segment,
+                        cut.block,
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False past the end of the file.
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<bool, EngineError> {
+        match self.storage.read_at(offset, into) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(EngineError::Stopped(format!("reading the log: {error}"))),
+        }
+    }
+}
+
+impl Recovered {
+    fn apply(&mut self, header: &Header, segment: Segment, planted: Planted) {
+        self.segments.insert(segment.id, segment.extent);
+        self.used_extents.insert(segment.extent);
+        let mut first = 0;
+        for entry in &header.entries {
+            let end = first + entry.data_blocks();
+            let placed = Placed {
+                segment_id: segment.id,
+                first_block: header.place.block + 1 + first as u32,
+                epoch: header.epoch,
+                crcs: &header.data_crcs[first..end],
+            };
+            let passed_over = matches!(entry, Entry::Zero(_)) && planted.has(Bug::ZeroNotReplayed);
+            if !passed_over {
+                self.catalog.apply(entry, &placed, &mut self.trash);
+            }
+            first = end;
+        }
+    }
+}
+
+fn corrupt(what: &str, segment: Segment, block: u32) -> EngineError {
+    let message =
+        format!("{what}: segment {}, extent {}, block {block}", segment.id, segment.extent);
+    tracing::error!("{message}");
+    EngineError::Corrupt(message)
+}

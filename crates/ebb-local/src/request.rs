@@ -1,0 +1,90 @@
+//! A request on its way to the log: whole blocks, in pieces that a record may split.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ebb_volume::{BLOCK_BYTES, Completion, VolumeId};
+
+use crate::layout::{BLOCK, crc32c};
+use crate::record::{Entry, Run};
+use crate::session::ClaimId;
+
+/// Data blocks whose checksums, with their entry, leave room in a header for others.
+const RECORD_BLOCKS: u64 = 900;
+/// Entries that fit into a header, with a checksum each, and some to spare.
+const RECORD_ENTRIES: u64 = 100;
+
+pub(crate) struct Request {
+    pub(crate) pieces: VecDeque<Piece>,
+    /// Log blocks it takes at most, headers included. Zero once it was let into the log.
+    pub(crate) log_blocks: u64,
+    /// Prewritten segments that it must leave behind.
+    pub(crate) leaves: usize,
+    /// Answered only when it is durable.
+    pub(crate) durable: bool,
+    pub(crate) ticket: Ticket,
+    pub(crate) claim: Option<ClaimId>,
+}
+
+/// An entry that is not in the log yet, and its data.
+pub(crate) struct Piece {
+    pub(crate) entry: Entry,
+    pub(crate) data: Bytes,
+    pub(crate) crcs: Vec<u32>,
+}
+
+/// Who waits for a request.
+pub(crate) struct Ticket {
+    /// None where it is no guest's.
+    pub(crate) volume: Option<VolumeId>,
+    pub(crate) done: Completion,
+}
+
+impl Request {
+    /// Log blocks that `pieces` take at most in segments of `segment_blocks`.
+    pub(crate) fn log_blocks(pieces: &VecDeque<Piece>, segment_blocks: u32) -> u64 {
+        let data: u64 = pieces.iter().map(|p| p.crcs.len() as u64).sum();
+        let segment = u64::from(segment_blocks);
+        let headers = 1 + data / RECORD_BLOCKS + pieces.len() as u64 / RECORD_ENTRIES;
+        // At each segment's end a header more, and a block that nothing fits into.
+        data + headers + 2 * (data / (segment - 2) + 1)
+    }
+}
+
+impl Piece {
+    /// Whole blocks of data at block `lba`.
+    pub(crate) fn write(volume: VolumeId, lba: u64, data: Bytes) -> Self {
+        debug_assert!(data.len().is_multiple_of(BLOCK));
+        let len = data.len() as u64 / BLOCK_BYTES;
+        Self {
+            entry: Entry::Write(Run { volume, lba, len }),
+            crcs: data.chunks_exact(BLOCK).map(crc32c).collect(),
+            data,
+        }
+    }
+
+    /// An entry without data of a guest.
+    pub(crate) fn plain(entry: Entry) -> Self {
+        let data: Bytes = match &entry {
+            Entry::Version(_, change) => change.body().into(),
+            _ => Bytes::new(),
+        };
+        Self { crcs: data.chunks_exact(BLOCK).map(crc32c).collect(), data, entry }
+    }
+
+    /// Cuts the first `blocks` blocks off a write.
+    pub(crate) fn split_off_front(&mut self, blocks: usize) -> Self {
+        let Entry::Write(run) = &mut self.entry else {
+            unreachable!("only writes are split");
+        };
+        let front = Run { len: blocks as u64, ..*run };
+        run.lba += blocks as u64;
+        run.len -= blocks as u64;
+        let rest = self.crcs.split_off(blocks);
+        Self {
+            entry: Entry::Write(front),
+            data: self.data.split_to(blocks * BLOCK),
+            crcs: std::mem::replace(&mut self.crcs, rest),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Segments that the log will go on in.
+//!
+//! ```text
+//!   line:  [ready] [ready] [planned] …        the front is what every header names as `next`
+//! ```
+//! An extent is written and synced before it is ready: that the host's file system is full shows up
+//! there, never inside a record. Ids are given only below a limit that is durable in the superblock.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::layout::Segment;
+use crate::superblock::Superblock;
+
+/// Ids given between two writes of the superblock.
+pub(crate) const IDS_AT_ONCE: u64 = 1024;
+/// With fewer ids left the limit is raised.
+const IDS_LEFT: u64 = 8;
+
+pub(crate) struct Stock {
+    pub(crate) line: VecDeque<Segment>,
+    /// So many at the front of the line are written and synced.
+    pub(crate) ready: usize,
+    /// So many are wanted.
+    pub(crate) warm: usize,
+    pub(crate) next_id: u64,
+    /// As it is in the file.
+    pub(crate) superblock: Superblock,
+    pub(crate) free: BTreeSet<u64>,
+    /// The first extent never used.
+    pub(crate) end: u64,
+    pub(crate) making: bool,
+    /// The last attempt found no space.
+    pub(crate) full: bool,
+    /// A request waits for more than there is.
+    pub(crate) waited_for: bool,
+}
+
+impl Stock {
+    /// Gives an id and an extent.
+    pub(crate) fn plan(&mut self) -> Option<Segment> {
+        if self.next_id >= self.superblock.segment_id_limit {
+            return None;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let extent = self.free.pop_first().unwrap_or_else(|| {
+            self.end += 1;
+            self.end - 1
+        });
+        Some(Segment { id, extent })
+    }
+
+    /// Keeps a planned segment behind the ready ones: the log can open one only if it can name
+    /// the one after it.
+    pub(crate) fn plan_line(&mut self) {
+        while self.line.len() < self.ready + 2 {
+            match self.plan() {
+                Some(segment) => self.line.push_back(segment),
+                None => return,
+            }
+        }
+    }
+
+    pub(crate) fn needs_ids(&self) -> bool {
+        self.superblock.segment_id_limit - self.next_id < IDS_LEFT
+    }
+
+    pub(crate) fn wants_more(&self) -> bool {
+        self.ready < self.warm || self.waited_for
+    }
+
+    /// Whether `segments` can be opened and `leaves` ready ones stay.
+    pub(crate) fn has(&self, segments: usize, leaves: usize) -> bool {
+        segments == 0 || (self.ready >= segments + leaves && self.line.len() > segments)
+    }
+
+    /// The next segment, and the one to name after it.
+    pub(crate) fn take(&mut self) -> Option<(Segment, Segment)> {
+        if !self.has(1, 0) {
+            return None;
+        }
+        let taken = self.line.pop_front()?;
+        self.ready -= 1;
+        self.plan_line();
+        Some((taken, *self.line.front()?))
+    }
+}

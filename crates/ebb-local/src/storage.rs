@@ -1,0 +1,66 @@
+//! What the core needs of a file: the seam between it and the disk or the simulator.
+
+use std::io;
+
+/// A file of bytes with a cache before it. A write is durable only once a [`Storage::sync`] that was
+/// called after the write returned has itself returned `Ok`.
+pub(crate) trait Storage: Send + Sync {
+    /// Reads some bytes, 0 at the end of the file.
+    fn read_some(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes some bytes of `parts`, one after the other. Makes the file longer where need be.
+    fn write_some(&self, offset: u64, parts: &[&[u8]]) -> io::Result<usize>;
+
+    /// Makes durable every write that returned before this call. Never called again after it failed.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Takes space for a range, so that writing it can not fail for lack of space.
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
+
+    /// Forgets what is cached and not dirty: after a failed sync the cache may hold clean pages that
+    /// never reached the disk, and recovery must not build on them.
+    fn forget_cached(&self) -> io::Result<()>;
+
+    /// Lets another open the file.
+    fn unlock(&self);
+
+    /// Reads all of `into`.
+    fn read_at(&self, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
+        while !into.is_empty() {
+            match self.read_some(offset, into)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => {
+                    into = &mut into[n..];
+                    offset += n as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `parts`, going on after a short write.
+    fn write_at(&self, mut offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+        let mut rest: Vec<&[u8]> = parts.iter().copied().filter(|p| !p.is_empty()).collect();
+        let mut first = 0;
+        while first < rest.len() {
+            let mut written = self.write_some(offset, &rest[first..])?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            offset += written as u64;
+            while written > 0 {
+                let part = rest[first];
+                let taken = written.min(part.len());
+                rest[first] = &part[taken..];
+                written -= taken;
+                if rest[first].is_empty() {
+                    first += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
