@@ -1,1 +1,41 @@
-//! The NBD server.
+//! The NBD server: volumes on sockets.
+//!
+//! ```text
+//!  listener ─► accept thread ─► one thread a connection ──────────────► Volume::submit
+//!                               negotiation, then requests                  │
+//!                                  ▲            │ answered at once          │ completed later,
+//!                                  │            ▼                           ▼ on another thread
+//!                               socket ◄── Link: queue of replies ◄─────────┘
+//!                                               ▲
+//!                                               └─ writer thread, only where a reply may come
+//!                                                  while the connection's thread waits for input
+//! ```
+//!
+//! Invariants:
+//! - A request that the volume answers before `submit` returns is answered by the connection's own
+//!   thread. A completion on any other thread only queues: it never waits for a socket, so a client
+//!   that does not read its replies holds up nobody but itself.
+//! - A request is under way until its reply is handed to the kernel, and what is under way on one
+//!   connection is bounded ([`Limits`]); so is all memory that a client can make the server use.
+//! - Replies are acknowledgements of the volume: none is sent before the volume completed the
+//!   request. What is durable then is [`ebb_volume`]'s promise; this crate adds no cache, so a
+//!   flush covers the completed writes of all connections (`CAN_MULTI_CONN`).
+//! - After [`Exports::withdraw`] no request of that export is read any more.
+//!
+//! Deliberately not here: who may connect, TLS, metadata contexts, block status, extended headers.
+
+pub mod client;
+mod connection;
+mod exports;
+mod limits;
+mod link;
+pub mod negotiation;
+mod registry;
+mod server;
+mod stream;
+mod ticket;
+pub mod wire;
+
+pub use exports::{Export, Exports};
+pub use limits::Limits;
+pub use server::Server;

@@ -1,0 +1,273 @@
+//! One connection's thread: negotiation, then requests until either side ends it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ebb_volume::{Io, IoError};
+
+use crate::exports::Exports;
+use crate::limits::Limits;
+use crate::link::{Ended, Link};
+use crate::negotiation::{Negotiation, Session, Step, greeting};
+use crate::stream::Timed;
+use crate::ticket::Ticket;
+use crate::wire::{
+    Command, Errno, MAX_PAYLOAD, OPTION_BYTES, OptionHeader, REQUEST_BYTES, Request, command_flags,
+};
+
+/// Input is read ahead this far: some 15 writes of 4 KiB, or 2,000 reads, in one system call.
+const INPUT_BYTES: usize = 64 << 10;
+
+/// What is read away at most before a socket is closed.
+const DISCARDED_BYTES: u64 = 8 << 20;
+
+type Input<'a> = BufReader<Timed<'a>>;
+
+/// Ends the socket however the thread ends, a panic of the volume's included.
+struct HangUp(Arc<Link>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+/// Serves one client until the connection has ended and everything under way has completed.
+pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
+    let hang_up = HangUp(Arc::clone(&link));
+    let timed = Timed::new(link.stream(), Instant::now() + limits.handshake);
+    let mut input = BufReader::with_capacity(INPUT_BYTES, timed);
+    let session = match negotiate(&link, &mut input, exports, limits) {
+        Ok(Some(session)) => session,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::debug!(%error, "a negotiation failed");
+            return;
+        }
+    };
+    let connections = Arc::clone(session.export.connections());
+    // Only the server bounds how many connections there are.
+    let Some(entry) = connections.enter(&link, usize::MAX) else { return };
+    tracing::debug!(export = session.export.name(), "a client has connected");
+    if lift_deadlines(&link, &mut input).is_ok() {
+        let outcome = Transmission { link: &link, session: &session, input: &mut input }.run();
+        tracing::debug!(export = session.export.name(), ?outcome, "a client is going");
+        link.finish();
+        discard_input(&link, &mut input);
+    }
+    // In this order: whoever waits for the connection to be gone finds the socket ended and the
+    // volume's handle let go.
+    drop(hang_up);
+    drop(session);
+    drop(entry);
+}
+
+fn negotiate(
+    link: &Link,
+    input: &mut Input<'_>,
+    exports: &Exports,
+    limits: &Limits,
+) -> io::Result<Option<Session>> {
+    let mut output = link.stream();
+    output.set_write_timeout(Some(limits.handshake))?;
+    output.write_all(&greeting())?;
+    let Some(mut negotiation) = Negotiation::new(u32::from_be_bytes(read_array(input)?)) else {
+        return Ok(None);
+    };
+    let mut out = Vec::new();
+    loop {
+        let header = OptionHeader::decode(&read_array::<OPTION_BYTES>(input)?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let step = if header.length > limits.option_bytes {
+            skip(input, header.length.into())?;
+            negotiation.too_long(header.kind, &mut out)
+        } else {
+            let mut data = vec![0; header.length as usize];
+            input.read_exact(&mut data)?;
+            negotiation.option(header.kind, &data, exports, &mut out)
+        };
+        output.write_all(&out)?;
+        out.clear();
+        match step {
+            Step::More => {}
+            Step::Enter(session) => return Ok(Some(session)),
+            Step::End => return Ok(None),
+        }
+    }
+}
+
+fn lift_deadlines(link: &Link, input: &mut Input<'_>) -> io::Result<()> {
+    input.get_mut().lift()?;
+    link.stream().set_write_timeout(None)
+}
+
+fn read_array<const N: usize>(input: &mut Input<'_>) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn skip(input: &mut Input<'_>, bytes: u64) -> io::Result<()> {
+    let skipped = io::copy(&mut input.take(bytes), &mut io::sink())?;
+    if skipped == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Reads away what has come in already. Closing a TCP socket with unread input resets it, and a
+/// reset may overtake answers that the client has not received yet.
+fn discard_input(link: &Link, input: &mut Input<'_>) {
+    // After this a read returns what is there, then the end.
+    link.stream().shutdown(Shutdown::Read);
+    let _ = skip(input, DISCARDED_BYTES);
+}
+
+/// Why a connection takes no more requests.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the fields are logged")]
+enum End {
+    /// The client said so.
+    Disconnected,
+    /// The server stops it, or can not send to it.
+    Stopped,
+    /// Input ended or failed.
+    Input(io::Error),
+    /// Input is not the protocol's, so where the next request begins is not known.
+    Violation(&'static str),
+}
+
+impl From<Ended> for End {
+    fn from(_: Ended) -> Self {
+        Self::Stopped
+    }
+}
+
+struct Transmission<'a, 'b> {
+    link: &'a Arc<Link>,
+    session: &'a Session,
+    input: &'a mut Input<'b>,
+}
+
+impl Transmission<'_, '_> {
+    fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.next_request().and_then(|request| self.handle(request)) {
+                return end;
+            }
+        }
+    }
+
+    fn next_request(&mut self) -> Result<Request, End> {
+        let mut bytes = [0; REQUEST_BYTES];
+        self.read(&mut bytes)?;
+        Request::decode(&bytes).map_err(|_| End::Violation("wrong magic number"))
+    }
+
+    /// Fills `buffer`. If that may wait, the replies go out before.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), End> {
+        if self.input.buffer().len() >= buffer.len() {
+            return self.input.read_exact(buffer).map_err(End::Input);
+        }
+        self.link.rest()?;
+        let outcome = self.input.read_exact(buffer);
+        self.link.wake();
+        outcome.map_err(End::Input)
+    }
+
+    fn handle(&mut self, request: Request) -> Result<(), End> {
+        match request.command {
+            Command::Disconnect => return Err(End::Disconnected),
+            Command::Write => return self.write(request),
+            _ => {}
+        }
+        let cost = match request.command {
+            Command::Read if request.length <= MAX_PAYLOAD => request.length,
+            _ => 0,
+        };
+        let ticket = Ticket::begin(self.link, request, cost, self.session.structured)?;
+        match self.io(&request) {
+            Err((error, why)) => ticket.refuse(error, why),
+            Ok(io) => self.submit(&request, io, ticket),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, request: Request) -> Result<(), End> {
+        if request.length > MAX_PAYLOAD {
+            // Reading away up to 4 GiB to refuse it would serve no honest client.
+            return Err(End::Violation("a write of more than 32 MiB"));
+        }
+        let ticket = Ticket::begin(self.link, request, request.length, self.session.structured)?;
+        let data = match self.payload(request.length as usize) {
+            Ok(data) => data,
+            Err(end) => {
+                ticket.forget();
+                return Err(end);
+            }
+        };
+        if request.flags & !command_flags::FUA != 0 {
+            ticket.refuse(Errno::Inval, "a flag that this command does not have");
+            return Ok(());
+        }
+        let fua = request.flags & command_flags::FUA != 0;
+        self.submit(&request, Io::Write { offset: request.offset, data, fua }, ticket);
+        Ok(())
+    }
+
+    fn payload(&mut self, length: usize) -> Result<Bytes, End> {
+        if self.input.buffer().len() >= length {
+            let data = Bytes::copy_from_slice(&self.input.buffer()[..length]);
+            self.input.consume(length);
+            return Ok(data);
+        }
+        let mut data = vec![0; length];
+        self.read(&mut data)?;
+        Ok(data.into())
+    }
+
+    fn submit(&self, request: &Request, io: Io, ticket: Ticket) {
+        let volume = self.session.export.volume();
+        if request.length == 0 && request.command != Command::Flush {
+            // The protocol leaves open what this means; nothing is read or changed.
+            let inside = request.offset <= volume.size_bytes();
+            let outcome = if inside { Ok(Bytes::new()) } else { Err(IoError::OutOfRange) };
+            return ticket.complete(outcome);
+        }
+        // The answer acknowledges just what the volume promises of a completed request: a flush,
+        // or one with `fua`, is durable; any other is not until a later flush completes.
+        volume.submit(io, Box::new(move |outcome| ticket.complete(outcome)));
+    }
+
+    /// What a request without a payload asks of the volume.
+    fn io(&self, request: &Request) -> Result<Io, (Errno, &'static str)> {
+        let Request { flags, command, offset, length, .. } = *request;
+        let allowed = match command {
+            Command::Read if self.session.structured => command_flags::DF,
+            Command::WriteZeroes => command_flags::NO_HOLE | command_flags::FAST_ZERO,
+            _ => 0,
+        };
+        if flags & !(allowed | command_flags::FUA) != 0 {
+            return Err((Errno::Inval, "a flag that this command does not have"));
+        }
+        let fua = flags & command_flags::FUA != 0;
+        let bytes = u64::from(length);
+        match command {
+            Command::Read if length > MAX_PAYLOAD => {
+                let error =
+                    if flags & command_flags::DF != 0 { Errno::Overflow } else { Errno::Inval };
+                Err((error, "a read of more than 32 MiB"))
+            }
+            Command::Read => Ok(Io::Read { offset, length }),
+            // NO_HOLE asks that a later write can not fail for want of space. Volumes reserve
+            // nothing for data either, so it asks for no more than any write gets. FAST_ZERO is
+            // met as well: no volume is slower to zero a range than to take its bytes.
+            Command::WriteZeroes => Ok(Io::Zero { offset, length: bytes, fua }),
+            Command::Trim => Ok(Io::Discard { offset, length: bytes, fua }),
+            Command::Flush => Ok(Io::Flush),
+            Command::Write | Command::Disconnect | Command::Unknown(_) => {
+                Err((Errno::Inval, "this server does not know the command"))
+            }
+        }
+    }
+}

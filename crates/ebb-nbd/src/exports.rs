@@ -1,0 +1,123 @@
+//! The table of exports: which names answer, and with which volume.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ebb_volume::Volume;
+
+use crate::registry::Registry;
+
+/// How long withdrawn connections may take to answer what they have under way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A table of exports, shared by servers and by whoever publishes and withdraws.
+#[derive(Debug)]
+pub struct Exports {
+    grace: Duration,
+    table: Mutex<BTreeMap<String, Arc<Export>>>,
+}
+
+/// A volume under a name.
+pub struct Export {
+    name: String,
+    volume: Arc<dyn Volume>,
+    connections: Arc<Registry>,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Exports {
+    /// An empty table. Withdrawn connections have 5 seconds to answer what they have under way.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_grace(GRACE)
+    }
+
+    /// An empty table with another grace for withdrawn connections.
+    #[must_use]
+    pub fn with_grace(grace: Duration) -> Self {
+        Self { grace, table: Mutex::default() }
+    }
+
+    /// Makes `volume` answer under `name`. A former export of that name is withdrawn.
+    pub fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+        let export = Export { name: name.to_owned(), volume, connections: Arc::default() };
+        let former = self.table().insert(name.to_owned(), Arc::new(export));
+        if let Some(former) = former {
+            self.end(&former);
+        }
+    }
+
+    /// Makes `name` unknown and ends its connections; returns when they are gone.
+    ///
+    /// They read no new request; what they have under way is completed and answered; then they are
+    /// closed. One whose client does not take its answers, or whose volume does not complete, is
+    /// cut after the grace. This returns at the latest one second after the grace, so the caller
+    /// revokes the volume's handle before it relies on nothing being written any more. Where it
+    /// returns before that, the table and its connections hold the volume no longer.
+    ///
+    /// A name that is not published is no error.
+    pub fn withdraw(&self, name: &str) {
+        let former = self.table().remove(name);
+        if let Some(former) = former {
+            self.end(&former);
+        }
+    }
+
+    /// The names that answer, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.table().keys().cloned().collect()
+    }
+
+    /// The export of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Arc<Export>> {
+        self.table().get(name).cloned()
+    }
+
+    fn end(&self, export: &Export) {
+        let remaining = export.connections.close(self.grace);
+        if remaining > 0 {
+            tracing::warn!(export = export.name, remaining, "cut connections await the volume");
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Export>>> {
+        self.table.lock().expect("nothing panics while it holds the table's lock")
+    }
+}
+
+impl Export {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its size in bytes now.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.volume.size_bytes()
+    }
+
+    pub(crate) fn volume(&self) -> &dyn Volume {
+        &*self.volume
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<Registry> {
+        &self.connections
+    }
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Export").field("name", &self.name).finish_non_exhaustive()
+    }
+}

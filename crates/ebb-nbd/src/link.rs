@@ -1,0 +1,316 @@
+//! One connection's socket, what it has under way, and the replies that wait to be sent.
+//!
+//! Two threads send: the reader, which is the connection's own thread, whenever it is about to
+//! wait; and the writer, which exists only once the reader has waited for input with requests under
+//! way, and sends what completes meanwhile.
+//!
+//! ```text
+//!   reader  Awake ──about to read, queue empty──► OnSocket ──input──► Awake
+//!           Awake ──too much under way, or ending──► Waiting ──reply or room──► Awake
+//!   queue(reply):  Awake: nothing, the reader sends before it waits
+//!                  OnSocket: wake the writer          Waiting: wake the reader
+//! ```
+//!
+//! Invariants:
+//! - A queued reply is never left alone: the reader is awake, or somebody has been woken.
+//! - `queue` takes one short lock and never a socket. `sending` is held while writing to the
+//!   socket, so that replies do not mix; no other lock is taken before it by whoever waits for it.
+//! - Requests count as under way from `begin` until their reply was written, or dropped because
+//!   the socket is dead.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+
+use crate::limits::Limits;
+use crate::stream::{Stream, write_all_vectored};
+use crate::wire::Reply;
+
+/// Volumes complete requests on a connection's stack; half a MiB is reserved, not used.
+pub(crate) const STACK_BYTES: usize = 512 << 10;
+
+/// Replies written by one system call.
+const BATCH: usize = 32;
+
+/// The connection reads no more requests: it was stopped, or its socket is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: Stream,
+    requests_limit: usize,
+    bytes_limit: u64,
+    state: Mutex<State>,
+    /// The reader waits here.
+    room: Condvar,
+    /// The writer waits here.
+    work: Condvar,
+    /// Held while writing to the socket; the batch being written, kept for its memory.
+    sending: Mutex<Vec<Queued>>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    requests: usize,
+    bytes: u64,
+    queue: Vec<Queued>,
+    reader: Reader,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+struct Queued {
+    reply: Reply,
+    cost: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No new request; what is under way is answered.
+    Stopping,
+    /// Nothing can be sent; replies are dropped.
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Awake,
+    OnSocket,
+    Waiting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Absent,
+    Busy,
+    Waiting,
+}
+
+impl Link {
+    pub(crate) fn new(stream: Stream, limits: &Limits) -> Self {
+        Self {
+            stream,
+            requests_limit: limits.requests_under_way,
+            bytes_limit: limits.bytes_under_way,
+            state: Mutex::new(State {
+                phase: Phase::Serving,
+                requests: 0,
+                bytes: 0,
+                queue: Vec::new(),
+                reader: Reader::Awake,
+                writer: Writer::Absent,
+            }),
+            room: Condvar::new(),
+            work: Condvar::new(),
+            sending: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Ends reading; what is under way is still answered.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Serving {
+            state.phase = Phase::Stopping;
+        }
+        drop(state);
+        self.room.notify_one();
+        self.stream.shutdown(Shutdown::Read);
+    }
+
+    /// Ends the socket; replies that are not sent yet are dropped.
+    pub(crate) fn cut(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Dead;
+        let dropped = std::mem::take(&mut state.queue);
+        state.release(&dropped);
+        drop(state);
+        self.room.notify_one();
+        self.work.notify_one();
+        self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Reader: counts one more request that reads or writes `cost` bytes, when there is room.
+    pub(crate) fn begin(&self, cost: u32) -> Result<(), Ended> {
+        loop {
+            let mut state = self.state();
+            if state.phase != Phase::Serving {
+                return Err(Ended);
+            }
+            let fits = state.requests < self.requests_limit
+                && state.bytes + u64::from(cost) <= self.bytes_limit;
+            if fits || state.requests == 0 {
+                state.requests += 1;
+                state.bytes += u64::from(cost);
+                return Ok(());
+            }
+            self.send_or_wait(state);
+        }
+    }
+
+    /// Reader: to be called before waiting for input. Sends all replies; those that come later go
+    /// to the writer, until [`Link::wake`].
+    pub(crate) fn rest(self: &Arc<Self>) -> Result<(), Ended> {
+        loop {
+            let mut state = self.state();
+            if state.phase != Phase::Serving {
+                return Err(Ended);
+            }
+            if state.queue.is_empty() {
+                state.reader = Reader::OnSocket;
+                let wants_writer = state.requests > 0 && state.writer == Writer::Absent;
+                return if wants_writer { self.start_writer(state) } else { Ok(()) };
+            }
+            drop(state);
+            self.send_queued();
+        }
+    }
+
+    /// Reader: input has come.
+    pub(crate) fn wake(&self) {
+        self.state().reader = Reader::Awake;
+    }
+
+    /// Reader: waits until everything under way is answered, or completed if the socket is dead.
+    pub(crate) fn finish(&self) {
+        loop {
+            let mut state = self.state();
+            if state.phase == Phase::Serving {
+                state.phase = Phase::Stopping;
+            }
+            if state.requests == 0 {
+                return;
+            }
+            self.send_or_wait(state);
+        }
+    }
+
+    /// Takes the answer of one request that was begun with `cost`. Does not block.
+    pub(crate) fn queue(&self, reply: Reply, cost: u32) {
+        let mut state = self.state();
+        let queued = Queued { reply, cost };
+        if state.phase == Phase::Dead {
+            state.release(&[queued]);
+        } else {
+            state.queue.push(queued);
+        }
+        match state.reader {
+            Reader::Awake => {}
+            Reader::Waiting => self.room.notify_one(),
+            Reader::OnSocket => {
+                if state.writer == Writer::Waiting {
+                    state.writer = Writer::Busy;
+                    self.work.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Reader: takes back what `begin` counted; the request gets no answer.
+    pub(crate) fn forget(&self, cost: u32) {
+        let mut state = self.state();
+        state.requests -= 1;
+        state.bytes -= u64::from(cost);
+    }
+
+    /// Reader: sends what is queued, or waits for more to be queued or less to be under way.
+    fn send_or_wait(&self, mut state: MutexGuard<'_, State>) {
+        if state.queue.is_empty() {
+            state.reader = Reader::Waiting;
+            let mut state = self.room.wait(state).expect(NOT_POISONED);
+            state.reader = Reader::Awake;
+        } else {
+            drop(state);
+            self.send_queued();
+        }
+    }
+
+    /// Sends until the queue is empty. Where the socket fails, it is cut.
+    fn send_queued(&self) {
+        let mut batch = self.sending.lock().expect(NOT_POISONED);
+        loop {
+            std::mem::swap(&mut *batch, &mut self.state().queue);
+            if batch.is_empty() {
+                return;
+            }
+            let outcome = write_replies(&self.stream, &batch);
+            let mut state = self.state();
+            state.release(&batch);
+            batch.clear();
+            if state.reader == Reader::Waiting {
+                self.room.notify_one();
+            }
+            drop(state);
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a client does not take its replies");
+                self.cut();
+            }
+        }
+    }
+
+    fn start_writer(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), Ended> {
+        let link = Arc::clone(self);
+        let started = thread::Builder::new()
+            .name("nbd-writer".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || link.write_until_dead());
+        match started {
+            Ok(_) => {
+                state.writer = Writer::Busy;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a connection ends: it gets no writer thread");
+                state.reader = Reader::Awake;
+                Err(Ended)
+            }
+        }
+    }
+
+    fn write_until_dead(&self) {
+        loop {
+            self.send_queued();
+            let mut state = self.state();
+            while state.queue.is_empty() {
+                if state.phase == Phase::Dead {
+                    return;
+                }
+                state.writer = Writer::Waiting;
+                state = self.work.wait(state).expect(NOT_POISONED);
+            }
+            state.writer = Writer::Busy;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(NOT_POISONED)
+    }
+}
+
+const NOT_POISONED: &str = "nothing panics while it holds a connection's lock";
+
+impl State {
+    fn release(&mut self, replies: &[Queued]) {
+        self.requests -= replies.len();
+        self.bytes -= replies.iter().map(|queued| u64::from(queued.cost)).sum::<u64>();
+    }
+}
+
+fn write_replies(stream: &Stream, replies: &[Queued]) -> io::Result<()> {
+    for batch in replies.chunks(BATCH) {
+        let mut slices = [IoSlice::new(&[]); 2 * BATCH];
+        for (pair, queued) in slices.chunks_exact_mut(2).zip(batch) {
+            pair[0] = IoSlice::new(queued.reply.head());
+            pair[1] = IoSlice::new(queued.reply.body());
+        }
+        write_all_vectored(stream, &mut slices[..2 * batch.len()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Fixed newstyle negotiation as a state machine: bytes of options in, bytes of replies out.
+//!
+//! ```text
+//!   greeting ─► client flags ─► option ─► More ─► option ─► … ─► Enter(session) | End
+//! ```
+//!
+//! An option that is unknown or malformed is answered with an error and the session goes on, as
+//! the protocol asks; only what has no possible answer ends it.
+
+use std::sync::Arc;
+
+use bytes::BufMut;
+
+use crate::exports::{Export, Exports};
+use crate::wire::{
+    BlockSizes, Choice, FIXED_NEWSTYLE, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC, OptionKind,
+    OptionReply, encode_export_info, encode_server, info, rep, transmission_flags as flags,
+};
+
+/// What the server sends first: the magic numbers and its flags.
+#[must_use]
+pub fn greeting() -> [u8; 18] {
+    let mut out = [0; 18];
+    let mut to = &mut out[..];
+    to.put_u64(MAGIC);
+    to.put_u64(OPTION_MAGIC);
+    to.put_u16(FIXED_NEWSTYLE | NO_ZEROES);
+    out
+}
+
+/// What has been agreed on so far.
+#[derive(Debug)]
+pub struct Negotiation {
+    fixed: bool,
+    no_zeroes: bool,
+    structured: bool,
+}
+
+/// What comes after an option.
+#[derive(Debug)]
+pub enum Step {
+    /// Another option.
+    More,
+    /// Requests, once the replies are sent.
+    Enter(Session),
+    /// Nothing, once the replies are sent.
+    End,
+}
+
+/// The outcome of a negotiation.
+#[derive(Debug)]
+pub struct Session {
+    /// The export that the client uses.
+    pub export: Arc<Export>,
+    /// Replies are structured.
+    pub structured: bool,
+}
+
+impl Negotiation {
+    /// Begins with the client's flags. `None` where it sets one that this server did not offer:
+    /// the session must end.
+    #[must_use]
+    pub fn new(client_flags: u32) -> Option<Self> {
+        let offered = u32::from(FIXED_NEWSTYLE | NO_ZEROES);
+        (client_flags & !offered == 0).then_some(Self {
+            fixed: client_flags & u32::from(FIXED_NEWSTYLE) != 0,
+            no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
+            structured: false,
+        })
+    }
+
+    /// Answers one option into `out`.
+    pub fn option(
+        &mut self,
+        kind: OptionKind,
+        data: &[u8],
+        exports: &Exports,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        if kind == OptionKind::ExportName {
+            return self.export_name(data, exports, out);
+        }
+        if !self.fixed {
+            // Such a client knows no replies to options.
+            return Step::End;
+        }
+        match kind {
+            OptionKind::Abort => {
+                reply(out, kind, rep::ACK, &[]);
+                return Step::End;
+            }
+            OptionKind::Go | OptionKind::Info => return self.choose(kind, data, exports, out),
+            OptionKind::List => list(data, exports, out),
+            OptionKind::StructuredReply if data.is_empty() => {
+                self.structured = true;
+                reply(out, kind, rep::ACK, &[]);
+            }
+            OptionKind::StructuredReply => {
+                reply(out, kind, rep::ERR_INVALID, b"this option has no data");
+            }
+            OptionKind::ListMetaContext | OptionKind::SetMetaContext => {
+                self.meta_context(kind, data, exports, out);
+            }
+            OptionKind::StartTls => {
+                reply(out, kind, rep::ERR_UNSUP, b"this server has no TLS");
+            }
+            OptionKind::Unknown(_) | OptionKind::ExportName => {
+                reply(out, kind, rep::ERR_UNSUP, b"this server does not know the option");
+            }
+        }
+        Step::More
+    }
+
+    /// Answers an option whose data was too long to be read.
+    pub fn too_long(&self, kind: OptionKind, out: &mut Vec<u8>) -> Step {
+        if kind == OptionKind::ExportName || !self.fixed {
+            return Step::End;
+        }
+        reply(out, kind, rep::ERR_TOO_BIG, b"the option's data is too long");
+        Step::More
+    }
+
+    fn export_name(&self, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
+        let export = std::str::from_utf8(data).ok().and_then(|name| exports.find(name));
+        let Some(export) = export else { return Step::End };
+        out.put_u64(export.size_bytes());
+        out.put_u16(self.transmission_flags());
+        if !self.no_zeroes {
+            out.put_bytes(0, 124);
+        }
+        Step::Enter(Session { export, structured: self.structured })
+    }
+
+    fn choose(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
+        let choice = match Choice::decode(data) {
+            Ok(choice) => choice,
+            Err(error) => {
+                reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes());
+                return Step::More;
+            }
+        };
+        let Some(export) = exports.find(&choice.name) else {
+            reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
+            return Step::More;
+        };
+        let facts = encode_export_info(export.size_bytes(), self.transmission_flags());
+        reply(out, kind, rep::INFO, &facts);
+        if choice.wants.contains(&info::NAME) {
+            reply(
+                out,
+                kind,
+                rep::INFO,
+                &[&info::NAME.to_be_bytes(), choice.name.as_bytes()].concat(),
+            );
+        }
+        if choice.wants.contains(&info::BLOCK_SIZE) {
+            reply(out, kind, rep::INFO, &BlockSizes::SERVED.encode());
+        }
+        reply(out, kind, rep::ACK, &[]);
+        if kind == OptionKind::Go {
+            Step::Enter(Session { export, structured: self.structured })
+        } else {
+            Step::More
+        }
+    }
+
+    /// There are no contexts, so none is listed and none is chosen; clients go on without.
+    fn meta_context(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
+        if !self.structured {
+            return reply(out, kind, rep::ERR_INVALID, b"structured replies come first");
+        }
+        match MetaQuery::decode(data) {
+            Err(error) => reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes()),
+            Ok(query) if exports.find(&query.name).is_none() => {
+                reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
+            }
+            Ok(_) => reply(out, kind, rep::ACK, &[]),
+        }
+    }
+
+    fn transmission_flags(&self) -> u16 {
+        let df = if self.structured { flags::SEND_DF } else { 0 };
+        df | flags::HAS_FLAGS
+            | flags::SEND_FLUSH
+            | flags::SEND_FUA
+            | flags::SEND_TRIM
+            | flags::SEND_WRITE_ZEROES
+            | flags::SEND_FAST_ZERO
+            | flags::CAN_MULTI_CONN
+    }
+}
+
+fn list(data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
+    if !data.is_empty() {
+        return reply(out, OptionKind::List, rep::ERR_INVALID, b"this option has no data");
+    }
+    for name in exports.names() {
+        reply(out, OptionKind::List, rep::SERVER, &encode_server(&name));
+    }
+    reply(out, OptionKind::List, rep::ACK, &[]);
+}
+
+fn reply(out: &mut Vec<u8>, option: OptionKind, kind: u32, data: &[u8]) {
+    let length = u32::try_from(data.len()).expect("replies are a name or a short sentence");
+    out.put_slice(&OptionReply { option, kind, length }.encode());
+    out.put_slice(data);
+}

@@ -1,0 +1,120 @@
+//! One request under way: it is answered exactly once, whatever becomes of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ebb_volume::IoError;
+
+use crate::link::{Ended, Link};
+use crate::wire::{Command, Errno, ErrorChunk, Reply, Request};
+
+/// A request that counts as under way. Dropping it unanswered, as a volume that fails might,
+/// answers `EIO`: a client must not wait for ever, nor a withdrawal.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    request: Request,
+    structured: bool,
+    cost: u32,
+    link: Option<Arc<Link>>,
+}
+
+impl Ticket {
+    /// Waits for room on the connection, then counts `request` in. `cost` is the bytes of data
+    /// that it holds while it is under way.
+    pub(crate) fn begin(
+        link: &Arc<Link>,
+        request: Request,
+        cost: u32,
+        structured: bool,
+    ) -> Result<Self, Ended> {
+        link.begin(cost)?;
+        Ok(Self { request, structured, cost, link: Some(Arc::clone(link)) })
+    }
+
+    /// Answers with what the volume completed.
+    pub(crate) fn complete(self, outcome: Result<Bytes, IoError>) {
+        match outcome {
+            Ok(data) => self.succeed(data),
+            Err(error) => {
+                // The bytes that can not be read are somewhere in the range; a client that reads
+                // less at a time finds them.
+                let damage = matches!(error, IoError::Corrupt | IoError::Failed);
+                let offset = (damage && self.request.command == Command::Read)
+                    .then_some(self.request.offset);
+                let errno = errno(error, self.request.command);
+                self.reject(errno, error.to_string(), offset);
+            }
+        }
+    }
+
+    /// Refuses the request.
+    pub(crate) fn refuse(self, error: Errno, why: &str) {
+        self.reject(error, why.to_owned(), None);
+    }
+
+    /// Gives no answer: the request never arrived whole. An error would look like a bad disk to a
+    /// client that should see a lost connection.
+    pub(crate) fn forget(mut self) {
+        if let Some(link) = self.link.take() {
+            link.forget(self.cost);
+        }
+    }
+
+    fn succeed(mut self, data: Bytes) {
+        let Request { command, cookie, offset, length, .. } = self.request;
+        let expected = if command == Command::Read { length as usize } else { 0 };
+        if data.len() != expected {
+            // A reply of another length would shift every byte after it.
+            tracing::error!(?command, expected, got = data.len(), "a volume broke its promise");
+            return self.reject(Errno::Io, "wrong length".into(), None);
+        }
+        let reply = match (self.structured && command == Command::Read, data.is_empty()) {
+            (true, true) => Reply::none(cookie),
+            (true, false) => Reply::data(cookie, offset, data),
+            (false, _) => Reply::simple(cookie, None, data),
+        };
+        self.send(reply);
+    }
+
+    fn reject(mut self, error: Errno, message: String, offset: Option<u64>) {
+        let reply = self.rejection(error, message, offset);
+        self.send(reply);
+    }
+
+    fn rejection(&self, error: Errno, message: String, offset: Option<u64>) -> Reply {
+        if self.structured {
+            Reply::error(self.request.cookie, &ErrorChunk { error, message, offset })
+        } else {
+            Reply::simple(self.request.cookie, Some(error), Bytes::new())
+        }
+    }
+
+    fn send(&mut self, reply: Reply) {
+        if let Some(link) = self.link.take() {
+            link.queue(reply, self.cost);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.link.is_some() {
+            let reply = self.rejection(Errno::Io, "the request was lost".into(), None);
+            self.send(reply);
+        }
+    }
+}
+
+/// The number for a volume's error. proto.md asks for `ENOSPC` where a write reaches past the end
+/// and `EINVAL` where anything else does.
+fn errno(error: IoError, command: Command) -> Errno {
+    match error {
+        IoError::OutOfRange if matches!(command, Command::Write | Command::WriteZeroes) => {
+            Errno::NoSpc
+        }
+        IoError::OutOfRange => Errno::Inval,
+        IoError::NoSpace => Errno::NoSpc,
+        IoError::Stale => Errno::Shutdown,
+        IoError::Corrupt | IoError::Failed => Errno::Io,
+    }
+}

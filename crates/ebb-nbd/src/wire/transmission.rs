@@ -1,0 +1,355 @@
+//! Requests and replies.
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::{CHUNK_MAGIC, Errno, Malformed, REQUEST_MAGIC, SIMPLE_REPLY_MAGIC, ends, take_text};
+
+/// The size of a request in bytes; the data of a write follows.
+pub const REQUEST_BYTES: usize = 28;
+/// The size of a simple reply in bytes; the data of a successful read follows.
+pub const SIMPLE_REPLY_BYTES: usize = 16;
+/// The size of a chunk's header in bytes; its payload follows.
+pub const CHUNK_BYTES: usize = 20;
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Read `length` bytes.
+    Read,
+    /// Write the `length` bytes that follow.
+    Write,
+    /// End the session; there is no reply.
+    Disconnect,
+    /// Make all completed writes durable.
+    Flush,
+    /// The range is not needed.
+    Trim,
+    /// Make the range read zero.
+    WriteZeroes,
+    /// Any other.
+    Unknown(u16),
+}
+
+impl Command {
+    /// The command's number.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Disconnect => 2,
+            Self::Flush => 3,
+            Self::Trim => 4,
+            Self::WriteZeroes => 6,
+            Self::Unknown(code) => code,
+        }
+    }
+
+    /// The command with this number.
+    #[must_use]
+    pub fn from_code(code: u16) -> Self {
+        match code {
+            0 => Self::Read,
+            1 => Self::Write,
+            2 => Self::Disconnect,
+            3 => Self::Flush,
+            4 => Self::Trim,
+            6 => Self::WriteZeroes,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+/// Flags of a request.
+pub mod command_flags {
+    /// Durable before it is answered; accepted on every command.
+    pub const FUA: u16 = 1 << 0;
+    /// On `WRITE_ZEROES`: keep the range allocated.
+    pub const NO_HOLE: u16 = 1 << 1;
+    /// On `READ`: answer in one chunk.
+    pub const DF: u16 = 1 << 2;
+    /// On `WRITE_ZEROES`: fail rather than be as slow as a write.
+    pub const FAST_ZERO: u16 = 1 << 4;
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Of [`command_flags`].
+    pub flags: u16,
+    /// What is asked.
+    pub command: Command,
+    /// The client's name for it, which its reply repeats.
+    pub cookie: u64,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u32,
+}
+
+impl Request {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; REQUEST_BYTES] {
+        let mut out = [0; REQUEST_BYTES];
+        let mut to = &mut out[..];
+        to.put_u32(REQUEST_MAGIC);
+        to.put_u16(self.flags);
+        to.put_u16(self.command.code());
+        to.put_u64(self.cookie);
+        to.put_u64(self.offset);
+        to.put_u32(self.length);
+        out
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::Magic`].
+    pub fn decode(bytes: &[u8; REQUEST_BYTES]) -> Result<Self, Malformed> {
+        let mut from = &bytes[..];
+        let magic = from.get_u32();
+        if magic != REQUEST_MAGIC {
+            return Err(Malformed::Magic(magic.into()));
+        }
+        Ok(Self {
+            flags: from.get_u16(),
+            command: Command::from_code(from.get_u16()),
+            cookie: from.get_u64(),
+            offset: from.get_u64(),
+            length: from.get_u32(),
+        })
+    }
+}
+
+/// A simple reply: an outcome, and after it the data if it is that of a successful read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SimpleReply {
+    /// `None` for success.
+    pub error: Option<Errno>,
+    /// The request's.
+    pub cookie: u64,
+}
+
+impl SimpleReply {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SIMPLE_REPLY_BYTES] {
+        let mut out = [0; SIMPLE_REPLY_BYTES];
+        let mut to = &mut out[..];
+        to.put_u32(SIMPLE_REPLY_MAGIC);
+        to.put_u32(self.error.map_or(0, |error| error as u32));
+        to.put_u64(self.cookie);
+        out
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::Magic`].
+    pub fn decode(bytes: &[u8; SIMPLE_REPLY_BYTES]) -> Result<Self, Malformed> {
+        let mut from = &bytes[..];
+        let magic = from.get_u32();
+        if magic != SIMPLE_REPLY_MAGIC {
+            return Err(Malformed::Magic(magic.into()));
+        }
+        let number = from.get_u32();
+        let error = (number != 0).then(|| Errno::from_wire(number));
+        Ok(Self { error, cookie: from.get_u64() })
+    }
+}
+
+/// What a chunk of a structured reply carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkKind {
+    /// Nothing.
+    None,
+    /// An offset (8 bytes) and data.
+    OffsetData,
+    /// An offset (8 bytes) and a length (4 bytes) that reads zero.
+    OffsetHole,
+    /// [`ErrorChunk`] without an offset.
+    Error,
+    /// [`ErrorChunk`] with an offset.
+    ErrorOffset,
+    /// Any other; the highest bit says that it is an error.
+    Unknown(u16),
+}
+
+impl ChunkKind {
+    /// The kind's number.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::None => 0,
+            Self::OffsetData => 1,
+            Self::OffsetHole => 2,
+            Self::Error => 0x8001,
+            Self::ErrorOffset => 0x8002,
+            Self::Unknown(code) => code,
+        }
+    }
+
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_code(code: u16) -> Self {
+        match code {
+            0 => Self::None,
+            1 => Self::OffsetData,
+            2 => Self::OffsetHole,
+            0x8001 => Self::Error,
+            0x8002 => Self::ErrorOffset,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+/// What precedes a chunk's payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// It is the last of its reply.
+    pub done: bool,
+    /// What the payload is.
+    pub kind: ChunkKind,
+    /// The request's.
+    pub cookie: u64,
+    /// Bytes of payload that follow.
+    pub length: u32,
+}
+
+impl Chunk {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; CHUNK_BYTES] {
+        let mut out = [0; CHUNK_BYTES];
+        let mut to = &mut out[..];
+        to.put_u32(CHUNK_MAGIC);
+        to.put_u16(u16::from(self.done));
+        to.put_u16(self.kind.code());
+        to.put_u64(self.cookie);
+        to.put_u32(self.length);
+        out
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::Magic`].
+    pub fn decode(bytes: &[u8; CHUNK_BYTES]) -> Result<Self, Malformed> {
+        let mut from = &bytes[..];
+        let magic = from.get_u32();
+        if magic != CHUNK_MAGIC {
+            return Err(Malformed::Magic(magic.into()));
+        }
+        let done = from.get_u16() & 1 != 0;
+        let kind = ChunkKind::from_code(from.get_u16());
+        Ok(Self { done, kind, cookie: from.get_u64(), length: from.get_u32() })
+    }
+}
+
+/// The payload of an error chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorChunk {
+    /// What went wrong.
+    pub error: Errno,
+    /// The same for people.
+    pub message: String,
+    /// Where, for [`ChunkKind::ErrorOffset`].
+    pub offset: Option<u64>,
+}
+
+impl ErrorChunk {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Vec::with_capacity(14 + self.message.len());
+        to.put_u32(self.error as u32);
+        to.put_u16(u16::try_from(self.message.len()).expect("messages are short sentences"));
+        to.put_slice(self.message.as_bytes());
+        if let Some(offset) = self.offset {
+            to.put_u64(offset);
+        }
+        to
+    }
+
+    /// From the payload of a chunk of `kind`.
+    ///
+    /// # Errors
+    /// [`Malformed`], where it is not of that form. Other kinds are read as [`ChunkKind::Error`]
+    /// with anything after it.
+    pub fn decode(kind: ChunkKind, payload: &[u8]) -> Result<Self, Malformed> {
+        let mut from = payload;
+        let error = Errno::from_wire(from.try_get_u32()?);
+        let length = from.try_get_u16()?;
+        let message = take_text(&mut from, length.into())?.to_owned();
+        let offset = if kind == ChunkKind::ErrorOffset { Some(from.try_get_u64()?) } else { None };
+        if matches!(kind, ChunkKind::Error | ChunkKind::ErrorOffset) {
+            ends(from)?;
+        }
+        Ok(Self { error, message, offset })
+    }
+}
+
+/// The largest header of a reply: a chunk's, and the offset of its data.
+const HEAD_BYTES: usize = CHUNK_BYTES + 8;
+
+/// A reply ready to be sent: a short head, and a body that is not copied.
+#[derive(Debug)]
+pub struct Reply {
+    head: [u8; HEAD_BYTES],
+    head_bytes: usize,
+    body: Bytes,
+}
+
+impl Reply {
+    /// A simple reply; `body` is the data of a read.
+    #[must_use]
+    pub fn simple(cookie: u64, error: Option<Errno>, body: Bytes) -> Self {
+        Self::new(&SimpleReply { error, cookie }.encode(), body)
+    }
+
+    /// A structured reply of one chunk without a payload.
+    #[must_use]
+    pub fn none(cookie: u64) -> Self {
+        let chunk = Chunk { done: true, kind: ChunkKind::None, cookie, length: 0 };
+        Self::new(&chunk.encode(), Bytes::new())
+    }
+
+    /// A structured reply of one chunk of data read at `offset`.
+    #[must_use]
+    pub fn data(cookie: u64, offset: u64, body: Bytes) -> Self {
+        let length = u32::try_from(8 + body.len()).expect("a read is at most 32 MiB");
+        let chunk = Chunk { done: true, kind: ChunkKind::OffsetData, cookie, length };
+        let mut head = [0; HEAD_BYTES];
+        head[..CHUNK_BYTES].copy_from_slice(&chunk.encode());
+        head[CHUNK_BYTES..].copy_from_slice(&offset.to_be_bytes());
+        Self { head, head_bytes: HEAD_BYTES, body }
+    }
+
+    /// A structured reply of one error chunk.
+    #[must_use]
+    pub fn error(cookie: u64, error: &ErrorChunk) -> Self {
+        let body = error.encode();
+        let kind = if error.offset.is_some() { ChunkKind::ErrorOffset } else { ChunkKind::Error };
+        let length = u32::try_from(body.len()).expect("messages are short sentences");
+        Self::new(&Chunk { done: true, kind, cookie, length }.encode(), body.into())
+    }
+
+    fn new(bytes: &[u8], body: Bytes) -> Self {
+        let mut head = [0; HEAD_BYTES];
+        head[..bytes.len()].copy_from_slice(bytes);
+        Self { head, head_bytes: bytes.len(), body }
+    }
+
+    /// The first bytes.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head[..self.head_bytes]
+    }
+
+    /// The bytes after those.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
