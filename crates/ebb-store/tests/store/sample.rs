@@ -1,0 +1,185 @@
+//! A fresh store, and one of everything to put into it.
+
+use ebb_domain::{
+    AccountId, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId, Instance, InstanceId,
+    InstanceStatus, Network, Origin, RegionId, Snapshot, SnapshotCategory, SnapshotId,
+    SnapshotStatus, Timestamp, ZoneId,
+};
+use ebb_store::{
+    DiskQuery, Durability, InstanceQuery, PageRequest, SnapshotQuery, Store, StoreError, Tx,
+};
+use tempfile::TempDir;
+
+pub(crate) const ALL: PageRequest = PageRequest::Number { number: 1, size: 1000 };
+
+/// The only place of the suite that knows which database it runs on.
+pub(crate) fn fresh() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("metadata.db")).unwrap();
+    (folder, store)
+}
+
+pub(crate) fn write<T>(store: &Store, f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
+    store.write(Durability::Durable, f).unwrap()
+}
+
+pub(crate) fn read<T>(store: &Store, f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
+    store.read(f).unwrap()
+}
+
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(millis)
+}
+
+pub(crate) fn account() -> AccountId {
+    AccountId::new("1000000000000001")
+}
+
+pub(crate) fn region() -> RegionId {
+    RegionId::new("cn-hangzhou")
+}
+
+/// Available, data, with as little as a disk can have.
+pub(crate) fn disk(id: &str, volume: u64) -> Disk {
+    Disk {
+        id: DiskId::new(id),
+        account: account(),
+        region: region(),
+        zone: ZoneId::new("cn-hangzhou-a"),
+        kind: DiskKind::Data,
+        category: Category::CloudSsd,
+        performance_level: None,
+        size_gib: 20,
+        name: String::new(),
+        description: String::new(),
+        status: DiskStatus::Available,
+        delete_with_instance: false,
+        delete_auto_snapshot: false,
+        enable_auto_snapshot: false,
+        multi_attach: false,
+        provisioned_iops: None,
+        bursting: false,
+        source_snapshot: None,
+        image: None,
+        resource_group: String::new(),
+        tags: Vec::new(),
+        created_at: at(1000),
+        attached_at: None,
+        detached_at: None,
+        attachments: Vec::new(),
+        volume,
+    }
+}
+
+pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
+    Snapshot {
+        id: SnapshotId::new(id),
+        account: account(),
+        region: region(),
+        source_disk: DiskId::new(disk),
+        source_disk_gib: 20,
+        source_disk_kind: DiskKind::Data,
+        name: String::new(),
+        description: String::new(),
+        status: SnapshotStatus::Accomplished,
+        origin: Origin::User,
+        category: SnapshotCategory::Standard,
+        retention_days: None,
+        resource_group: String::new(),
+        tags: Vec::new(),
+        created_at: at(1000),
+        version,
+    }
+}
+
+pub(crate) fn instance(id: &str) -> Instance {
+    Instance {
+        id: InstanceId::new(id),
+        account: account(),
+        region: region(),
+        zone: ZoneId::new("cn-hangzhou-a"),
+        name: String::new(),
+        description: String::new(),
+        host_name: String::new(),
+        image: ImageId::new("blank"),
+        instance_type: "ecs.g7.large".into(),
+        status: InstanceStatus::Stopped,
+        security_lock: false,
+        expired: false,
+        deletion_protection: false,
+        stopped_mode: String::new(),
+        resource_group: String::new(),
+        network: Network::default(),
+        tags: Vec::new(),
+        created_at: at(1000),
+        started_at: None,
+    }
+}
+
+pub(crate) fn disk_query() -> DiskQuery {
+    DiskQuery {
+        account: account(),
+        region: region(),
+        ids: None,
+        zone: None,
+        instance: None,
+        kind: None,
+        category: None,
+        status: None,
+        snapshot: None,
+        portable: None,
+        delete_with_instance: None,
+        delete_auto_snapshot: None,
+        enable_auto_snapshot: None,
+        name: None,
+        multi_attach: None,
+        performance_level: None,
+        resource_group: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: ALL,
+    }
+}
+
+pub(crate) fn snapshot_query() -> SnapshotQuery {
+    SnapshotQuery {
+        account: account(),
+        region: region(),
+        ids: None,
+        disk: None,
+        instance: None,
+        name: None,
+        status: None,
+        source_disk_kind: None,
+        category: None,
+        has_disks: None,
+        resource_group: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: ALL,
+    }
+}
+
+pub(crate) fn instance_query() -> InstanceQuery {
+    InstanceQuery {
+        account: account(),
+        region: region(),
+        ids: None,
+        zone: None,
+        name: None,
+        image: None,
+        instance_type: None,
+        status: None,
+        vswitch: None,
+        security_group: None,
+        key_pair: None,
+        resource_group: None,
+        locked: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: ALL,
+    }
+}
