@@ -74,9 +74,7 @@ def test_attach_refuses(shared):
     answer = shared.ask("AttachDisk", DiskId=attached, InstanceId=instance)
     told = (answer.status, answer.tree["Code"])
     assert told in [(403, "IncorrectDiskStatus"), (404, "InvalidDisk.InUse")], answer.body
-    attach_refused(
-        shared, 400, "InvalidRegionId.MalFormed", free, instance, RegionId="cn-nowhere"
-    )
+    attach_refused(shared, 400, "InvalidRegionId.MalFormed", free, instance, RegionId="cn-nowhere")
 
 
 def test_too_many_disks(shared):
@@ -118,9 +116,7 @@ def test_an_instance_locked_for_security(shared, operation):
     instance, attached = shared.machine()
     disk = attached if operation == "DetachDisk" else shared.create_disk()
     shared.server.admin("instance", "lock", instance, "--reason", "security")
-    shared.refused(
-        403, "InstanceLockedForSecurity", operation, DiskId=disk, InstanceId=instance
-    )
+    shared.refused(403, "InstanceLockedForSecurity", operation, DiskId=disk, InstanceId=instance)
     shared.server.admin("instance", "unlock", instance)
 
 

@@ -50,9 +50,7 @@ def test_images(shared):
 def test_identity(shared):
     for ask in (
         lambda: wire.ask_v1(shared.server, "GetCallerIdentity", {}, Version="2015-04-01"),
-        lambda: wire.ask_v3(
-            shared.server, "GetCallerIdentity", {}, x_acs_version="2015-04-01"
-        ),
+        lambda: wire.ask_v3(shared.server, "GetCallerIdentity", {}, x_acs_version="2015-04-01"),
     ):
         identity = ask().tree
         assert identity["IdentityType"] == "Account"

@@ -58,9 +58,7 @@ def test_modify_refuses(shared):
     modify_refused(shared, 400, "NoAttributeToModify", DiskId=disk)
     modify_refused(shared, 404, "InvalidDiskId.NotFound", DiskId=NO_DISK, DiskName="a-name")
     modify_refused(shared, 400, "InvalidDiskName.Malformed", DiskId=disk, DiskName="1")
-    modify_refused(
-        shared, 404, "InvalidDescription.Malformed", DiskId=disk, Description="http://x"
-    )
+    modify_refused(shared, 404, "InvalidDescription.Malformed", DiskId=disk, Description="http://x")
 
 
 def test_delete(shared):

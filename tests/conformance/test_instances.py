@@ -109,9 +109,7 @@ def test_many_at_once(shared):
     for instance in instances:
         shared.await_instance(instance, "Stopped")
     reply = shared.call("StartInstances", numbered(instances))
-    previous = {
-        each["PreviousStatus"] for each in reply["InstanceResponses"]["InstanceResponse"]
-    }
+    previous = {each["PreviousStatus"] for each in reply["InstanceResponses"]["InstanceResponse"]}
     assert previous == {"Stopped"}
     for instance in instances:
         shared.await_instance(instance, "Running")

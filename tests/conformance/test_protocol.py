@@ -159,7 +159,7 @@ def test_both_formats_say_the_same(shared):
 
 def test_values_that_are_hard_to_carry(shared):
     name = "n" * 126 + "漢字"
-    for description in ["a b*c~d/é+&=", "100% \\ \"quoted\"", "<tag/>", "emoji \U0001f40b"]:
+    for description in ["a b*c~d/é+&=", '100% \\ "quoted"', "<tag/>", "emoji \U0001f40b"]:
         disk = shared.create_disk(DiskName=name, Description=description)
         for found in (shared.disk(disk), *wire_v3_disks(shared, disk)):
             assert (found["DiskName"], found["Description"]) == (name, description)

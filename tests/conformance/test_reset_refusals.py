@@ -104,9 +104,7 @@ def test_disk_in_arrears(case):
 def test_unfinished_snapshot_of_the_disk(case):
     with held_open(case.ecs, case.disk) as progressing:
         assert_refused(case, "IncorrectDiskStatus.HasUnfinishedSnapshot")
-        assert_refused(
-            case, "IncorrectDiskStatus.HasUnfinishedSnapshot", SnapshotId=progressing
-        )
+        assert_refused(case, "IncorrectDiskStatus.HasUnfinishedSnapshot", SnapshotId=progressing)
     assert_refused(case, "DryRunOperation", DryRun="true")
     assert_untouched(case)
 

@@ -90,8 +90,11 @@ def test_data_disks(shared):
             "DataDisk.2.PerformanceLevel": "PL0",
         }
     )
-    disks = {disk["SourceSnapshotId"]: disk for disk in shared.disks(InstanceId=instance)
-             if disk["Type"] == "data"}
+    disks = {
+        disk["SourceSnapshotId"]: disk
+        for disk in shared.disks(InstanceId=instance)
+        if disk["Type"] == "data"
+    }
     first, second = disks[""], disks[snapshot]
     assert (first["Size"], first["DiskName"], first["DeleteWithInstance"]) == (
         20,

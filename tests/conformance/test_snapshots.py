@@ -135,9 +135,7 @@ def many(module_server):
     ecs = Ecs(module_server)
     instance, disk = ecs.machine()
     (system,) = ecs.disks(InstanceId=instance, DiskType="system")
-    made = {
-        f"many-{n}": ecs.create_snapshot(disk, SnapshotName=f"many-{n}") for n in range(12)
-    }
+    made = {f"many-{n}": ecs.create_snapshot(disk, SnapshotName=f"many-{n}") for n in range(12)}
     made["of-the-system"] = ecs.create_snapshot(
         system["DiskId"],
         SnapshotName="of-the-system",
@@ -150,7 +148,9 @@ NAMES = {f"many-{n}" for n in range(12)} | {"of-the-system"}
 
 
 def found(ecs, many, params=None, **filters):
-    shown = ecs.snapshots({"InstanceId": many["instance"]} | (params or {}), PageSize=100, **filters)
+    shown = ecs.snapshots(
+        {"InstanceId": many["instance"]} | (params or {}), PageSize=100, **filters
+    )
     return {snapshot["SnapshotName"] for snapshot in shown}
 
 
@@ -206,9 +206,7 @@ def test_filters_that_will_not_do(shared, status, code, filters):
 def test_pages(shared, many):
     by_number, by_token, token = [], [], ""
     for number in (1, 2, 3):
-        reply = shared.call(
-            "DescribeSnapshots", DiskId=many["disk"], PageNumber=number, PageSize=5
-        )
+        reply = shared.call("DescribeSnapshots", DiskId=many["disk"], PageNumber=number, PageSize=5)
         assert reply["TotalCount"] == 12
         by_number += [each["SnapshotId"] for each in reply["Snapshots"]["Snapshot"]]
     while True:

@@ -89,9 +89,7 @@ def test_a_disk_goes_back_to_its_snapshot(client, server):
 
     blocks.write(server, disk, 0, GOOD)
     snapshot = client.call("CreateSnapshot", {"DiskId": disk})["SnapshotId"]
-    await_status(
-        client, "DescribeSnapshots", "Snapshot", "SnapshotIds", snapshot, "accomplished"
-    )
+    await_status(client, "DescribeSnapshots", "Snapshot", "SnapshotIds", snapshot, "accomplished")
     blocks.write(server, disk, 0, RUIN)
 
     reset = {"DiskId": disk, "SnapshotId": snapshot}
@@ -111,9 +109,7 @@ def test_a_disk_goes_back_to_its_snapshot(client, server):
 def test_a_dry_run_changes_nothing(client, server):
     instance, disk = machine(client)
     snapshot = client.call("CreateSnapshot", {"DiskId": disk})["SnapshotId"]
-    await_status(
-        client, "DescribeSnapshots", "Snapshot", "SnapshotIds", snapshot, "accomplished"
-    )
+    await_status(client, "DescribeSnapshots", "Snapshot", "SnapshotIds", snapshot, "accomplished")
     blocks.write(server, disk, 0, RUIN)
     client.call("StopInstance", {"InstanceId": instance})
     await_instance(client, instance, "Stopped")

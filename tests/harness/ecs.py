@@ -19,9 +19,19 @@ GIB = 1 << 30
 
 # Operations that take no RegionId in the documentation. The others all need one.
 WITHOUT_REGION = {
-    "AttachDisk", "CreateSnapshot", "DeleteDisk", "DeleteInstance", "DeleteSnapshot",
-    "DescribeRegions", "DetachDisk", "GetCallerIdentity", "ModifyDiskAttribute", "RebootInstance",
-    "ResetDisk", "StartInstance", "StopInstance",
+    "AttachDisk",
+    "CreateSnapshot",
+    "DeleteDisk",
+    "DeleteInstance",
+    "DeleteSnapshot",
+    "DescribeRegions",
+    "DetachDisk",
+    "GetCallerIdentity",
+    "ModifyDiskAttribute",
+    "RebootInstance",
+    "ResetDisk",
+    "StartInstance",
+    "StopInstance",
 }
 
 

@@ -61,8 +61,8 @@ def check_documented(action: str, answer: Answer):
 
 def fits(documented_message: str, message: str) -> bool:
     """Lists spell a varying part as %s."""
-    parts = map(re.escape, documented_message.split("%s"))
-    return re.fullmatch(".+".join(parts) if documented_message != "%s" else ".+", message) is not None
+    pattern = ".+".join(map(re.escape, documented_message.split("%s")))
+    return re.fullmatch(pattern, message) is not None
 
 
 @functools.cache

@@ -125,7 +125,9 @@ def import_words(disk: str, created_at="2020-01-01T00:00:00Z", **more) -> list[s
 
 def ephemeral_disk(ecs: Ecs) -> str:
     """A disk of a category that has no snapshots."""
-    return ecs.create_disk(64, DiskCategory="elastic_ephemeral_disk_standard", PerformanceLevel=None)
+    return ecs.create_disk(
+        64, DiskCategory="elastic_ephemeral_disk_standard", PerformanceLevel=None
+    )
 
 
 def local_disk(ecs: Ecs, category: str) -> tuple[str, str]:
@@ -133,4 +135,3 @@ def local_disk(ecs: Ecs, category: str) -> tuple[str, str]:
     instance = ecs.run_instance({"DataDisk.1.Category": category, "DataDisk.1.Size": 20})
     (disk,) = ecs.disks(InstanceId=instance, DiskType="data")
     return instance, disk["DiskId"]
-

@@ -82,8 +82,6 @@ def ask_v1(server, action, params, fmt="JSON", method="POST", place="query", tim
 def ask_v3(server, action, params, method="POST", timeout=60, **changes):
     """A V3 request with all parameters in the query, as the clients send them."""
     query = {name: str(value) for name, value in params.items()}
-    headers = signing.v3_headers(
-        server.key, method, server.endpoint, action, query, b"", **changes
-    )
+    headers = signing.v3_headers(server.key, method, server.endpoint, action, query, b"", **changes)
     target = f"/?{signing.form(query)}" if query else "/"
     return send(server, method, target, headers, timeout=timeout)

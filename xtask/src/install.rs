@@ -26,8 +26,7 @@ const DEBIAN: &[&str] = &[
 ];
 
 /// Debian packages for programs that many machines have from elsewhere.
-const DEBIAN_FOR_PROGRAMS: &[(&str, &str)] =
-    &[("node", "nodejs"), ("npm", "npm"), ("cc", "gcc"), ("git", "git")];
+const DEBIAN_FOR_PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
 
 /// Installs everything that is missing.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {

@@ -13,6 +13,17 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     run(cargo().current_dir(&workspace.root).args(["build", "--package", "ebb"]))
 }
 
+/// The format and lints of the tests themselves.
+pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
+    for words in [["check", "--no-cache"].as_slice(), &["format", "--no-cache", "--check"]] {
+        run(Command::new(install::python_path(workspace))
+            .args(["-m", "ruff"])
+            .args(words)
+            .current_dir(workspace.root.join("tests")))?;
+    }
+    Ok(())
+}
+
 /// Runs pytest with `args`; paths among them are relative to `tests/`.
 ///
 /// `EBB_BIN` names another server to test than the one built here.

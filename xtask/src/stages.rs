@@ -25,6 +25,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
+    Stage { name: "python", needs: &["install"], run: pytest::lint },
     Stage { name: "conformance", needs: &["install", "build"], run: conformance },
     Stage { name: "e2e", needs: &["install", "build"], run: e2e },
 ];
