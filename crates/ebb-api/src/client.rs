@@ -237,3 +237,66 @@ async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, By
         _ = connection => exchange.await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::signature::Claim;
+    use crate::wire::Wire;
+    use crate::{ApiError, Params};
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
+
+    /// The parameters that the server would see, if the signature is good.
+    fn receive(
+        request: Request<Full<Bytes>>,
+        secret: &str,
+    ) -> Result<(Claim, Vec<(String, String)>), ApiError> {
+        let (head, body) = request.into_parts();
+        let body = whole(body);
+        let wire = Wire::read(&head, body)?;
+        let claim = Claim::read(&wire, &Params::from_pairs(wire.pairs())?)?;
+        claim.proof.check(secret)?;
+        let business = wire.pairs().filter(|(name, _)| name.starts_with('X'));
+        let pairs = business.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok((claim, pairs))
+    }
+
+    /// A whole body is there at once.
+    fn whole(body: Full<Bytes>) -> Bytes {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(body.collect()).unwrap().to_bytes()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_signed_is_received(
+            texts in vec((any::<String>(), any::<String>()), 0..6),
+            secret in any::<String>(),
+            older in any::<bool>(),
+        ) {
+            let scheme = if older { Scheme::V1 } else { Scheme::V3 };
+            let client = Client::new("h:80", "id", secret.clone()).with_scheme(scheme);
+            // Numbered, so that no two are the same name in different case.
+            let sent: Vec<_> = texts
+                .into_iter()
+                .enumerate()
+                .map(|(i, (name, value))| (format!("X{i}-{name}"), value))
+                .collect();
+            let pairs: Vec<_> = sent.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            let request = || client.request("h:80", "Probe", &pairs, NOW, "nonce").unwrap();
+            let (claim, received) = receive(request(), &secret).unwrap();
+            prop_assert_eq!(&received, &sent);
+            prop_assert_eq!(claim.action.as_deref(), Some("Probe"));
+            prop_assert_eq!(claim.timestamp.as_str(), "2023-11-14T22:13:20Z");
+            prop_assert_eq!(claim.nonce.as_str(), "nonce");
+            let other = receive(request(), &format!("{secret}x")).err().unwrap();
+            prop_assert_eq!(&*other.code, "SignatureDoesNotMatch");
+        }
+    }
+}

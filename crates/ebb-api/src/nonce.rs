@@ -183,9 +183,10 @@ impl Journal {
         Ok(Self { path, file, records: order.len() })
     }
 
+    /// After a failure, which may have left half a record, the next record writes the file anew.
     fn append(&mut self, key: Key, at: i64) -> io::Result<()> {
         self.records += 1;
-        self.file.write_all(&record(key, at))
+        self.file.write_all(&record(key, at)).inspect_err(|_| self.records = usize::MAX)
     }
 }
 
@@ -275,6 +276,22 @@ mod tests {
         let third = Nonces::kept_in(&path, now).unwrap();
         assert!(third.is_used("a", "2", now) && third.is_used("a", "3", now));
         assert_eq!(fs::read(&path).unwrap().len(), 2 * RECORD);
+    }
+
+    #[test]
+    fn a_write_that_failed_is_made_up_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nonces");
+        let nonces = Nonces::in_memory();
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        nonces.lock().journal = Some(Journal { path: path.clone(), file, records: 0 });
+        assert_eq!(code(nonces.use_once("a", "1", START)), "ok");
+        assert_eq!(code(nonces.use_once("a", "1", START)), "SignatureNonceUsed");
+        assert!(!path.exists());
+        assert_eq!(code(nonces.use_once("a", "2", START)), "ok");
+        drop(nonces);
+        let again = Nonces::kept_in(&path, START).unwrap();
+        assert!(again.is_used("a", "1", START) && again.is_used("a", "2", START));
     }
 
     #[test]
