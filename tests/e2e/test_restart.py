@@ -5,7 +5,6 @@ import pytest
 from harness import blocks
 from harness.ecs import REGION
 from harness.imports import started
-from harness.waiting import until
 
 
 def everything(ecs) -> dict:
@@ -116,18 +115,3 @@ def test_nothing_is_written_while_it_is_off(server, ecs):
             handle.flush()
     server.start()
     assert blocks.read(server, disk, 0, 4096) == b"x" * 4096
-
-
-def test_space_comes_back(server, ecs):
-    """What only deleted disks and snapshots held is not kept for ever."""
-    instance, disk = ecs.machine()
-    pool = server.data_dir / "pool.dat"
-
-    def used():
-        return pool.stat().st_blocks * 512
-
-    for turn in range(6):
-        blocks.write(server, disk, 0, blocks.noise(turn, 64 * blocks.MIB))
-    server.restart()
-    until(lambda: used() < 256 * blocks.MIB, "overwritten blocks are given back", 30)
-    assert ecs.instance(instance)["Status"] == "Running"
