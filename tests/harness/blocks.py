@@ -18,9 +18,10 @@ def noise(seed, size: int) -> bytes:
 
 @contextlib.contextmanager
 def export(server, disk: str, uri: str | None = None, setup=None):
-    """A connection to the disk."""
+    """A connection to the disk, on which requests need not be whole sectors."""
     handle = nbd.NBD()
     handle.add_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
+    handle.set_strict_mode(handle.get_strict_mode() & ~nbd.STRICT_ALIGN)
     if setup:
         setup(handle)
     handle.connect_uri(uri or server.nbd_uri(disk))

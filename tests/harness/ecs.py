@@ -7,6 +7,7 @@ import json
 
 from . import wire
 from .errors import REQUEST_ID, check_documented, check_error
+from .replies import check_reply
 from .waiting import until
 from .wire import Answer
 
@@ -68,6 +69,7 @@ class Ecs:
         assert REQUEST_ID.fullmatch(reply["RequestId"])
         assert answer.headers.get("x-acs-request-id") == reply["RequestId"]
         assert "Code" not in reply and "Success" not in reply
+        check_reply(action, reply)
         return reply
 
     def refused(self, status: int, code: str, action: str, params=None, message=None, **more):
