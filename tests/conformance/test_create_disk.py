@@ -7,7 +7,7 @@ import pytest
 
 from harness import blocks
 from harness.ecs import GIB, OTHER_ZONE, REGION, ZONE
-from harness.errors import check_error
+from harness.errors import check_documented
 from harness.imports import held_open
 from harness.reset import NO_SNAPSHOT, import_snapshot
 
@@ -89,7 +89,7 @@ def test_sizes_of_each_category(shared, category, level, smallest, largest):
     for size in (smallest - 1, largest + 1):
         answer = shared.ask("CreateDisk", given, ZoneId=ZONE, Size=size)
         assert answer.status in (400, 403), (category, level, size, answer.body)
-        check_error(answer, answer.status, answer.tree["Code"])
+        check_documented("CreateDisk", answer)
 
 
 def test_essd_below_its_levels_size(shared):
@@ -102,7 +102,7 @@ def test_essd_below_its_levels_size(shared):
 def test_a_size_that_is_none(shared, size):
     answer = shared.ask("CreateDisk", ZoneId=ZONE, Size=size, DiskCategory="cloud_essd")
     assert answer.status in (400, 403), answer.body
-    check_error(answer, answer.status, answer.tree["Code"])
+    check_documented("CreateDisk", answer)
 
 
 def test_neither_size_nor_snapshot(shared):

@@ -1,5 +1,6 @@
 """The protocol round a call: names, encodings, formats, and requests that are none."""
 
+import contextlib
 import http.client
 import json
 import threading
@@ -107,8 +108,15 @@ def test_a_malformed_escape(shared, broken, place):
 
 def test_a_body_over_a_mebibyte(shared):
     body = b"Format=JSON&Filler=" + b"x" * (1 << 20)
-    answer = wire.send(shared.server, "POST", "/", wire.FORM, body)
-    assert answer.status in (400, 413), answer.status
+    connection = http.client.HTTPConnection(shared.server.host, shared.server.port, timeout=10)
+    connection.putrequest("POST", "/")
+    connection.putheader("content-length", str(len(body)))
+    connection.putheader(*next(iter(wire.FORM.items())))
+    connection.endheaders()
+    with contextlib.suppress(ConnectionError):
+        connection.send(body)  # The server need not read it all before it answers.
+    assert connection.getresponse().status in (400, 413)
+    connection.close()
     shared.call("DescribeRegions")
 
 
@@ -142,7 +150,7 @@ def test_xml_is_the_default(shared):
 
 def test_both_formats_say_the_same(shared):
     """Every value of the JSON reply is in the XML reply, in the same place."""
-    disk = shared.create_disk(DiskName="a<b>&\"c'", Description="é\tß 漢字")
+    disk = shared.create_disk(DiskName="both-formats", Description="<b>&\"c' é ß 漢字")
     given = {"RegionId": REGION, "DiskIds": json.dumps([disk])}
     as_json = wire.ask_v1(shared.server, "DescribeDisks", given)
     as_xml = wire.ask_v1(shared.server, "DescribeDisks", given, "XML")

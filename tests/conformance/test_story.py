@@ -11,6 +11,7 @@ from harness.ecs import IMAGE, INSTANCE_TYPE, REGION, ZONE
 from harness.waiting import until
 
 GOOD = blocks.noise("good", 3 * blocks.MIB)
+DESCRIPTION = "a disk: spaces, ~ and * and + and é"
 RUIN = blocks.noise("ruin", 4 * blocks.MIB)
 
 
@@ -70,7 +71,8 @@ def machine(client):
         {
             "RegionId": REGION,
             "ZoneId": ZONE,
-            "DiskName": "a disk with spaces ~ and * and é",
+            "DiskName": "story-disk",
+            "Description": DESCRIPTION,
             "Size": 20,
             "DiskCategory": "cloud_essd",
         },
@@ -84,7 +86,7 @@ def machine(client):
 def test_a_disk_goes_back_to_its_snapshot(client, server):
     instance, disk = machine(client)
     shown = described(client, "DescribeDisks", "Disk", "DiskIds", disk)
-    assert shown["DiskName"] == "a disk with spaces ~ and * and é"
+    assert (shown["DiskName"], shown["Description"]) == ("story-disk", DESCRIPTION)
     assert (shown["Size"], shown["InstanceId"]) == (20, instance)
 
     blocks.write(server, disk, 0, GOOD)
