@@ -23,6 +23,7 @@ pub mod ops;
 mod params;
 mod percent;
 mod pipeline;
+mod refusals;
 mod render;
 mod server;
 mod signature;
@@ -39,4 +40,5 @@ pub use params::{
     Field, FlatField, FromParams, JsonList, Kind, ParamDef, Params, Repeat, Scalar, integer_in,
 };
 pub use pipeline::{Api, Health};
+pub use refusals::{Refusal, refusals};
 pub use server::serve;

@@ -21,6 +21,17 @@ pub(crate) fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// To the minute, as instances have it: `2026-02-23T12:46Z`.
+pub(crate) fn minutes(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.unix_millis()).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%MZ").to_string()
+}
+
+/// Reads a time to the second or to the minute.
+pub(crate) fn parse_either(text: &str) -> Option<Timestamp> {
+    parse(text).or_else(|| parse(&format!("{}:00Z", text.strip_suffix('Z')?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

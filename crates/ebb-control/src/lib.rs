@@ -1,1 +1,58 @@
-//! Use cases: what an API call does to the store and the engine.
+//! Use cases: what an API call does to the records and to the bytes.
+//!
+//! ```text
+//!   ebb-api ──► Control ──► Store    accounts, disks, snapshots, instances
+//!                  ├──────► Engine   volumes and their versions
+//!                  └──────► ExportTable   which volumes answer on a socket
+//! ```
+//!
+//! What makes an answered call true:
+//! - Check and change happen in one transaction. Of two calls that collide, one finds the other's
+//!   state and is refused.
+//! - The engine is the truth about bytes, the store about everything else. A call that touches both
+//!   commits a status that ends in -ing, does the engine's part (idempotent by id), then commits the
+//!   outcome. That status *is* the intent: [`Control::start`] finishes or undoes each one it finds.
+//! - A commit is synced where nothing else could prove it: see [`Durability`](ebb_store::Durability)
+//!   at each call.
+//! - Exports follow the record: after every change of a disk or an instance the export is settled
+//!   to what the record says, so it cannot matter who came last.
+//!
+//! Calls block and may be made from any thread. Time, randomness and exports are arguments
+//! ([`Parts`]). Deliberately not here: wire names, error codes, HTTP, SQL.
+
+mod admin;
+mod control;
+mod disk;
+mod edge;
+mod error;
+mod export;
+mod import;
+mod instance;
+mod key;
+mod list;
+mod reconcile;
+mod reset;
+mod run;
+mod snapshot;
+mod step;
+mod tag;
+mod token;
+mod work;
+
+pub use admin::AccountChange;
+pub use control::{Control, Parts, Scope};
+pub use disk::{Attach, CreateDisk, DiskChange};
+pub use edge::{Clock, Entropy, ExportTable, SystemEntropy};
+pub use error::ControlError;
+pub use import::{Import, ImportRequest};
+pub use instance::{BatchOutcome, DeleteInstance, Stop};
+pub use key::{AccessKey, Secret};
+pub use run::{DataDisk, RunInstances, SystemDisk};
+pub use snapshot::CreateSnapshot;
+pub use step::Step;
+pub use token::ClientToken;
+// What a list is asked with is said in the store's words: the edge names no store of its own.
+pub use ebb_store::{
+    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagFilter, TagQuery,
+    TagRow,
+};

@@ -80,6 +80,23 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets a token, as if the call with it had never been; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn remove_token(
+        &self,
+        account: &AccountId,
+        action: &str,
+        token: &str,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "DELETE FROM client_tokens WHERE account = ? AND action = ? AND token = ?",
+            &[text(account.as_str()), text(action), text(token)],
+        )?;
+        Ok(())
+    }
+
     /// Forgets the tokens used before that time; how many there were.
     ///
     /// # Errors

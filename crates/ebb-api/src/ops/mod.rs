@@ -1,8 +1,27 @@
-//! The operations, one file a family.
+//! The operations, one file a family; the longer lists have a file of their own.
 
+pub mod catalogue;
+mod common;
+pub mod disk;
+pub mod disk_list;
+pub mod instance;
+pub mod instance_list;
+pub mod reset;
+pub mod run;
+pub mod snapshot;
+pub mod snapshot_list;
 pub mod sts;
+pub mod tag;
 
 use crate::OperationDef;
 
 /// Every operation the server answers.
-pub static FAMILIES: &[&[OperationDef]] = &[sts::OPERATIONS];
+pub static FAMILIES: &[&[OperationDef]] = &[
+    catalogue::OPERATIONS,
+    disk::OPERATIONS,
+    instance::OPERATIONS,
+    reset::OPERATIONS,
+    snapshot::OPERATIONS,
+    sts::OPERATIONS,
+    tag::OPERATIONS,
+];

@@ -1,0 +1,106 @@
+//! Snapshots: create, delete (api.md §3.4).
+
+use ebb_api_derive::Params;
+use ebb_control::CreateSnapshot as New;
+use ebb_domain::{DiskId, RegionId, SnapshotId};
+use serde::Serialize;
+
+use super::common::{Done, TagParam, Token, client_token, scope, tags};
+use super::snapshot_list::DescribeSnapshots;
+use crate::refusals::refused;
+use crate::{ApiError, Context, Operation, OperationDef};
+
+/// The family.
+pub const OPERATIONS: &[OperationDef] = &[
+    OperationDef::of::<CreateSnapshot>(),
+    OperationDef::of::<DescribeSnapshots>(),
+    OperationDef::of::<DeleteSnapshot>(),
+    OperationDef::of::<OpenSnapshotService>(),
+];
+
+/// Freezes a disk as it is at one instant.
+#[derive(Debug, Params)]
+pub struct CreateSnapshot {
+    /// Which; it must have been attached once.
+    pub disk_id: DiskId,
+    /// 2 to 128 characters, not beginning with `auto`.
+    pub snapshot_name: Option<String>,
+    /// 2 to 256 characters.
+    pub description: Option<String>,
+    /// 1 to 65536; it stays where none is given.
+    pub retention_days: Option<i64>,
+    /// Standard or Flash.
+    pub category: Option<String>,
+    /// The same request again is the same snapshot.
+    pub client_token: Option<Token>,
+    /// Kept and described.
+    pub resource_group_id: Option<String>,
+    /// Every snapshot here is usable at once, whatever this says.
+    pub instant_access: Option<bool>,
+    /// Up to 20.
+    pub tag: Vec<TagParam>,
+}
+
+/// The new snapshot.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateSnapshotReply {
+    snapshot_id: String,
+}
+
+impl Operation for CreateSnapshot {
+    type Reply = CreateSnapshotReply;
+
+    fn call(self, cx: &Context) -> Result<CreateSnapshotReply, ApiError> {
+        let new = New {
+            disk: self.disk_id,
+            name: self.snapshot_name.unwrap_or_default(),
+            description: self.description.unwrap_or_default(),
+            retention_days: self.retention_days,
+            category: self.category,
+            resource_group: self.resource_group_id.unwrap_or_default(),
+            tags: tags(self.tag),
+            token: client_token(cx, "CreateSnapshot", self.client_token.map(|token| token.0)),
+        };
+        let id = cx.control.create_snapshot(&scope(cx), &new).map_err(refused("CreateSnapshot"))?;
+        Ok(CreateSnapshotReply { snapshot_id: id.to_string() })
+    }
+}
+
+/// Deletes a snapshot. Disks made from it stay.
+#[derive(Debug, Params)]
+pub struct DeleteSnapshot {
+    /// Which.
+    pub snapshot_id: SnapshotId,
+    /// Even if disks were made from it.
+    pub force: Option<bool>,
+}
+
+impl Operation for DeleteSnapshot {
+    type Reply = Done;
+
+    fn call(self, cx: &Context) -> Result<Done, ApiError> {
+        cx.control
+            .delete_snapshot(&scope(cx), &self.snapshot_id, self.force.unwrap_or(false))
+            .map_err(refused("DeleteSnapshot"))?;
+        Ok(Done {})
+    }
+}
+
+/// Opens the snapshot service for the account.
+#[derive(Debug, Params)]
+pub struct OpenSnapshotService {
+    /// Where; it is opened everywhere.
+    pub region_id: RegionId,
+}
+
+impl Operation for OpenSnapshotService {
+    type Reply = Done;
+
+    fn call(self, cx: &Context) -> Result<Done, ApiError> {
+        cx.control
+            .open_snapshot_service(&cx.account, &self.region_id)
+            .map_err(refused("OpenSnapshotService"))?;
+        Ok(Done {})
+    }
+}

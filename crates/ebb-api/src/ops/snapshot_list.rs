@@ -1,0 +1,283 @@
+//! DescribeSnapshots.
+
+use ebb_api_derive::Params;
+use ebb_control::SnapshotQuery;
+use ebb_domain::{
+    Denied, DiskId, DiskKind, Field, InstanceId, RegionId, Snapshot, SnapshotCategory, SnapshotId,
+    SnapshotStatus,
+};
+use serde::Serialize;
+
+use super::common::{
+    FilterParam, PageNumber, PageSize, Paged, Paging, TagParam, Tags, created_between, tag_filters,
+};
+use super::disk_list::kind_name;
+use crate::refusals::{deny, refused};
+use crate::time::seconds;
+use crate::{ApiError, Context, JsonList, Operation, Scalar};
+
+/// SnapshotIds: a JSON array of at most 100.
+#[derive(Debug)]
+pub struct SnapshotIds(Vec<SnapshotId>);
+
+impl Scalar for SnapshotIds {
+    const KIND: crate::Kind = <JsonList<SnapshotId> as Scalar>::KIND;
+
+    fn parse(raw: &str, key: &str) -> Result<Self, ApiError> {
+        let ids = JsonList::<SnapshotId>::parse(raw, key)?;
+        if ids.0.len() > 100 {
+            return Err(deny("DescribeSnapshots", &Denied::TooManyIds));
+        }
+        Ok(Self(ids.0))
+    }
+}
+
+/// Lists snapshots, newest first.
+#[derive(Debug, Params)]
+pub struct DescribeSnapshots {
+    /// Where.
+    pub region_id: RegionId,
+    /// Of the disks that it has.
+    pub instance_id: Option<InstanceId>,
+    /// Of that disk.
+    pub disk_id: Option<DiskId>,
+    /// Of that disk: `sl-` and the rest of its id.
+    pub snapshot_link_id: Option<String>,
+    /// Which; unknown ids are simply absent.
+    pub snapshot_ids: Option<SnapshotIds>,
+    /// Its name; `*` stands for anything.
+    pub snapshot_name: Option<String>,
+    /// `progressing`, `accomplished`, `failed` or `all`.
+    pub status: Option<String>,
+    /// `user`, `auto` or `all`; none is automatic here.
+    pub snapshot_type: Option<String>,
+    /// `system` or `data`.
+    pub source_disk_type: Option<String>,
+    /// `none`, `disk`, `image` or `image_disk`.
+    pub usage: Option<String>,
+    /// Standard, Flash or Archive.
+    pub category: Option<String>,
+    /// No snapshot is encrypted here.
+    pub encrypted: Option<bool>,
+    /// As given when it was made.
+    pub resource_group_id: Option<String>,
+    /// CreationStartTime, CreationEndTime.
+    pub filter: Vec<FilterParam>,
+    /// All of them.
+    pub tag: Vec<TagParam>,
+    /// From 1.
+    pub page_number: Option<PageNumber>,
+    /// 1 to 100.
+    pub page_size: Option<PageSize>,
+    /// The NextToken of the page before.
+    pub next_token: Option<String>,
+    /// 1 to 100.
+    pub max_results: Option<i64>,
+    /// Only checks.
+    pub dry_run: Option<bool>,
+}
+
+/// A page of snapshots.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeSnapshotsReply {
+    total_count: u64,
+    page_number: u32,
+    page_size: u32,
+    next_token: String,
+    snapshots: Snapshots,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Snapshots {
+    snapshot: Vec<SnapshotItem>,
+}
+
+impl Operation for DescribeSnapshots {
+    type Reply = DescribeSnapshotsReply;
+
+    fn call(self, cx: &Context) -> Result<DescribeSnapshotsReply, ApiError> {
+        let refuse = |denied: Denied| deny("DescribeSnapshots", &denied);
+        let known = cx.control.regions().iter().any(|region| region.id == self.region_id);
+        if !known {
+            return Err(refuse(Denied::RegionNotFound));
+        }
+        let dry_run = self.dry_run == Some(true);
+        let (query, paged) = self.query(cx).map_err(refuse)?;
+        let page = cx.control.snapshots(&query).map_err(refused("DescribeSnapshots"))?;
+        if dry_run {
+            return Err(refuse(Denied::DryRun));
+        }
+        let used = cx.control.have_disks(&page.items).map_err(refused("DescribeSnapshots"))?;
+        let items = page.items.into_iter().zip(used);
+        Ok(DescribeSnapshotsReply {
+            total_count: page.total,
+            page_number: paged.number,
+            page_size: paged.size,
+            next_token: paged.next_token(page.next),
+            snapshots: Snapshots {
+                snapshot: items.map(|(snapshot, used)| SnapshotItem::new(snapshot, used)).collect(),
+            },
+        })
+    }
+}
+
+impl DescribeSnapshots {
+    fn query(self, cx: &Context) -> Result<(SnapshotQuery, Paged), Denied> {
+        let (created_from, created_to) = created_between(&self.filter)?;
+        let paged = Paging {
+            number: self.page_number,
+            size: self.page_size,
+            token: self.next_token,
+            max_results: self.max_results,
+            max_results_range: (1, 100),
+        }
+        .resolve();
+        let none_is_automatic = automatic_only(self.snapshot_type.as_deref())?;
+        let (has_disks, none_has_images) = usage(self.usage.as_deref())?;
+        let nothing = none_is_automatic || none_has_images || self.encrypted == Some(true);
+        let linked = self.snapshot_link_id.map(|link| link.replacen("sl-", "d-", 1));
+        let query = SnapshotQuery {
+            account: cx.account.clone(),
+            region: self.region_id,
+            ids: if nothing { Some(Vec::new()) } else { self.snapshot_ids.map(|ids| ids.0) },
+            disk: self.disk_id.or_else(|| linked.map(DiskId::new)),
+            instance: self.instance_id,
+            name: self.snapshot_name,
+            status: status(self.status)?,
+            source_disk_kind: source_disk_kind(self.source_disk_type.as_deref())?,
+            category: category(self.category.as_deref())?,
+            has_disks,
+            resource_group: self.resource_group_id,
+            created_from,
+            created_to,
+            tags: tag_filters(self.tag)?,
+            page: paged.request.clone(),
+        };
+        Ok((query, paged))
+    }
+}
+
+fn status(text: Option<String>) -> Result<Option<String>, Denied> {
+    match text.as_deref() {
+        None | Some("all") => Ok(None),
+        Some("progressing" | "accomplished" | "failed") => Ok(text),
+        Some(_) => Err(Denied::Malformed(Field::Status)),
+    }
+}
+
+fn automatic_only(text: Option<&str>) -> Result<bool, Denied> {
+    match text {
+        None | Some("all" | "user") => Ok(false),
+        Some("auto" | "timer") => Ok(true),
+        Some(_) => Err(Denied::Malformed(Field::SnapshotType)),
+    }
+}
+
+/// Whether disks must have been made from it, and whether images must, of which there are none.
+fn usage(text: Option<&str>) -> Result<(Option<bool>, bool), Denied> {
+    match text {
+        None => Ok((None, false)),
+        Some("none") => Ok((Some(false), false)),
+        Some("disk") => Ok((Some(true), false)),
+        Some("image" | "image_disk") => Ok((None, true)),
+        Some(_) => Err(Denied::Malformed(Field::Usage)),
+    }
+}
+
+fn source_disk_kind(text: Option<&str>) -> Result<Option<DiskKind>, Denied> {
+    match text.map(str::to_ascii_lowercase).as_deref() {
+        None => Ok(None),
+        Some("system") => Ok(Some(DiskKind::System)),
+        Some("data") => Ok(Some(DiskKind::Data)),
+        Some(_) => Err(Denied::Malformed(Field::SourceDiskType)),
+    }
+}
+
+fn category(text: Option<&str>) -> Result<Option<SnapshotCategory>, Denied> {
+    match text {
+        None => Ok(None),
+        Some(name) => SnapshotCategory::parse(name)
+            .map(Some)
+            .ok_or(Denied::Malformed(Field::SnapshotCategory)),
+    }
+}
+
+/// A snapshot as ECS shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SnapshotItem {
+    snapshot_id: String,
+    snapshot_name: String,
+    description: String,
+    status: &'static str,
+    progress: &'static str,
+    remain_time: u32,
+    available: bool,
+    creation_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u32>,
+    region_id: String,
+    source_disk_id: String,
+    source_disk_size: String,
+    source_disk_type: &'static str,
+    source_storage_type: &'static str,
+    snapshot_type: &'static str,
+    #[serde(rename = "SnapshotSN")]
+    snapshot_sn: String,
+    snapshot_link_id: String,
+    category: &'static str,
+    usage: &'static str,
+    encrypted: bool,
+    #[serde(rename = "KMSKeyId")]
+    kms_key_id: &'static str,
+    instant_access: bool,
+    product_code: &'static str,
+    resource_group_id: String,
+    tags: Tags,
+}
+
+impl SnapshotItem {
+    fn new(snapshot: Snapshot, used: bool) -> Self {
+        let accomplished = snapshot.status == SnapshotStatus::Accomplished;
+        let disk = snapshot.source_disk.as_str();
+        Self {
+            snapshot_sn: snapshot.id.as_str().trim_start_matches("s-").to_owned(),
+            snapshot_link_id: format!("sl-{}", disk.trim_start_matches("d-")),
+            source_disk_id: disk.to_owned(),
+            snapshot_id: snapshot.id.to_string(),
+            snapshot_name: snapshot.name,
+            description: snapshot.description,
+            status: status_name(snapshot.status),
+            progress: if accomplished { "100%" } else { "0%" },
+            remain_time: 0,
+            available: accomplished,
+            creation_time: seconds(snapshot.created_at),
+            retention_days: snapshot.retention_days,
+            region_id: snapshot.region.to_string(),
+            source_disk_size: snapshot.source_disk_gib.to_string(),
+            source_disk_type: kind_name(snapshot.source_disk_kind),
+            source_storage_type: "disk",
+            snapshot_type: "user",
+            category: snapshot.category.name(),
+            usage: if used { "disk" } else { "none" },
+            encrypted: false,
+            kms_key_id: "",
+            instant_access: false,
+            product_code: "",
+            resource_group_id: snapshot.resource_group,
+            tags: snapshot.tags.into(),
+        }
+    }
+}
+
+fn status_name(status: SnapshotStatus) -> &'static str {
+    match status {
+        SnapshotStatus::Progressing => "progressing",
+        SnapshotStatus::Accomplished => "accomplished",
+        SnapshotStatus::Failed => "failed",
+        // Lists leave it out; it has no wire name.
+        SnapshotStatus::Deleting => "",
+    }
+}

@@ -1,0 +1,147 @@
+//! The one match from [`Denied`] to a code.
+
+use ebb_domain::{Denied, Field};
+
+/// The code of a refusal. Most are the same in every operation.
+pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
+    if let Some(code) = own_code(operation, denied) {
+        return code;
+    }
+    match denied {
+        Denied::DryRun => "DryRunOperation",
+        Denied::Malformed(field) => malformed(*field),
+        Denied::Missing(_) | Denied::SizeOrSnapshotMissing => "MissingParameter",
+        Denied::RegionNotFound => "InvalidRegionId.NotFound",
+        Denied::RegionMalformed => "InvalidRegionId.MalFormed",
+        Denied::ZoneNotFound => "InvalidZoneId.NotFound",
+        Denied::ImageNotFound => "InvalidImageId.NotFound",
+        Denied::InstanceTypeUnknown => "InvalidInstanceType.ValueNotSupported",
+        Denied::ZoneAndInstance => "InvalidParam.ZoneIdAndInstanceId.Conflict",
+        Denied::NotSubscription => "InvalidInstanceChargeType.ValueNotSupported",
+        Denied::NotEnoughBalance => "InvalidAccountStatus.NotEnoughBalance",
+        Denied::AccountInArrears => "Account.Arrearage",
+        Denied::SnapshotServiceClosed => "InvalidAccountStatus.SnapshotServiceUnavailable",
+        Denied::DiskNotFound => "InvalidDiskId.NotFound",
+        Denied::DiskDeleted => "Disk.NotFound",
+        Denied::NotOnWhiteList => "UserNotInTheWhiteList",
+        Denied::CategoryUnknown => "InvalidDiskCategory.ValueNotSupported",
+        Denied::CategoryNotOffered => "InvalidDiskCategory.NotSupported",
+        Denied::CategoryUnsupported => "DiskCategory.OperationNotSupported",
+        Denied::EphemeralFromSnapshot => "InvalidOperation.CreateFromSnapshotUnsupported",
+        Denied::EphemeralStays => "InvalidOperation.DiskCategoryUnsupported",
+        Denied::PerformanceLevelUnknown => "InvalidPerformanceLevel.Malformed",
+        Denied::PerformanceLevelAndSize => "OperationDenied.PerformanceLevelNotMatch",
+        Denied::SizeUnknown => "InvalidSize.ValueNotSupported",
+        Denied::SizeNotOffered => "InvalidDiskSize.NotSupported",
+        Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
+        Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
+        Denied::BurstingUnsupported => "BurstingEnabledForDiskCategoryUnsupported",
+        Denied::EncryptionUnavailable => "InvalidParameter.KmsNotEnabled",
+        Denied::KeyWithoutEncryption => "InvalidEncrypted.NotMatchKmsKeyId",
+        Denied::TooManyTags => "QuotaExceed.Tags",
+        Denied::DuplicateTagKey => "Duplicate.TagKey",
+        Denied::DiskStatus => "IncorrectDiskStatus",
+        Denied::DiskInArrears => "DiskInArrears",
+        Denied::UnfinishedSnapshot => "IncorrectDiskStatus.HasUnfinishedSnapshot",
+        Denied::CreatingSnapshot => "IncorrectDiskStatus.CreatingSnapshot",
+        Denied::DiskCreatingSnapshot => "DiskCreatingSnapshot",
+        Denied::NeverAttached => "IncorrectDiskStatus.NeverAttached",
+        Denied::NotPortable => "DiskNotPortable",
+        Denied::SystemDisk => "DiskTypeViolation",
+        Denied::NotBootable => "InvalidDisk.DiskNotBootable",
+        Denied::AlreadyDetached => "InvalidDisk.AlreadyDetached",
+        Denied::AttachedElsewhere => "DependencyViolation",
+        Denied::NotInSameZone => "ResourcesNotInSameZone",
+        Denied::TooManyDisks => "InstanceDiskLimitExceeded",
+        Denied::DeviceInUse => "InvalidDevice.InUse",
+        Denied::InstanceNotFound => "InvalidInstanceId.NotFound",
+        Denied::InstanceLocked => "InstanceLockedForSecurity",
+        Denied::InstanceExpired => "InstanceExpiredOrInArrears",
+        Denied::InstanceStatus => "IncorrectInstanceStatus",
+        Denied::DeletionProtected => "InvalidOperation.DeletionProtection",
+        Denied::DiskNotReady => "DiskError",
+        Denied::SnapshotNotFound => "InvalidSnapshotId.NotFound",
+        Denied::SnapshotNotReady => "InvalidSnapshotId.NotReady",
+        Denied::SnapshotMismatch => "InvalidParameter.Mismatch",
+        Denied::SnapshotTooOld => "InvalidSnapshot.TooOld",
+        Denied::SnapshotCategory => "OperationDenied.SnapshotNotAllowed",
+        Denied::SystemSnapshot => "InvalidSnapshotId.NotDataDiskSnapshot",
+        Denied::SnapshotHasDisks => "SnapshotCreatedDisk",
+        Denied::SnapshotQuota => "QuotaExceed.Snapshot",
+        Denied::Conflict => "Operation.Conflict",
+        Denied::TokenMismatch => "IdempotentParameterMismatch",
+        Denied::TokenProcessing => "IdempotentProcessing",
+        Denied::DiskIdOrDiskIdsMissing => "MissingParameter.DiskIdOrDiskIds",
+        Denied::DiskIdAndDiskIds => "ParameterConflict.DiskIdAndDiskIds",
+        Denied::NothingToModify => "NoAttributeToModify",
+        Denied::TooManyIds => "InvalidParameter.TooManyInstanceIds",
+        Denied::ResourceNotFound => "InvalidResourceId.NotFound",
+        Denied::ResourceTypeUnknown => "InvalidResourceType.NotFound",
+        Denied::TagsAndResourcesMissing => "BothEmpty.TagsAndResources",
+        Denied::AllAndKeys => "Param.Conflict",
+        Denied::FilterUnknown => "InvalidFilterKey.NotFound",
+        Denied::FilterValue => "InvalidFilterValue",
+        Denied::NextToken => "InvalidNextToken",
+    }
+}
+
+/// Where an operation has a code of its own for it.
+fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
+    Some(match (operation, denied) {
+        ("DescribeDisks", Denied::RegionNotFound) => "InvalidRegion.NotFound",
+        ("DescribeDisks", Denied::TooManyIds) => "InvalidDiskIds.Malformed",
+        ("DescribeDisks" | "DescribeSnapshots" | "DescribeInstances", Denied::TooManyTags) => {
+            "InvalidTagCount"
+        }
+        ("DescribeSnapshots", Denied::TooManyIds) => "InvalidSnapshotIds.Malformed",
+        ("DescribeSnapshots" | "DescribeInstances", Denied::Malformed(Field::Status)) => {
+            "InvalidStatus.NotFound"
+        }
+        ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
+        ("ResetDisk", Denied::SnapshotCategory) => "OperationDenied",
+        ("RunInstances", Denied::SnapshotTooOld) => "InvalidSnapshotId.BasedSnapshotTooOld",
+        ("RunInstances", Denied::Malformed(Field::Device)) => "InvalidDataDevice.Malformed",
+        ("StartInstance" | "StartInstances", Denied::InstanceExpired) => "InstanceExpired",
+        ("StartInstance" | "StartInstances", Denied::NotEnoughBalance) => "InsufficientBalance",
+        ("StartInstances", Denied::DiskNotReady) => "IncorrectInstanceStatus",
+        ("StartInstances" | "StopInstances" | "DeleteInstances", Denied::DryRun) => {
+            "DRYRUN.SUCCESS"
+        }
+        ("TagResources" | "UntagResources" | "ListTagResources", Denied::TooManyIds) => {
+            "NumberExceed.ResourceIds"
+        }
+        ("TagResources" | "ListTagResources", Denied::TooManyTags) => "NumberExceed.Tags",
+        ("ListTagResources", Denied::NextToken) => "Invalid.NextToken",
+        _ => return None,
+    })
+}
+
+fn malformed(field: Field) -> &'static str {
+    match field {
+        Field::DiskName => "InvalidDiskName.Malformed",
+        Field::SnapshotName => "InvalidSnapshotName.Malformed",
+        Field::InstanceName => "InvalidInstanceName.Malformed",
+        Field::Description => "InvalidDescription.Malformed",
+        Field::TagKey => "InvalidTagKey.Malformed",
+        Field::TagValue => "InvalidTagValue.Malformed",
+        Field::RetentionDays => "InvalidRetentionDays.Malformed",
+        Field::SnapshotCategory => "InvalidSnapshotCategory.Malformed",
+        Field::Device => "InvalidDevice.Malformed",
+        Field::MultiAttach => "InvalidParameter.MultiAttach",
+        Field::DeleteWithInstance => "InvalidParameter.DeleteWithInstance",
+        Field::DiskIds => "InvalidParameter.DiskIds",
+        Field::Status => "InvalidStatus.ValueNotSupported",
+        Field::DiskType => "InvalidDiskType.ValueNotSupported",
+        Field::CategoryFilter => "InvalidCategory.ValueNotSupported",
+        Field::DiskChargeType => "InvalidDiskChargeType.NotFound",
+        Field::LockReason => "InvalidLockReason.NotFound",
+        Field::Usage => "InvalidUsage",
+        Field::SourceDiskType => "InvalidSourceDiskType",
+        Field::SnapshotType => "InvalidSnapshotType.NotFound",
+        Field::Amount => "InvalidParam.Amount",
+        Field::SystemDiskCategory => "InvalidSystemDiskCategory.ValueNotSupported",
+        Field::SystemDiskSize => "InvalidSystemDiskSize.ValueNotSupported",
+        Field::DataDiskCategory => "InvalidDataDiskCategory.ValueNotSupported",
+        Field::DataDiskSize => "InvalidDataDiskSize.ValueNotSupported",
+    }
+}

@@ -1,0 +1,89 @@
+//! From a rule's refusal to what the client reads.
+//!
+//! Two steps, and each can be proofread: [`code_of`] is one exhaustive match from
+//! [`Denied`] to the code, and the tables hold (operation, code) → (status, message), because
+//! IncorrectInstanceStatus is 400 in AttachDisk and 403 in ResetDisk. A test compares the tables
+//! with the service's own catalogue of errors.
+
+mod code;
+mod disk;
+mod instance;
+mod other;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use ebb_control::ControlError;
+use ebb_domain::Denied;
+
+use crate::ApiError;
+use code::code_of;
+
+/// What one operation refuses.
+#[derive(Debug, Clone, Copy)]
+struct Refusals {
+    operation: &'static str,
+    rows: &'static [Refusal],
+}
+
+/// One refusal.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The code.
+    pub code: &'static str,
+    /// The message.
+    pub message: &'static str,
+}
+
+const fn of(operation: &'static str, rows: &'static [Refusal]) -> Refusals {
+    Refusals { operation, rows }
+}
+
+const fn row(status: u16, code: &'static str, message: &'static str) -> Refusal {
+    Refusal { status, code, message }
+}
+
+/// Codes that mean the same in every operation (api.md §1.8), used where its own table has none.
+#[rustfmt::skip]
+const COMMON: &[Refusal] = &[
+    row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
+    row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
+    row(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
+    row(400, "IdempotentParameterMismatch", "The specified clientToken is used."),
+    row(403, "IdempotentProcessing", "The previous idempotent request(s) is still processing."),
+    row(403, "Operation.Conflict", "The operation may conflicts with others."),
+    row(400, "InvalidNextToken", "The specified NextToken is not one that this server gave."),
+];
+
+/// What an operation refuses, beyond [`COMMON`].
+#[must_use]
+pub fn refusals(operation: &str) -> &'static [Refusal] {
+    let tables = [disk::TABLE, snapshot::TABLE, instance::TABLE, other::TABLE];
+    let mut all = tables.into_iter().flatten();
+    all.find(|refusals| refusals.operation == operation).map_or(&[], |refusals| refusals.rows)
+}
+
+/// What the client of `operation` is told.
+pub(crate) fn refused(operation: &'static str) -> impl Fn(ControlError) -> ApiError {
+    move |error| match error {
+        ControlError::Denied(denied) => deny(operation, &denied),
+        failure => ApiError::internal(failure),
+    }
+}
+
+/// The answer to a refusal.
+pub(crate) fn deny(operation: &'static str, denied: &Denied) -> ApiError {
+    if let Denied::Missing(parameter) = denied {
+        return ApiError::missing(parameter);
+    }
+    let code = code_of(operation, denied);
+    let row = refusals(operation).iter().chain(COMMON).find(|row| row.code == code);
+    match row {
+        Some(row) => ApiError::new(row.status, row.code, row.message),
+        // A test tries every refusal that an operation can meet, so this is a rule that was added
+        // without its row: a fault of ours, and logged as one.
+        None => ApiError::internal(format_args!("{operation} has no row for {denied:?}: {code}")),
+    }
+}

@@ -1,0 +1,65 @@
+//! Proofreads the tables against the service's catalogue of errors, where it is at hand.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{COMMON, refusals};
+use crate::ops::FAMILIES;
+
+/// (operation, code) to the (status, message) pairs that the catalogue has.
+fn catalogue() -> Option<HashMap<(String, String), Vec<(u16, String)>>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/ecs/errors.tsv");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: the catalogue of errors is not beside this checkout");
+        return None;
+    };
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [product, action, status, code, message] = fields[..] else { continue };
+        if product == "ecs" {
+            found
+                .entry((action.to_owned(), code.to_owned()))
+                .or_default()
+                .push((status.parse().unwrap(), message.to_owned()));
+        }
+    }
+    Some(found)
+}
+
+#[test]
+fn every_row_is_in_the_catalogue() {
+    let Some(catalogue) = catalogue() else { return };
+    let mut rows = 0;
+    for operation in FAMILIES.iter().copied().flatten() {
+        for row in refusals(operation.name) {
+            rows += 1;
+            let key = (operation.name.to_owned(), row.code.to_owned());
+            let known = catalogue.get(&key).unwrap_or_else(|| panic!("{key:?} is not in it"));
+            let fits = known.iter().any(|(status, message)| {
+                *status == row.status && (message.contains("%s") || message.trim() == row.message)
+            });
+            assert!(fits, "{key:?}: {} {:?} against {known:?}", row.status, row.message);
+        }
+    }
+    assert!(rows > 150, "only {rows} rows were read");
+}
+
+#[test]
+fn no_operation_has_a_code_twice() {
+    for operation in FAMILIES.iter().copied().flatten() {
+        let mut codes: Vec<_> = refusals(operation.name).iter().map(|row| row.code).collect();
+        codes.sort_unstable();
+        let before = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), before, "{}", operation.name);
+    }
+}
+
+#[test]
+fn common_rows_are_not_the_tables_own() {
+    let mut codes: Vec<_> = COMMON.iter().map(|row| row.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), COMMON.len());
+}

@@ -1,0 +1,259 @@
+//! The one object behind every call.
+
+use std::sync::Arc;
+
+use ebb_domain::{
+    Account, AccountId, Denied, Disk, DiskFound, DiskId, Instance, InstanceId, Region, RegionId,
+    Timestamp,
+};
+use ebb_store::{Durability, Store, Tx};
+use ebb_volume::{Engine, OpId};
+
+use crate::export::Exporter;
+use crate::work::Work;
+use crate::{AccessKey, Clock, ControlError, Entropy, ExportTable, Secret, Step};
+
+/// The key of the root account's id in the store.
+const ROOT: &str = "root_account";
+
+/// What a [`Control`] is made of.
+pub struct Parts {
+    /// Records.
+    pub store: Store,
+    /// Bytes.
+    pub engine: Arc<dyn Engine>,
+    /// Sockets.
+    pub exports: Arc<dyn ExportTable>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The regions served, at least one.
+    pub regions: Vec<Region>,
+    /// The root account's key: its id and its secret.
+    pub root_key: (String, Secret),
+    /// Called at every [`Step`]; does nothing outside tests.
+    pub probe: Arc<dyn Fn(Step) + Send + Sync>,
+}
+
+/// Who asks, and of which region if one was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Who asks.
+    pub account: AccountId,
+    /// RegionId, where the operation need not have one.
+    pub region: Option<String>,
+}
+
+/// The use cases.
+pub struct Control {
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) exporter: Exporter,
+    pub(crate) work: Work,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    regions: Vec<Region>,
+    root: AccountId,
+    root_key: (String, Secret),
+    probe: Arc<dyn Fn(Step) + Send + Sync>,
+}
+
+impl Control {
+    /// Takes up what the records and the engine hold: finishes or undoes what was under way, and
+    /// exports the disks of every running instance.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where the records are new and the engine is not empty; whatever
+    /// the store or the engine answers.
+    pub fn start(parts: Parts) -> Result<Arc<Self>, ControlError> {
+        let root = root_account(&parts)?;
+        let (work, inbox) = Work::new();
+        let control = Arc::new(Self {
+            exporter: Exporter::new(parts.exports, Arc::clone(&parts.engine)),
+            store: parts.store,
+            engine: parts.engine,
+            work,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            regions: parts.regions,
+            root,
+            root_key: parts.root_key,
+            probe: parts.probe,
+        });
+        control.reconcile()?;
+        control.work.start(&control, inbox);
+        Ok(control)
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The key of that id.
+    #[must_use]
+    pub fn access_key(&self, id: &str) -> Option<AccessKey> {
+        (id == self.root_key.0).then(|| AccessKey {
+            secret: self.root_key.1.clone(),
+            account: self.root.clone(),
+            active: true,
+        })
+    }
+
+    /// The root account's id.
+    #[must_use]
+    pub fn root(&self) -> &AccountId {
+        &self.root
+    }
+
+    /// The regions served.
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// `Err` with the reason once the engine has stopped.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn health(&self) -> Result<(), String> {
+        self.engine.health().map_err(|error| error.to_string())
+    }
+
+    /// Ends background work and makes everything durable. Transitions under way stay in the records
+    /// and are carried on by the next start.
+    ///
+    /// # Errors
+    /// Whatever the engine or the store answers.
+    pub fn stop(&self) -> Result<(), ControlError> {
+        self.work.stop();
+        self.engine.close()?;
+        self.store.close()?;
+        Ok(())
+    }
+
+    pub(crate) fn pass(&self, step: Step) {
+        (self.probe)(step);
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// A new id for the engine. Random, because a number taken from a sequence in a commit that was
+    /// lost would be given again, and the engine's ids are never used twice.
+    pub(crate) fn new_engine_id(&self) -> u64 {
+        u64::from_be_bytes(self.random()) >> 1
+    }
+
+    pub(crate) fn new_op(&self) -> OpId {
+        OpId(self.random())
+    }
+
+    /// The region of that name, where it says what is looked at.
+    pub(crate) fn region(&self, id: &RegionId) -> Result<&Region, Denied> {
+        self.regions.iter().find(|region| region.id == *id).ok_or(Denied::RegionNotFound)
+    }
+
+    /// The region given with an operation that need not have one.
+    pub(crate) fn given_region(&self, scope: &Scope) -> Result<Option<RegionId>, Denied> {
+        match scope.region.as_deref() {
+            None | Some("") => Ok(None),
+            Some(text) => {
+                let id = RegionId::new(text);
+                self.region(&id).map_err(|_| Denied::RegionMalformed)?;
+                Ok(Some(id))
+            }
+        }
+    }
+}
+
+/// The root account's id: made once, 16 digits.
+fn root_account(parts: &Parts) -> Result<AccountId, ControlError> {
+    let known = parts.store.read(|tx| tx.meta(ROOT))?;
+    if let Some(id) = known {
+        return Ok(AccountId::new(id));
+    }
+    let held = parts.engine.inventory()?;
+    if !held.volumes.is_empty() || !held.snapshots.is_empty() {
+        return Err(ControlError::Mismatch(format!(
+            "the pool holds {} volumes and {} snapshots, but the database beside it is new; \
+             put the database back that belongs to this pool, or move the pool away",
+            held.volumes.len(),
+            held.snapshots.len()
+        )));
+    }
+    let mut bytes = [0; 8];
+    parts.entropy.fill(&mut bytes);
+    let digits = 1_000_000_000_000_000 + u64::from_be_bytes(bytes) % 9_000_000_000_000_000;
+    let id = AccountId::new(digits.to_string());
+    parts.store.write::<_, ControlError>(Durability::Durable, |tx| {
+        tx.put_account(&Account::new(id.clone()))?;
+        tx.put_meta(ROOT, id.as_str())?;
+        Ok(())
+    })?;
+    Ok(id)
+}
+
+/// The account that asks.
+pub(crate) fn account(tx: &Tx<'_>, id: &AccountId) -> Result<Account, ControlError> {
+    Ok(tx.account(id)?.unwrap_or_else(|| Account::new(id.clone())))
+}
+
+/// The disk of that id, as far as this account and region may know of it.
+pub(crate) fn find_disk(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: Option<&RegionId>,
+    id: &DiskId,
+) -> Result<DiskFound, ControlError> {
+    if let Some(disk) = tx.disk(id)? {
+        let theirs = disk.account == *account && region.is_none_or(|r| disk.region == *r);
+        return Ok(if theirs { DiskFound::Here(Box::new(disk)) } else { DiskFound::Never });
+    }
+    match tx.disk_was_deleted(account, id)? {
+        Some(was_in) if region.is_none_or(|r| was_in == *r) => Ok(DiskFound::Deleted),
+        _ => Ok(DiskFound::Never),
+    }
+}
+
+/// The disk of that id, where it does not matter whether there ever was one.
+pub(crate) fn get_disk(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: Option<&RegionId>,
+    id: &DiskId,
+) -> Result<Disk, ControlError> {
+    match find_disk(tx, account, region, id)? {
+        DiskFound::Here(disk) => Ok(*disk),
+        DiskFound::Never | DiskFound::Deleted => Err(Denied::DiskNotFound.into()),
+    }
+}
+
+/// The instance of that id, as far as this account and region may know of it.
+pub(crate) fn find_instance(
+    tx: &Tx<'_>,
+    account: &AccountId,
+    region: Option<&RegionId>,
+    id: &InstanceId,
+) -> Result<Option<Instance>, ControlError> {
+    Ok(tx.instance(id)?.filter(|instance| {
+        instance.account == *account && region.is_none_or(|r| instance.region == *r)
+    }))
+}
+
+/// The instances that a disk names; `None` for one that is gone.
+pub(crate) fn instances_of(
+    tx: &Tx<'_>,
+    disk: &Disk,
+) -> Result<Vec<Option<Instance>>, ControlError> {
+    let mut instances = Vec::with_capacity(disk.attachments.len());
+    for attachment in &disk.attachments {
+        instances.push(tx.instance(&attachment.instance)?);
+    }
+    Ok(instances)
+}

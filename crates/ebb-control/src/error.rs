@@ -1,0 +1,39 @@
+//! Why a call was refused or failed.
+
+use ebb_domain::Denied;
+use ebb_store::StoreError;
+use ebb_volume::EngineError;
+
+/// A refusal, which the caller can do something about, or a failure, which is ours.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// A rule said no; nothing changed.
+    #[error("denied: {0:?}")]
+    Denied(Denied),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[source] StoreError),
+    /// The engine failed.
+    #[error("the engine failed: {0}")]
+    Engine(#[from] EngineError),
+    /// The records and the pool do not belong together.
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+impl From<Denied> for ControlError {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<StoreError> for ControlError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::BadToken => Self::Denied(Denied::NextToken),
+            // Somebody changed the row between our reading and our writing it.
+            StoreError::Stale { .. } => Self::Denied(Denied::Conflict),
+            other => Self::Store(other),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Exports follow the record.
+//!
+//! [`Control::settle`] reads what the record says of a disk and makes the export so. It is called
+//! after every commit that could change the answer; whoever comes last reads the newest record, so
+//! the outcome does not depend on the order. One gate a disk keeps two settlings apart; it is the
+//! only lock held while the engine opens or revokes, and no other disk's call needs it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus};
+use ebb_volume::{Engine, Io, Volume, VolumeId, run};
+
+use crate::control::instances_of;
+use crate::{Control, ControlError, ExportTable};
+
+/// The open handle of an exported disk.
+type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
+
+pub(crate) struct Exporter {
+    table: Arc<dyn ExportTable>,
+    engine: Arc<dyn Engine>,
+    gates: Mutex<HashMap<DiskId, Gate>>,
+}
+
+impl Exporter {
+    pub(crate) fn new(table: Arc<dyn ExportTable>, engine: Arc<dyn Engine>) -> Self {
+        Self { table, engine, gates: Mutex::default() }
+    }
+
+    fn gate(&self, disk: &DiskId) -> Gate {
+        Arc::clone(lock(&self.gates).entry(disk.clone()).or_default())
+    }
+
+    /// Drops the gate, unless somebody else waits at it: two gates of one disk would be none.
+    fn forget(&self, disk: &DiskId, gate: &Gate) {
+        let mut gates = lock(&self.gates);
+        if Arc::strong_count(gate) == 2 {
+            gates.remove(disk);
+        }
+    }
+}
+
+/// A panic elsewhere leaves nothing half done under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Control {
+    /// Makes the disk's export as the record says.
+    pub(crate) fn settle(&self, id: &DiskId) -> Result<(), ControlError> {
+        let gate = self.exporter.gate(id);
+        let mut open = lock(&gate);
+        let wanted = self.store.read::<_, ControlError>(|tx| {
+            let Some(disk) = tx.disk(id)? else { return Ok(None) };
+            let instances = instances_of(tx, &disk)?;
+            Ok(answers(&disk, &instances).then_some(disk.volume))
+        })?;
+        match (wanted, open.take()) {
+            (Some(_), Some(volume)) => *open = Some(volume),
+            (Some(volume), None) => {
+                let handle = self.exporter.engine.open(VolumeId(volume))?;
+                self.exporter.table.publish(id.as_str(), Arc::clone(&handle));
+                *open = Some(handle);
+            }
+            (None, Some(volume)) => {
+                self.exporter.table.withdraw(id.as_str());
+                // What was answered without a flush is made durable before the disk counts as off.
+                // Should that fail, the pool has stopped and says so; the handle goes all the same.
+                if let Err(error) = run(volume.as_ref(), Io::Flush) {
+                    tracing::error!(disk = %id, %error, "the last flush of an export failed");
+                }
+                self.exporter.engine.revoke(volume.id())?;
+                self.exporter.forget(id, &gate);
+            }
+            (None, None) => self.exporter.forget(id, &gate),
+        }
+        Ok(())
+    }
+}
+
+/// A disk answers while it is attached, or being attached, to an instance that is running. One that
+/// is starting counts, so that its disks answer when it says Running.
+fn answers(disk: &Disk, instances: &[Option<Instance>]) -> bool {
+    matches!(disk.status, DiskStatus::InUse | DiskStatus::Attaching)
+        && instances.iter().flatten().any(|instance| {
+            matches!(instance.status, InstanceStatus::Starting | InstanceStatus::Running)
+        })
+}

@@ -1,0 +1,184 @@
+//! Snapshot import: a raw image kept elsewhere becomes a snapshot of a disk.
+//!
+//! The bytes go into a volume of their own, which is frozen at the end and deleted; the disk and
+//! its content are not touched. A crash leaves a row that says progressing and a volume without a
+//! row: the start makes the first failed and removes the second.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ebb_domain::{
+    Denied, DiskFound, DiskId, DiskStatus, Origin, Snapshot, SnapshotCategory, SnapshotId,
+    SnapshotStatus, Timestamp, snapshot_name,
+};
+use ebb_store::Durability;
+use ebb_volume::{Io, SnapshotId as Version, Volume, VolumeId, run};
+
+use crate::control::find_disk;
+use crate::reconcile::op_of;
+use crate::snapshot::accomplish;
+use crate::{Control, ControlError, Step};
+
+/// Which snapshot to import.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// The disk it becomes a snapshot of, in any state.
+    pub disk: DiskId,
+    /// When it was taken.
+    pub created_at: Timestamp,
+    /// May be empty.
+    pub name: String,
+    /// Standard or Archive.
+    pub category: SnapshotCategory,
+}
+
+/// An import under way: [`Import::write`] the image from its start, then [`Import::finish`]. One
+/// that is dropped before leaves the snapshot failed.
+pub struct Import {
+    control: Arc<Control>,
+    snapshot: Snapshot,
+    volume: VolumeId,
+    handle: Option<Arc<dyn Volume>>,
+    size_bytes: u64,
+    written_bytes: u64,
+}
+
+impl Control {
+    /// Starts an import: the snapshot is there and progressing.
+    ///
+    /// # Errors
+    /// The first refusal, or a failure, after which there is no snapshot.
+    pub fn import_snapshot(
+        self: &Arc<Self>,
+        request: &ImportRequest,
+    ) -> Result<Import, ControlError> {
+        snapshot_name(&request.name)?;
+        let (snapshot, size_bytes) =
+            self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+                let disk = match find_disk(tx, self.root(), None, &request.disk)? {
+                    DiskFound::Here(disk) if disk.status != DiskStatus::Deleting => disk,
+                    _ => return Err(Denied::DiskNotFound.into()),
+                };
+                if !disk.category.has_snapshots() {
+                    return Err(Denied::CategoryUnsupported.into());
+                }
+                let snapshot = Snapshot {
+                    name: request.name.clone(),
+                    category: request.category,
+                    created_at: request.created_at,
+                    origin: Origin::Import,
+                    ..self.new_snapshot(&disk)
+                };
+                tx.insert_snapshot(&snapshot)?;
+                Ok((snapshot, disk.size_bytes()))
+            })?;
+        let mut import = Import {
+            control: Arc::clone(self),
+            snapshot,
+            volume: VolumeId(self.new_engine_id()),
+            handle: None,
+            size_bytes,
+            written_bytes: 0,
+        };
+        let op = op_of("create", import.volume.0);
+        self.engine.create_volume(op, import.volume, size_bytes)?;
+        import.handle = Some(self.engine.open(import.volume)?);
+        Ok(import)
+    }
+}
+
+impl Import {
+    /// The snapshot's id.
+    #[must_use]
+    pub fn id(&self) -> &SnapshotId {
+        &self.snapshot.id
+    }
+
+    /// Bytes of the image that the disk has room for still.
+    #[must_use]
+    pub fn room_bytes(&self) -> u64 {
+        self.size_bytes - self.written_bytes
+    }
+
+    /// Writes the next piece of the image. Pieces of zeros take no space.
+    ///
+    /// # Errors
+    /// [`Denied::SizeNotOffered`] where the image is longer than the disk; a failure.
+    pub fn write(&mut self, piece: Bytes) -> Result<(), ControlError> {
+        let length = piece.len() as u64;
+        if length > self.room_bytes() {
+            return Err(Denied::SizeNotOffered.into());
+        }
+        let offset = self.written_bytes;
+        self.written_bytes += length;
+        if piece.iter().any(|byte| *byte != 0) {
+            let handle = self.handle.as_ref().expect("an import that is not finished is open");
+            run(handle.as_ref(), Io::Write { offset, data: piece, fua: false })
+                .map_err(ebb_volume::EngineError::from)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the image: what it did not cover reads zero. The snapshot is accomplished and durable
+    /// when this returns: the engine freezes the volume with a sync that covers every write before,
+    /// then the outcome is committed with one.
+    ///
+    /// # Errors
+    /// A failure, after which the snapshot is failed.
+    pub fn finish(mut self) -> Result<SnapshotId, ControlError> {
+        let control = Arc::clone(&self.control);
+        let version = Version(self.snapshot.version);
+        let op = op_of("snapshot", version.0);
+        control.engine.create_snapshots(op, &[(self.volume, version)])?;
+        control.pass(Step::ImportVersionMade);
+        self.drop_volume();
+        control.store.write(Durability::Durable, |tx| accomplish(tx, &self.snapshot.id))?;
+        let deleted_meanwhile = control.store.read(|tx| tx.snapshot(&self.snapshot.id))?.is_none();
+        if deleted_meanwhile {
+            control.engine.delete_snapshot(op_of("delete", version.0), version)?;
+        }
+        Ok(self.snapshot.id.clone())
+    }
+
+    /// The volume has served its purpose. If it cannot be removed now, the next start does it.
+    fn drop_volume(&mut self) {
+        if self.handle.take().is_none() {
+            return;
+        }
+        let engine = &self.control.engine;
+        let removed = engine
+            .revoke(self.volume)
+            .and_then(|()| engine.delete_volume(op_of("delete", self.volume.0), self.volume));
+        if let Err(error) = removed {
+            tracing::warn!(volume = ?self.volume, %error, "an import's volume stays until the next start");
+        }
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        self.drop_volume();
+        if let Err(error) = self.control.fail_import(&self.snapshot.id) {
+            let snapshot = &self.snapshot.id;
+            tracing::error!(%snapshot, %error, "a broken import could not be marked as failed");
+        }
+    }
+}
+
+impl Control {
+    /// Marks an import that is still progressing as failed, and removes what it left.
+    pub(crate) fn fail_import(&self, id: &SnapshotId) -> Result<(), ControlError> {
+        let failed = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            let progressing =
+                tx.snapshot(id)?.filter(|found| found.status == SnapshotStatus::Progressing);
+            let Some(mut snapshot) = progressing else { return Ok(None) };
+            snapshot.status = SnapshotStatus::Failed;
+            tx.save_snapshot(&snapshot)?;
+            Ok(Some(snapshot.version))
+        })?;
+        if let Some(version) = failed {
+            self.engine.delete_snapshot(op_of("delete", version), Version(version))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! What there is: lists for the Describe operations.
+
+use ebb_domain::{Account, AccountId, Disk, Instance, InstanceId, Snapshot};
+use ebb_store::{DiskQuery, InstanceQuery, Page, SnapshotQuery};
+
+use crate::control::account;
+use crate::{Control, ControlError};
+
+impl Control {
+    /// Disks that a query asks for.
+    ///
+    /// # Errors
+    /// [`ebb_domain::Denied::NextToken`], or a failure.
+    pub fn disks(&self, query: &DiskQuery) -> Result<Page<Disk>, ControlError> {
+        Ok(self.store.read(|tx| tx.disks(query))?)
+    }
+
+    /// Snapshots that a query asks for.
+    ///
+    /// # Errors
+    /// [`ebb_domain::Denied::NextToken`], or a failure.
+    pub fn snapshots(&self, query: &SnapshotQuery) -> Result<Page<Snapshot>, ControlError> {
+        Ok(self.store.read(|tx| tx.snapshots(query))?)
+    }
+
+    /// Whether disks were made from each of these snapshots.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn have_disks(&self, snapshots: &[Snapshot]) -> Result<Vec<bool>, ControlError> {
+        self.store.read(|tx| {
+            snapshots.iter().map(|snapshot| Ok(tx.disks_made_from(&snapshot.id)? > 0)).collect()
+        })
+    }
+
+    /// Instances that a query asks for.
+    ///
+    /// # Errors
+    /// [`ebb_domain::Denied::NextToken`], or a failure.
+    pub fn instances(&self, query: &InstanceQuery) -> Result<Page<Instance>, ControlError> {
+        Ok(self.store.read(|tx| tx.instances(query))?)
+    }
+
+    /// The disks of an instance.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn disks_of(&self, id: &InstanceId) -> Result<Vec<Disk>, ControlError> {
+        Ok(self.store.read(|tx| tx.disks_of_instance(id))?)
+    }
+
+    /// The account of that id.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn account(&self, id: &AccountId) -> Result<Account, ControlError> {
+        self.store.read(|tx| account(tx, id))
+    }
+}

@@ -1,0 +1,113 @@
+//! On start: every intent is finished or undone.
+//!
+//! | found                 | then                                                              |
+//! |-----------------------|-------------------------------------------------------------------|
+//! | disk Creating         | the volume is made, the disk rests                                |
+//! | disk Attaching        | rests, attached                                                   |
+//! | disk Detaching        | its export stays closed, rests, detached                          |
+//! | disk ReIniting        | rests: the volume was reset wholly or not at all                  |
+//! | disk Deleting         | the volume and the row go                                         |
+//! | snapshot progressing  | accomplished if the engine has it, else gone: nobody was answered |
+//! | import progressing    | failed: its stream is broken                                      |
+//! | snapshot deleting     | the version and the row go                                        |
+//! | instance …ing         | carried on by the workers                                         |
+//! | volume, no row        | goes: its row was lost before anybody was answered                |
+//! | version, no row       | goes, likewise                                                    |
+
+use std::collections::HashSet;
+
+use ebb_domain::{Disk, DiskStatus, Origin, Snapshot, SnapshotStatus};
+use ebb_store::Durability;
+use ebb_volume::{Inventory, OpId, SnapshotId as Version, VolumeId};
+
+use crate::snapshot::accomplish;
+use crate::work::Job;
+use crate::{Control, ControlError};
+
+/// The operation id of what is done once in the life of a volume or a version: made from what it
+/// does and to which, so that a start after a crash asks for the same operation again.
+pub(crate) fn op_of(what: &str, id: u64) -> OpId {
+    let mut bytes = [0; 16];
+    for (byte, letter) in bytes.iter_mut().zip(what.bytes().take(8)) {
+        *byte = letter;
+    }
+    bytes[8..].copy_from_slice(&id.to_be_bytes());
+    OpId(bytes)
+}
+
+impl Control {
+    pub(crate) fn reconcile(&self) -> Result<(), ControlError> {
+        let held = self.engine.inventory()?;
+        for snapshot in self.store.read(|tx| tx.snapshots_in_transition())? {
+            self.reconcile_snapshot(&snapshot, &held)?;
+        }
+        for disk in self.store.read(|tx| tx.disks_in_transition())? {
+            self.reconcile_disk(&disk)?;
+        }
+        self.remove_orphans()?;
+        for instance in self.store.read(|tx| tx.instances_in_transition())? {
+            self.work.add(Job::Instance(instance.id));
+        }
+        for id in self.store.read(|tx| tx.running_instances())? {
+            self.settle_disks(&id)?;
+        }
+        Ok(())
+    }
+
+    fn reconcile_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        held: &Inventory,
+    ) -> Result<(), ControlError> {
+        tracing::info!(snapshot = %snapshot.id, status = ?snapshot.status, "found under way");
+        let is_held = held.snapshots.iter().any(|found| found.id.0 == snapshot.version);
+        match (snapshot.status, snapshot.origin) {
+            (SnapshotStatus::Deleting, _) => self.finish_delete_snapshot(&snapshot.id),
+            (SnapshotStatus::Progressing, Origin::Import) => self.fail_import(&snapshot.id),
+            (SnapshotStatus::Progressing, Origin::User) if is_held => {
+                self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))
+            }
+            (SnapshotStatus::Progressing, Origin::User) => {
+                self.store.write(Durability::Durable, |tx| Ok(tx.remove_snapshot(&snapshot.id)?))
+            }
+            (SnapshotStatus::Accomplished | SnapshotStatus::Failed, _) => Ok(()),
+        }
+    }
+
+    fn reconcile_disk(&self, disk: &Disk) -> Result<(), ControlError> {
+        tracing::info!(disk = %disk.id, status = ?disk.status, "found under way");
+        match disk.status {
+            DiskStatus::Detaching => self.finish_detach(&disk.id),
+            DiskStatus::Deleting => self.finish_delete_disk(&disk.id),
+            DiskStatus::Creating => {
+                self.make_volume(disk)?;
+                self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
+            }
+            DiskStatus::Attaching | DiskStatus::Resetting(_) => {
+                self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
+            }
+            DiskStatus::Available | DiskStatus::InUse => Ok(()),
+        }
+    }
+
+    fn remove_orphans(&self) -> Result<(), ControlError> {
+        let held = self.engine.inventory()?;
+        let (volumes, versions) =
+            self.store.read::<_, ControlError>(|tx| Ok((tx.all_volumes()?, tx.all_versions()?)))?;
+        let volumes: HashSet<u64> = volumes.into_iter().collect();
+        let versions: HashSet<u64> = versions.into_iter().collect();
+        for VolumeId(id) in held.volumes.iter().map(|volume| volume.id) {
+            if !volumes.contains(&id) {
+                tracing::info!(volume = id, "removing a volume that no disk has");
+                self.engine.delete_volume(op_of("delete", id), VolumeId(id))?;
+            }
+        }
+        for Version(id) in held.snapshots.iter().map(|snapshot| snapshot.id) {
+            if !versions.contains(&id) {
+                tracing::info!(version = id, "removing a version that no snapshot has");
+                self.engine.delete_snapshot(op_of("delete", id), Version(id))?;
+            }
+        }
+        Ok(())
+    }
+}

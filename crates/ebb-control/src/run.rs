@@ -1,0 +1,357 @@
+//! RunInstances.
+
+use ebb_domain::{
+    AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, Field, Image, ImageId,
+    Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag, ZoneId,
+    check_tags, description, disk_size, images, instance_name, instance_type, next_device,
+};
+use ebb_store::{Durability, Tx};
+use ebb_volume::VolumeId;
+
+use crate::control::account;
+use crate::reconcile::op_of;
+use crate::work::Job;
+use crate::{ClientToken, Control, ControlError, Step};
+
+/// The category of a disk of an instance where none is given: api.md's default for RunInstances is
+/// the instance family's; ours has ESSDs everywhere.
+const DEFAULT_CATEGORY: Category = Category::CloudEssd;
+
+/// The device of a system disk.
+const SYSTEM_DEVICE: &str = "/dev/xvda";
+
+/// SystemDisk.
+#[derive(Debug, Clone, Default)]
+pub struct SystemDisk {
+    /// SystemDisk.DiskName, .Category, .Size and so on
+    pub disk: NewDisk,
+}
+
+/// DataDisk.N.
+#[derive(Debug, Clone, Default)]
+pub struct DataDisk {
+    /// DataDisk.N.DiskName, .Category, .Size and so on
+    pub disk: NewDisk,
+    /// DataDisk.N.SnapshotId
+    pub snapshot: Option<SnapshotId>,
+    /// DataDisk.N.Device
+    pub device: Option<String>,
+    /// DataDisk.N.DeleteWithInstance
+    pub delete_with_instance: Option<bool>,
+}
+
+/// RunInstances.
+#[derive(Debug, Clone)]
+pub struct RunInstances {
+    /// RegionId
+    pub region: RegionId,
+    /// ZoneId; the region's first where it is `None`
+    pub zone: Option<ZoneId>,
+    /// ImageId
+    pub image: ImageId,
+    /// InstanceType
+    pub instance_type: String,
+    /// Amount
+    pub amount: u32,
+    /// InstanceName
+    pub name: String,
+    /// Description
+    pub description: String,
+    /// HostName
+    pub host_name: String,
+    /// DeletionProtection
+    pub deletion_protection: bool,
+    /// ResourceGroupId
+    pub resource_group: String,
+    /// Networks, keys and the like
+    pub network: Network,
+    /// SystemDisk
+    pub system_disk: SystemDisk,
+    /// DataDisk.N
+    pub data_disks: Vec<DataDisk>,
+    /// Tag.N
+    pub tags: Vec<Tag>,
+    /// ClientToken
+    pub token: Option<ClientToken>,
+    /// DryRun
+    pub dry_run: bool,
+}
+
+/// Instances and their disks, as one transaction wrote them.
+struct Made {
+    instances: Vec<Instance>,
+    disks: Vec<Disk>,
+}
+
+impl Control {
+    /// Makes instances with their disks and starts them. They are Pending when this returns.
+    ///
+    /// Durable by the outcome's commit; the intent needs no sync, as in CreateDisk.
+    ///
+    /// # Errors
+    /// The first refusal, or a failure, after which there is no instance and no disk.
+    pub fn run_instances(
+        &self,
+        owner: &AccountId,
+        request: &RunInstances,
+    ) -> Result<Vec<InstanceId>, ControlError> {
+        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+            if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
+                return Ok(Err(made.into_iter().map(InstanceId::new).collect()));
+            }
+            Ok(Ok(self.intend_run(tx, owner, request)?))
+        })?;
+        let made = match intended {
+            Ok(made) => made,
+            Err(replayed) => return Ok(replayed),
+        };
+        self.pass(Step::RunIntended);
+        for disk in &made.disks {
+            if let Err(error) = self.make_volume(disk) {
+                self.undo_run(owner, request, &made)?;
+                return Err(error);
+            }
+        }
+        self.pass(Step::RunVolumesMade);
+        self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            made.disks.iter().try_for_each(|disk| self.rest_disk(tx, &disk.id))
+        })?;
+        for instance in &made.instances {
+            self.work.add(Job::Instance(instance.id.clone()));
+        }
+        Ok(made.instances.into_iter().map(|instance| instance.id).collect())
+    }
+
+    fn intend_run(
+        &self,
+        tx: &Tx<'_>,
+        owner: &AccountId,
+        request: &RunInstances,
+    ) -> Result<Made, ControlError> {
+        let (zone, image) = self.check_run(tx, owner, request)?;
+        let mut made = Made { instances: Vec::new(), disks: Vec::new() };
+        for _ in 0..request.amount {
+            let instance = self.new_instance(owner, request, &zone);
+            made.disks.extend(self.new_disks(tx, request, image, &instance)?);
+            made.instances.push(instance);
+        }
+        if request.dry_run {
+            return Err(Denied::DryRun.into());
+        }
+        for instance in &made.instances {
+            tx.insert_instance(instance)?;
+        }
+        for disk in &made.disks {
+            tx.insert_disk(disk)?;
+        }
+        let ids = made.instances.iter().map(|instance| instance.id.to_string()).collect();
+        self.remember(tx, owner, request.token.as_ref(), ids)?;
+        Ok(made)
+    }
+
+    fn check_run(
+        &self,
+        tx: &Tx<'_>,
+        owner: &AccountId,
+        request: &RunInstances,
+    ) -> Result<(ZoneId, Image), ControlError> {
+        let region = self.region(&request.region)?;
+        let zone = match &request.zone {
+            None => region.zones()[0].clone(),
+            Some(zone) if region.zones().contains(zone) => zone.clone(),
+            Some(_) => return Err(Denied::ZoneNotFound.into()),
+        };
+        let image = images().iter().find(|image| image.id == request.image.as_str());
+        let image = *image.ok_or(Denied::ImageNotFound)?;
+        instance_type(&request.instance_type).ok_or(Denied::InstanceTypeUnknown)?;
+        if !(1..=100).contains(&request.amount) {
+            return Err(Denied::Malformed(Field::Amount).into());
+        }
+        instance_name(&request.name)?;
+        description(&request.description)?;
+        check_tags(&request.tags)?;
+        let account = account(tx, owner)?;
+        account.check_balance()?;
+        if account.arrears {
+            return Err(Denied::AccountInArrears.into());
+        }
+        if request.data_disks.len() > 16 {
+            return Err(Denied::TooManyDisks.into());
+        }
+        Ok((zone, image))
+    }
+
+    fn new_instance(&self, owner: &AccountId, request: &RunInstances, zone: &ZoneId) -> Instance {
+        let id = InstanceId::mint(self.random());
+        let fallback = |text: &str, default: String| {
+            if text.is_empty() { default } else { text.to_owned() }
+        };
+        Instance {
+            account: owner.clone(),
+            region: request.region.clone(),
+            zone: zone.clone(),
+            name: fallback(&request.name, id.to_string()),
+            description: request.description.clone(),
+            host_name: fallback(&request.host_name, id.as_str().replace("i-", "iZ")),
+            image: request.image.clone(),
+            instance_type: request.instance_type.clone(),
+            status: InstanceStatus::Pending,
+            security_lock: false,
+            expired: false,
+            deletion_protection: request.deletion_protection,
+            stopped_mode: String::new(),
+            resource_group: request.resource_group.clone(),
+            network: request.network.clone(),
+            tags: request.tags.clone(),
+            created_at: self.now(),
+            started_at: None,
+            id,
+        }
+    }
+
+    fn new_disks(
+        &self,
+        tx: &Tx<'_>,
+        request: &RunInstances,
+        image: Image,
+        instance: &Instance,
+    ) -> Result<Vec<Disk>, ControlError> {
+        let mut disks = vec![self.new_system_disk(tx, request, image, instance)?];
+        let mut used = vec![SYSTEM_DEVICE.to_owned()];
+        for data in &request.data_disks {
+            let device = match data.device.as_deref().filter(|name| !name.is_empty()) {
+                Some(name) if used.iter().any(|taken| taken == name) => {
+                    return Err(Denied::DeviceInUse.into());
+                }
+                Some(name) if name.starts_with("/dev/xvd") => name.to_owned(),
+                Some(_) => return Err(Denied::Malformed(Field::Device).into()),
+                None => next_device(&used).ok_or(Denied::TooManyDisks)?,
+            };
+            used.push(device.clone());
+            disks.push(self.new_data_disk(tx, data, instance, device)?);
+        }
+        Ok(disks)
+    }
+
+    fn new_system_disk(
+        &self,
+        tx: &Tx<'_>,
+        request: &RunInstances,
+        image: Image,
+        instance: &Instance,
+    ) -> Result<Disk, ControlError> {
+        let mut new = request.system_disk.disk.clone();
+        new.category.get_or_insert_with(|| DEFAULT_CATEGORY.name().to_owned());
+        let size = new.check().map_err(|denied| of_system_disk(&denied))?;
+        if !size.category.has_snapshots() {
+            return Err(Denied::Malformed(Field::SystemDiskCategory).into());
+        }
+        if tx.is_restricted(size.category, &instance.account)? {
+            return Err(Denied::NotOnWhiteList.into());
+        }
+        let asked = new.size_gib.unwrap_or_else(|| i64::from(image.size_gib.max(40)));
+        let enough = asked >= i64::from(image.size_gib) && asked <= 2048;
+        let size_of = ebb_domain::SizeRequest { size_gib: Some(asked), ..size };
+        let (gib, level) = disk_size(size_of, None)
+            .ok()
+            .filter(|_| enough)
+            .ok_or(Denied::Malformed(Field::SystemDiskSize))?;
+        let disk = self.new_disk(&instance.account, &new, size, gib, level);
+        Ok(Disk {
+            kind: DiskKind::System,
+            image: Some(ImageId::new(BLANK_IMAGE)),
+            delete_with_instance: true,
+            ..placed(disk, instance, SYSTEM_DEVICE.to_owned())
+        })
+    }
+
+    fn new_data_disk(
+        &self,
+        tx: &Tx<'_>,
+        data: &DataDisk,
+        instance: &Instance,
+        device: String,
+    ) -> Result<Disk, ControlError> {
+        let mut new = data.disk.clone();
+        new.category.get_or_insert_with(|| DEFAULT_CATEGORY.name().to_owned());
+        let size = new.check().map_err(|denied| of_data_disk(&denied))?;
+        if tx.is_restricted(size.category, &instance.account)? {
+            return Err(Denied::NotOnWhiteList.into());
+        }
+        let source_gib = match &data.snapshot {
+            None => None,
+            Some(_) if !size.category.has_snapshots() => {
+                return Err(Denied::Malformed(Field::DataDiskCategory).into());
+            }
+            Some(id) => {
+                let source = self.source_snapshot(tx, &instance.account, &instance.region, id)?;
+                if source.source_disk_kind == DiskKind::System {
+                    return Err(Denied::SystemSnapshot.into());
+                }
+                Some(source.source_disk_gib)
+            }
+        };
+        let (gib, level) = disk_size(size, source_gib).map_err(|denied| of_data_disk(&denied))?;
+        let disk = self.new_disk(&instance.account, &new, size, gib, level);
+        let goes_with_it = !size.category.has_snapshots();
+        Ok(Disk {
+            source_snapshot: data.snapshot.clone(),
+            delete_with_instance: goes_with_it || data.delete_with_instance.unwrap_or(true),
+            ..placed(disk, instance, device)
+        })
+    }
+
+    fn undo_run(
+        &self,
+        owner: &AccountId,
+        request: &RunInstances,
+        made: &Made,
+    ) -> Result<(), ControlError> {
+        for disk in &made.disks {
+            let volume = VolumeId(disk.volume);
+            if let Err(error) = self.engine.delete_volume(op_of("delete", disk.volume), volume) {
+                tracing::warn!(?volume, %error, "an unused volume stays until the next start");
+            }
+        }
+        self.store.write(Durability::Recoverable, |tx| {
+            self.forget(tx, owner, request.token.as_ref())?;
+            for disk in &made.disks {
+                tx.remove_disk(&disk.id, self.now())?;
+            }
+            for instance in &made.instances {
+                tx.remove_instance(&instance.id)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The disk at its place in the instance.
+fn placed(disk: Disk, instance: &Instance, device: String) -> Disk {
+    let at = disk.created_at;
+    Disk {
+        region: instance.region.clone(),
+        zone: instance.zone.clone(),
+        attached_at: Some(at),
+        attachments: vec![Attachment { instance: instance.id.clone(), device, at }],
+        ..disk
+    }
+}
+
+/// RunInstances names the disk in its codes where CreateDisk does not.
+fn of_system_disk(denied: &Denied) -> Denied {
+    match denied {
+        Denied::CategoryUnknown => Denied::Malformed(Field::SystemDiskCategory),
+        other => other.clone(),
+    }
+}
+
+fn of_data_disk(denied: &Denied) -> Denied {
+    match denied {
+        Denied::CategoryUnknown => Denied::Malformed(Field::DataDiskCategory),
+        Denied::SizeUnknown | Denied::SizeNotOffered | Denied::SizeOrSnapshotMissing => {
+            Denied::Malformed(Field::DataDiskSize)
+        }
+        other => other.clone(),
+    }
+}

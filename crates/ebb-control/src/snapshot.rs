@@ -1,0 +1,227 @@
+//! Snapshots: create and delete.
+
+use ebb_domain::{
+    AccountId, Denied, Disk, DiskId, Field, Origin, RegionId, Snapshot, SnapshotCategory,
+    SnapshotId, SnapshotStatus, Tag, check_create_snapshot, check_delete_snapshot, check_tags,
+    description, retention_days, snapshot_name,
+};
+use ebb_store::{Durability, Tx};
+use ebb_volume::{SnapshotId as Version, VolumeId};
+
+use crate::control::{account, get_disk, instances_of};
+use crate::reconcile::op_of;
+use crate::{ClientToken, Control, ControlError, Scope, Step};
+
+/// CreateSnapshot.
+#[derive(Debug, Clone)]
+pub struct CreateSnapshot {
+    /// DiskId
+    pub disk: DiskId,
+    /// SnapshotName
+    pub name: String,
+    /// Description
+    pub description: String,
+    /// RetentionDays
+    pub retention_days: Option<i64>,
+    /// Category
+    pub category: Option<String>,
+    /// ResourceGroupId
+    pub resource_group: String,
+    /// Tag.N
+    pub tags: Vec<Tag>,
+    /// ClientToken
+    pub token: Option<ClientToken>,
+}
+
+impl Control {
+    /// Freezes a disk as it is at one instant within this call. It is accomplished when this returns.
+    ///
+    /// Durable by the engine's sync and then by the outcome's commit. The intent needs no sync: a
+    /// version without a row is removed on start.
+    ///
+    /// # Errors
+    /// The first refusal, or a failure, after which there is no snapshot.
+    pub fn create_snapshot(
+        &self,
+        scope: &Scope,
+        request: &CreateSnapshot,
+    ) -> Result<SnapshotId, ControlError> {
+        snapshot_name(&request.name)?;
+        description(&request.description)?;
+        check_tags(&request.tags)?;
+        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+            if let Some(made) = self.replay(tx, &scope.account, request.token.as_ref())? {
+                return Ok(Err(replayed_snapshot(tx, &made)?));
+            }
+            Ok(Ok(self.intend_snapshot(tx, scope, request)?))
+        })?;
+        let (snapshot, volume) = match intended {
+            Ok(intended) => intended,
+            Err(replayed) => return Ok(replayed),
+        };
+        self.pass(Step::SnapshotIntended);
+        let pair = (VolumeId(volume), Version(snapshot.version));
+        if let Err(error) = self.engine.create_snapshots(op_of("snapshot", pair.1.0), &[pair]) {
+            self.undo_create_snapshot(&scope.account, request.token.as_ref(), &snapshot)?;
+            return Err(error.into());
+        }
+        self.pass(Step::VersionMade);
+        self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))?;
+        Ok(snapshot.id)
+    }
+
+    fn intend_snapshot(
+        &self,
+        tx: &Tx<'_>,
+        scope: &Scope,
+        request: &CreateSnapshot,
+    ) -> Result<(Snapshot, u64), ControlError> {
+        let region = self.given_region(scope)?;
+        let disk = get_disk(tx, &scope.account, region.as_ref(), &request.disk)?;
+        let snapshot = Snapshot {
+            name: request.name.clone(),
+            description: request.description.clone(),
+            retention_days: retention_days(request.retention_days)?,
+            category: category(request.category.as_deref())?,
+            resource_group: request.resource_group.clone(),
+            tags: request.tags.clone(),
+            ..self.new_snapshot(&disk)
+        };
+        check_create_snapshot(
+            &account(tx, &scope.account)?,
+            &disk,
+            tx.has_unfinished_snapshot(&disk.id)?,
+            tx.manual_snapshots(&disk.id)?,
+            &instances_of(tx, &disk)?,
+        )?;
+        tx.insert_snapshot(&snapshot)?;
+        let result = vec![snapshot.id.to_string()];
+        self.remember(tx, &scope.account, request.token.as_ref(), result)?;
+        Ok((snapshot, disk.volume))
+    }
+
+    /// A snapshot of `disk` as it is when it is new.
+    pub(crate) fn new_snapshot(&self, disk: &Disk) -> Snapshot {
+        Snapshot {
+            id: SnapshotId::mint(self.random()),
+            account: disk.account.clone(),
+            region: disk.region.clone(),
+            source_disk: disk.id.clone(),
+            source_disk_gib: disk.size_gib,
+            source_disk_kind: disk.kind,
+            name: String::new(),
+            description: String::new(),
+            status: SnapshotStatus::Progressing,
+            origin: Origin::User,
+            category: SnapshotCategory::Standard,
+            retention_days: None,
+            resource_group: String::new(),
+            tags: Vec::new(),
+            created_at: self.now(),
+            version: self.new_engine_id(),
+        }
+    }
+
+    fn undo_create_snapshot(
+        &self,
+        owner: &AccountId,
+        token: Option<&ClientToken>,
+        snapshot: &Snapshot,
+    ) -> Result<(), ControlError> {
+        self.store.write(Durability::Recoverable, |tx| {
+            self.forget(tx, owner, token)?;
+            Ok(tx.remove_snapshot(&snapshot.id)?)
+        })
+    }
+
+    /// Deletes a snapshot. Disks made from it and other snapshots stay.
+    ///
+    /// Durable by the intent's commit: a deletion that is found on start is carried out.
+    ///
+    /// # Errors
+    /// The first refusal, or a failure.
+    pub fn delete_snapshot(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        force: bool,
+    ) -> Result<(), ControlError> {
+        self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            let region = self.given_region(scope)?;
+            let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
+            let disks = tx.disks_made_from(id)?;
+            check_delete_snapshot(&snapshot, disks, tx.disk_resetting_to(id)?, force)?;
+            snapshot.status = SnapshotStatus::Deleting;
+            Ok(tx.save_snapshot(&snapshot)?)
+        })?;
+        self.pass(Step::SnapshotDeleteIntended);
+        self.finish_delete_snapshot(id)
+    }
+
+    /// Carries a deletion to its end. Idempotent.
+    pub(crate) fn finish_delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {
+        let Some(snapshot) = self.store.read(|tx| tx.snapshot(id))? else { return Ok(()) };
+        let version = Version(snapshot.version);
+        self.engine.delete_snapshot(op_of("delete", version.0), version)?;
+        self.pass(Step::VersionDeleted);
+        self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_snapshot(id)?))
+    }
+
+    /// Opens the snapshot service for the account.
+    ///
+    /// # Errors
+    /// [`Denied::RegionNotFound`], or a failure.
+    pub fn open_snapshot_service(
+        &self,
+        owner: &AccountId,
+        region: &RegionId,
+    ) -> Result<(), ControlError> {
+        self.region(region)?;
+        self.store.write(Durability::Durable, |tx| {
+            let mut account = account(tx, owner)?;
+            account.snapshot_service = true;
+            Ok(tx.put_account(&account)?)
+        })
+    }
+}
+
+fn category(name: Option<&str>) -> Result<SnapshotCategory, Denied> {
+    match name.map(SnapshotCategory::parse) {
+        None => Ok(SnapshotCategory::Standard),
+        Some(Some(category)) if category != SnapshotCategory::Archive => Ok(category),
+        Some(_) => Err(Denied::Malformed(Field::SnapshotCategory)),
+    }
+}
+
+/// The snapshot of that id, as far as this account may know of it.
+fn visible(
+    tx: &Tx<'_>,
+    owner: &AccountId,
+    region: Option<&RegionId>,
+    id: &SnapshotId,
+) -> Result<Snapshot, ControlError> {
+    let found = tx.snapshot(id)?.filter(|snapshot| {
+        snapshot.account == *owner
+            && region.is_none_or(|r| snapshot.region == *r)
+            && snapshot.status != SnapshotStatus::Deleting
+    });
+    Ok(found.ok_or(Denied::SnapshotNotFound)?)
+}
+
+pub(crate) fn accomplish(tx: &Tx<'_>, id: &SnapshotId) -> Result<(), ControlError> {
+    let found = tx.snapshot(id)?.filter(|found| found.status == SnapshotStatus::Progressing);
+    let Some(mut snapshot) = found else { return Ok(()) };
+    snapshot.status = SnapshotStatus::Accomplished;
+    Ok(tx.save_snapshot(&snapshot)?)
+}
+
+/// The snapshot that the first call with a token made, once it has ended.
+fn replayed_snapshot(tx: &Tx<'_>, made: &[String]) -> Result<SnapshotId, ControlError> {
+    let id = SnapshotId::new(made.first().cloned().unwrap_or_default());
+    match tx.snapshot(&id)? {
+        Some(snapshot) if snapshot.status == SnapshotStatus::Progressing => {
+            Err(Denied::TokenProcessing.into())
+        }
+        _ => Ok(id),
+    }
+}
