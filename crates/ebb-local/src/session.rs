@@ -96,12 +96,10 @@ impl Sessions {
         }
     }
 
-    /// Ends the session, unless a handle is open or a request of one under way.
+    /// Ends the session, unless a handle is open. Requests of handles closed may be under way.
     pub(crate) fn end(&mut self, volume: VolumeId) -> Result<(), EngineError> {
         match self.by_volume.get(&volume) {
-            Some(session) if session.handles > 0 || session.under_way > 0 => {
-                Err(EngineError::InUse(volume))
-            }
+            Some(session) if session.handles > 0 => Err(EngineError::InUse(volume)),
             _ => {
                 self.revoke(volume);
                 Ok(())

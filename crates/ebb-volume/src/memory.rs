@@ -83,6 +83,11 @@ impl MemoryEngine {
         engine
     }
 
+    /// A second way to this engine, for [`MemoryEngine::reopen`] once the first is gone.
+    pub fn share(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+
     /// Makes `change`, unless it has been made already.
     fn change(&self, op: OpId, change: Change) -> Result<(), EngineError> {
         let mut state = self.shared.serving()?;
@@ -179,7 +184,7 @@ impl Engine for MemoryEngine {
     }
 
     fn close(&self) -> Result<(), EngineError> {
-        self.shared.lock().closed = true;
+        self.shared.serving()?.closed = true;
         Ok(())
     }
 }

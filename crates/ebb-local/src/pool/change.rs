@@ -27,6 +27,12 @@ impl<S: Storage> Pool<S> {
         if let Some(volume) = needs_no_handles(&change) {
             // No handle comes in before the change is made: opening one takes the control lock.
             state.sessions.end(volume)?;
+            while !state.sessions.is_idle(volume) {
+                state = self.wait_released(state);
+            }
+            if let Some(reason) = &state.stopped {
+                return Err(EngineError::Stopped(reason.clone()));
+            }
         }
         let pieces = VecDeque::from([piece]);
         state.queue.push_back(Request {

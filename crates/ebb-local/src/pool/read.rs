@@ -41,7 +41,10 @@ impl<S: Storage> Pool<S> {
         let outcome = wanted.and_then(|wanted| {
             let bytes = Bytes::from(self.fetch(volume, &blocks, &wanted)?);
             let first = (offset - blocks.start * BLOCK_BYTES) as usize;
-            Ok(bytes.slice(first..first + length as usize))
+            Ok(match length {
+                0 => bytes,
+                _ => bytes.slice(first..first + length as usize),
+            })
         });
         done(outcome);
         self.finish(&[volume]);
