@@ -1,0 +1,122 @@
+//! The codec: bytes known from proto.md, round trips, and arbitrary input.
+
+use ebb_nbd::wire::{
+    Choice, Chunk, ChunkKind, Command, Errno, ErrorChunk, Malformed, MetaQuery, OptionHeader,
+    OptionKind, OptionReply, Reply, Request, SimpleReply, decode_server, encode_server,
+};
+use proptest::prelude::*;
+
+#[test]
+fn a_request_has_the_bytes_of_the_protocol() {
+    let request =
+        Request { flags: 1, command: Command::WriteZeroes, cookie: 2, offset: 3, length: 4 };
+    let expected = [
+        0x25, 0x60, 0x95, 0x13, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0,
+        0, 4,
+    ];
+    assert_eq!(request.encode(), expected);
+}
+
+#[test]
+fn replies_have_the_bytes_of_the_protocol() {
+    let simple = Reply::simple(7, Some(Errno::NoSpc), bytes::Bytes::new());
+    assert_eq!(simple.head(), [0x67, 0x44, 0x66, 0x98, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 7]);
+    let data = Reply::data(7, 9, bytes::Bytes::from_static(b"xyz"));
+    let expected = [
+        0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0,
+        0, 9,
+    ];
+    assert_eq!(data.head(), expected);
+    assert_eq!(data.body(), b"xyz");
+}
+
+#[test]
+fn lengths_that_do_not_add_up_are_malformed() {
+    let choice = Choice { name: "disk".into(), wants: vec![0, 3] }.encode();
+    for end in 0..choice.len() {
+        assert_eq!(Choice::decode(&choice[..end]), Err(Malformed::Short), "{end}");
+    }
+    assert_eq!(Choice::decode(&[&choice[..], &[0]].concat()), Err(Malformed::Long));
+    assert_eq!(Choice::decode(&[0xff; 9]), Err(Malformed::LongString));
+    assert_eq!(Choice::decode(&[0, 0, 0, 1, 0xff, 0, 0]), Err(Malformed::Text));
+    // Four thousand million queries are announced; none is there.
+    assert_eq!(MetaQuery::decode(&[0, 0, 0, 0, 255, 255, 255, 255]), Err(Malformed::Short));
+}
+
+#[test]
+fn every_error_number_is_read_back() {
+    for error in [
+        Errno::Perm,
+        Errno::Io,
+        Errno::NoMem,
+        Errno::Inval,
+        Errno::NoSpc,
+        Errno::Overflow,
+        Errno::NotSup,
+        Errno::Shutdown,
+    ] {
+        assert_eq!(Errno::from_wire(error as u32), error);
+    }
+    assert_eq!(Errno::from_wire(4711), Errno::Inval);
+}
+
+proptest! {
+    #[test]
+    fn headers_come_back(a: u16, b: u16, cookie: u64, offset: u64, length: u32, done: bool) {
+        let command = Command::from_code(b);
+        prop_assert_eq!(command.code(), b);
+        let request = Request { flags: a, command, cookie, offset, length };
+        prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+
+        let chunk = Chunk { done, kind: ChunkKind::from_code(a), cookie, length };
+        prop_assert_eq!(chunk.kind.code(), a);
+        prop_assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
+
+        // Small numbers are the known options.
+        let kind = OptionKind::from_code(u32::from(a) % 16);
+        prop_assert_eq!(kind.code(), u32::from(a) % 16);
+        let header = OptionHeader { kind, length };
+        prop_assert_eq!(OptionHeader::decode(&header.encode()), Ok(header));
+        let reply = OptionReply { option: kind, kind: length, length };
+        prop_assert_eq!(OptionReply::decode(&reply.encode()), Ok(reply));
+
+        let simple = SimpleReply { error: done.then_some(Errno::Io), cookie };
+        prop_assert_eq!(SimpleReply::decode(&simple.encode()), Ok(simple));
+    }
+
+    #[test]
+    fn option_data_comes_back(
+        name in ".{0,40}",
+        wants in proptest::collection::vec(any::<u16>(), 0..20),
+        queries in proptest::collection::vec(".{0,20}", 0..8),
+    ) {
+        let choice = Choice { name: name.clone(), wants };
+        prop_assert_eq!(Choice::decode(&choice.encode()), Ok(choice));
+        let server = encode_server(&name);
+        prop_assert_eq!(decode_server(&server), Ok(name.as_str()));
+        let query = MetaQuery { name, queries };
+        prop_assert_eq!(MetaQuery::decode(&query.encode()), Ok(query));
+    }
+
+    #[test]
+    fn errors_come_back(message in ".{0,60}", offset: Option<u64>) {
+        let error = ErrorChunk { error: Errno::Io, message, offset };
+        let kind = if offset.is_some() { ChunkKind::ErrorOffset } else { ChunkKind::Error };
+        prop_assert_eq!(ErrorChunk::decode(kind, &error.encode()), Ok(error));
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_decoded_or_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        code: u16,
+    ) {
+        if let Ok(choice) = Choice::decode(&bytes) {
+            prop_assert_eq!(choice.encode(), &bytes[..]);
+        }
+        if let Ok(query) = MetaQuery::decode(&bytes) {
+            prop_assert_eq!(query.encode(), &bytes[..]);
+        }
+        let _ = decode_server(&bytes);
+        let _ = ErrorChunk::decode(ChunkKind::from_code(code), &bytes);
+    }
+}

@@ -1,0 +1,164 @@
+//! What the tests share: a volume, a server on loopback, and a client that sends raw bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::volume::MemoryVolume;
+use ebb_nbd::client::Client;
+use ebb_nbd::wire::{
+    CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, ErrorChunk, OPTION_REPLY_BYTES, OptionHeader,
+    OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES, SimpleReply, rep,
+};
+use ebb_nbd::{Exports, Limits, Server};
+
+pub(crate) const SIZE: usize = 1 << 20;
+
+/// No answer takes longer than this in a test that passes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with the export `disk`.
+pub(crate) struct Fixture {
+    pub(crate) volume: Arc<MemoryVolume>,
+    pub(crate) exports: Arc<Exports>,
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(Exports::new(), Limits::default())
+    }
+
+    pub(crate) fn with(exports: Exports, limits: Limits) -> Self {
+        let volume = MemoryVolume::new(SIZE);
+        let exports = Arc::new(exports);
+        exports.publish("disk", volume.clone());
+        let server = Server::start(Arc::clone(&exports), limits);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        server.listen_tcp(listener).unwrap();
+        Self { volume, exports, server, address }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect_tcp(self.address, "disk").unwrap()
+    }
+
+    /// A raw connection on which nothing has been read or sent.
+    pub(crate) fn raw(&self) -> Raw {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Raw { stream }
+    }
+
+    /// A raw connection whose greeting has been read: connections that have ended leave soon, but
+    /// not at once.
+    pub(crate) fn connect_when_there_is_room(&self) -> Raw {
+        let began = Instant::now();
+        loop {
+            let mut raw = self.raw();
+            match raw.stream.read_exact(&mut [0; 18]) {
+                Ok(()) => return raw,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "a connection leaked: {error}"),
+            }
+        }
+    }
+
+    /// A raw connection that uses `disk`.
+    pub(crate) fn transmission(&self, structured: bool) -> Raw {
+        let mut raw = self.raw();
+        raw.greet(3);
+        if structured {
+            assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
+        }
+        let choice = Choice { name: "disk".into(), wants: vec![] };
+        raw.option(OptionKind::Go, &choice.encode());
+        assert_eq!(raw.option_reply(OptionKind::Go).0, rep::INFO);
+        assert_eq!(raw.option_reply(OptionKind::Go).0, rep::ACK);
+        raw
+    }
+}
+
+/// A client that sends whatever it is told.
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
+}
+
+impl Raw {
+    pub(crate) fn greet(&mut self, flags: u32) {
+        let greeting: [u8; 18] = self.array();
+        assert_eq!(&greeting[..16], b"NBDMAGICIHAVEOPT");
+        assert_eq!(greeting[16..], [0, 3], "fixed newstyle, no zeroes");
+        self.send(&flags.to_be_bytes());
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    pub(crate) fn bytes(&mut self, length: u32) -> Vec<u8> {
+        let mut bytes = vec![0; length as usize];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    pub(crate) fn option(&mut self, kind: OptionKind, data: &[u8]) {
+        self.send(&OptionHeader { kind, length: data.len() as u32 }.encode());
+        self.send(data);
+    }
+
+    pub(crate) fn option_reply(&mut self, option: OptionKind) -> (u32, Vec<u8>) {
+        let reply = OptionReply::decode(&self.array::<OPTION_REPLY_BYTES>()).unwrap();
+        assert_eq!(reply.option, option);
+        (reply.kind, self.bytes(reply.length))
+    }
+
+    pub(crate) fn ask(&mut self, kind: OptionKind, data: &[u8]) -> (u32, Vec<u8>) {
+        self.option(kind, data);
+        self.option_reply(kind)
+    }
+
+    pub(crate) fn request(
+        &mut self,
+        command: Command,
+        flags: u16,
+        cookie: u64,
+        offset: u64,
+        length: u32,
+    ) {
+        self.send(&Request { flags, command, cookie, offset, length }.encode());
+    }
+
+    pub(crate) fn simple_reply(&mut self) -> SimpleReply {
+        SimpleReply::decode(&self.array::<SIMPLE_REPLY_BYTES>()).unwrap()
+    }
+
+    pub(crate) fn chunk(&mut self) -> (Chunk, Vec<u8>) {
+        let chunk = Chunk::decode(&self.array::<CHUNK_BYTES>()).unwrap();
+        (chunk, self.bytes(chunk.length))
+    }
+
+    pub(crate) fn error_chunk(&mut self) -> (Chunk, ErrorChunk) {
+        let (chunk, payload) = self.chunk();
+        assert!(matches!(chunk.kind, ChunkKind::Error | ChunkKind::ErrorOffset), "{chunk:?}");
+        (chunk, ErrorChunk::decode(chunk.kind, &payload).unwrap())
+    }
+
+    /// Asserts that the server has closed the connection, and returns what came before that.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        rest
+    }
+}

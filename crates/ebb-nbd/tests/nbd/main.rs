@@ -1,0 +1,12 @@
+//! The server from the outside: over its sockets, with a volume that the tests control.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod codec;
+mod ending;
+mod fixture;
+mod hostile;
+mod negotiation;
+mod replies;
+mod requests;
+mod volume;
