@@ -14,6 +14,7 @@
 // The derived code names the crate from outside.
 extern crate self as ebb_api;
 
+pub mod admin;
 mod auth;
 pub mod client;
 mod error;

@@ -44,6 +44,17 @@ pub struct Import {
 }
 
 impl Control {
+    /// The size of a disk of the root account.
+    ///
+    /// # Errors
+    /// [`Denied::DiskNotFound`], or a failure.
+    pub fn disk_size_bytes(&self, id: &DiskId) -> Result<u64, ControlError> {
+        self.store.read(|tx| match find_disk(tx, self.root(), None, id)? {
+            DiskFound::Here(disk) => Ok(disk.size_bytes()),
+            DiskFound::Never | DiskFound::Deleted => Err(Denied::DiskNotFound.into()),
+        })
+    }
+
     /// Starts an import: the snapshot is there and progressing.
     ///
     /// # Errors

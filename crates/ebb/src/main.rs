@@ -1,3 +1,73 @@
-//! The ebb program.
+//! The ebb program: configuration, wiring, the command line. No rules.
+//!
+//! ```text
+//!   serve ──► Server: data directory, store, engine, exports, control, listeners
+//!   demo  ──► a Server on a temporary directory, and a client of it
+//!   admin ──► the admin socket of a data directory
+//!   call  ──► one signed API call
+//! ```
 
-fn main() {}
+mod admin;
+mod call;
+mod clock;
+mod config;
+mod data_dir;
+mod demo;
+mod operations;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A self-hosted elastic block store that speaks the Alibaba Cloud ECS API.
+#[derive(Debug, Parser)]
+#[command(name = "ebb", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and the disks.
+    Serve(config::ServeArgs),
+    /// Show the whole story on a real file: write, snapshot, ruin, reset, compare.
+    Demo(demo::DemoArgs),
+    /// The cloud operator's side of the API.
+    Admin(admin::AdminArgs),
+    /// Make one signed API call: `ebb call DescribeDisks --RegionId cn-hangzhou`.
+    Call(call::CallArgs),
+    /// The operations this server answers.
+    #[command(hide = true)]
+    Operations(operations::OperationsArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Serve(args) => run(server::serve(args)),
+        Command::Demo(args) => run(demo::demo(args)),
+        Command::Admin(args) => run(admin::admin(args)),
+        Command::Call(args) => run(call::call(args)),
+        Command::Operations(args) => operations::operations(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ebb: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command fails with: a sentence for the person who typed it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    // What is left, such as an operation whose client waited too long, does not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}

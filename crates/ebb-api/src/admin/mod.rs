@@ -1,0 +1,174 @@
+//! The operator's side: what stands in for the cloud's own staff, over a socket in the data
+//! directory.
+//!
+//! HTTP with JSON on a Unix socket that only the server's user can open, so nothing is signed.
+//! `POST /` takes a [`Command`] and answers what it changed; `POST /import?…` takes a raw image as
+//! its body. Deliberately not here: anything that an API call can do.
+
+mod client;
+mod server;
+
+use ebb_control::{AccountChange, Control, ControlError, ImportRequest};
+use ebb_domain::{AccountId, Category, Denied, DiskId, InstanceId, SnapshotCategory};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use client::{AdminClient, AdminError};
+pub use server::serve_admin;
+
+/// What the operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Command {
+    /// Changes an account; what is `None` stays.
+    SetAccount {
+        /// The root account where it is `None`.
+        account: Option<String>,
+        /// In fen, 1/100 CNY.
+        balance_fen: Option<i64>,
+        /// Whether its resources are in arrears.
+        arrears: Option<bool>,
+        /// Whether the snapshot service is open.
+        snapshot_service: Option<bool>,
+    },
+    /// Locks an instance for security, or unlocks it.
+    LockInstance {
+        /// Which.
+        instance: String,
+        /// Locked or not.
+        locked: bool,
+    },
+    /// Marks an instance as expired, or as renewed.
+    ExpireInstance {
+        /// Which.
+        instance: String,
+        /// Expired or not.
+        expired: bool,
+    },
+    /// Removes the record of a lost machine.
+    ForgetInstance {
+        /// Which.
+        instance: String,
+    },
+    /// Restricts a category to some accounts.
+    RestrictCategory {
+        /// Which.
+        category: String,
+        /// To whom; they need not exist.
+        allow: Vec<String>,
+    },
+    /// Lifts a restriction.
+    UnrestrictCategory {
+        /// Which.
+        category: String,
+    },
+}
+
+/// Which image to import, and as what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportCommand {
+    /// The disk it becomes a snapshot of.
+    pub disk: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// May be empty.
+    pub name: String,
+    /// `standard` or `archive`.
+    pub category: String,
+    /// The image's length, where it is known: one that is too long is then refused at once.
+    pub length_bytes: Option<u64>,
+}
+
+/// Why a command was not carried out, for the operator to read.
+#[derive(Debug)]
+struct Refusal(String);
+
+impl Command {
+    /// Carries it out; answers what it changed.
+    fn run(&self, control: &Control) -> Result<Value, Refusal> {
+        match self {
+            Self::SetAccount { account, balance_fen, arrears, snapshot_service } => {
+                let change = AccountChange {
+                    balance_fen: *balance_fen,
+                    arrears: *arrears,
+                    snapshot_service: *snapshot_service,
+                };
+                let id = account.as_deref().map(AccountId::new);
+                let now = control.set_account(id.as_ref(), change)?;
+                Ok(json!({
+                    "account": now.id.as_str(),
+                    "balance_fen": now.balance_fen,
+                    "arrears": now.arrears,
+                    "snapshot_service": if now.snapshot_service { "open" } else { "closed" },
+                }))
+            }
+            Self::LockInstance { instance, locked } => {
+                control.lock_instance(&InstanceId::new(instance), *locked)?;
+                Ok(json!({ "instance": instance, "security_lock": locked }))
+            }
+            Self::ExpireInstance { instance, expired } => {
+                control.expire_instance(&InstanceId::new(instance), *expired)?;
+                Ok(json!({ "instance": instance, "expired": expired }))
+            }
+            Self::ForgetInstance { instance } => {
+                control.forget_instance(&InstanceId::new(instance))?;
+                Ok(json!({ "instance": instance, "forgotten": true }))
+            }
+            Self::RestrictCategory { category, allow } => {
+                let allowed: Vec<AccountId> = allow.iter().map(AccountId::new).collect();
+                control.restrict_category(known(category)?, &allowed)?;
+                Ok(json!({ "category": category, "restricted": true, "allow": allow }))
+            }
+            Self::UnrestrictCategory { category } => {
+                let was = control.unrestrict_category(known(category)?)?;
+                Ok(json!({ "category": category, "restricted": false, "was_restricted": was }))
+            }
+        }
+    }
+}
+
+fn known(category: &str) -> Result<Category, Refusal> {
+    let names: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
+    Category::parse(category).ok_or_else(|| {
+        Refusal(format!("there is no category {category:?}; there are {}", names.join(", ")))
+    })
+}
+
+impl ImportCommand {
+    fn request(&self) -> Result<ImportRequest, Refusal> {
+        let time: jiff::Timestamp = self.created_at.parse().map_err(|_| {
+            Refusal(format!("{:?} is not a time like 2026-02-23T12:46:24Z", self.created_at))
+        })?;
+        let category = match self.category.as_str() {
+            "standard" => SnapshotCategory::Standard,
+            "archive" => SnapshotCategory::Archive,
+            other => return Err(Refusal(format!("{other:?} is neither standard nor archive"))),
+        };
+        Ok(ImportRequest {
+            disk: DiskId::new(&self.disk),
+            created_at: ebb_domain::Timestamp::from_unix_millis(time.as_millisecond()),
+            name: self.name.clone(),
+            category,
+        })
+    }
+}
+
+/// A refusal in the operator's words. Failures are said as they are: nobody else reads them.
+impl From<ControlError> for Refusal {
+    fn from(error: ControlError) -> Self {
+        Self(match error {
+            ControlError::Denied(Denied::InstanceNotFound) => "there is no such instance".into(),
+            ControlError::Denied(Denied::DiskNotFound) => "there is no such disk".into(),
+            ControlError::Denied(Denied::CategoryUnsupported) => {
+                "a local or ephemeral disk has no snapshots".into()
+            }
+            ControlError::Denied(Denied::SizeNotOffered) => {
+                "the image is longer than the disk".into()
+            }
+            ControlError::Denied(Denied::Malformed(field)) => {
+                format!("the {field:?} is not well formed")
+            }
+            other => other.to_string(),
+        })
+    }
+}

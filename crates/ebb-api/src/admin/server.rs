@@ -1,0 +1,129 @@
+//! The server's end of the admin socket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ebb_control::{Control, Import};
+use ebb_domain::Denied;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::UnixListener;
+use tokio::task::spawn_blocking;
+
+use super::{Command, ImportCommand, Refusal};
+
+/// A command is a few hundred bytes.
+const MAX_COMMAND: usize = 64 << 10;
+
+/// An image is written in pieces of about this size, so that small chunks cost no write each.
+const PIECE: usize = 1 << 20;
+
+/// Serves for ever. Dropping the future ends it: a command under way is carried out all the same,
+/// an import under way is broken off and its snapshot is failed.
+pub async fn serve_admin(listener: UnixListener, control: Arc<Control>) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "could not accept on the admin socket");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let control = Arc::clone(&control);
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, Arc::clone(&control)));
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an admin connection ended");
+            }
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    control: Arc<Control>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let outcome = match (request.method(), request.uri().path()) {
+        (&Method::POST, "/") => command(request.into_body(), control).await,
+        (&Method::POST, "/import") => import(request, control).await,
+        _ => Err(Refusal("the admin socket has no such path".into())),
+    };
+    let (status, body) = match outcome {
+        Ok(body) => (StatusCode::OK, body),
+        Err(Refusal(why)) => (StatusCode::BAD_REQUEST, json!({ "error": why })),
+    };
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+async fn command(body: Incoming, control: Arc<Control>) -> Result<Value, Refusal> {
+    let body = Limited::new(body, MAX_COMMAND).collect().await;
+    let body = body.map_err(|error| Refusal(error.to_string()))?.to_bytes();
+    let command: Command =
+        serde_json::from_slice(&body).map_err(|error| Refusal(error.to_string()))?;
+    blocking(move || {
+        let changed = command.run(&control)?;
+        tracing::info!(?command, "an operator's command was carried out");
+        Ok(changed)
+    })
+    .await
+}
+
+async fn import(request: Request<Incoming>, control: Arc<Control>) -> Result<Value, Refusal> {
+    let query = request.uri().query().unwrap_or_default();
+    let json = percent_encoding::percent_decode_str(query).decode_utf8();
+    let json = json.map_err(|error| Refusal(error.to_string()))?;
+    let command: ImportCommand =
+        serde_json::from_str(&json).map_err(|error| Refusal(error.to_string()))?;
+    let mut import = blocking(move || begin(&command, &control)).await?;
+    let mut body = request.into_body();
+    let mut piece = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // A stream that breaks drops the import, which makes its snapshot failed.
+        let frame = frame.map_err(|error| Refusal(format!("the stream broke: {error}")))?;
+        piece.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        if piece.len() >= PIECE {
+            import = write(import, piece.split().freeze()).await?;
+        }
+    }
+    import = write(import, piece.freeze()).await?;
+    let id = blocking(move || Ok(import.finish()?)).await?;
+    Ok(json!({ "snapshot": id.as_str(), "status": "accomplished" }))
+}
+
+fn begin(command: &ImportCommand, control: &Arc<Control>) -> Result<Import, Refusal> {
+    let request = command.request()?;
+    let fits = |bytes: u64| command.length_bytes.is_none_or(|length| length <= bytes);
+    // Asked before anything is made, so that an image known to be too long leaves nothing behind.
+    if !fits(control.disk_size_bytes(&request.disk)?) {
+        return Err(ebb_control::ControlError::from(Denied::SizeNotOffered).into());
+    }
+    Ok(control.import_snapshot(&request)?)
+}
+
+async fn write(mut import: Import, piece: Bytes) -> Result<Import, Refusal> {
+    blocking(move || {
+        import.write(piece)?;
+        Ok(import)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let outcome = spawn_blocking(work).await;
+    outcome.unwrap_or_else(|error| Err(Refusal(format!("the server failed: {error}"))))
+}

@@ -1,0 +1,158 @@
+//! What `ebb serve` is told: by flags, by `EBB_…` variables, by a TOML file. Flags win, then
+//! variables, then the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::Failure;
+
+/// Where the API listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Where NBD listens unless told otherwise: the protocol's own port.
+const NBD_LISTEN: &str = "127.0.0.1:10809";
+
+/// The region of a server that was given none.
+const REGION: &str = "cn-hangzhou";
+
+/// Flags and variables of `ebb serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// Holds everything; made on first start.
+    #[arg(long, env = "EBB_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the API [default: 127.0.0.1:8080].
+    #[arg(long, env = "EBB_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address of NBD [default: 127.0.0.1:10809].
+    #[arg(long, env = "EBB_NBD_LISTEN", value_name = "ADDRESS")]
+    pub nbd_listen: Option<SocketAddr>,
+    /// A region to serve; may be given several times [default: cn-hangzhou].
+    #[arg(long, env = "EBB_REGION", value_delimiter = ',', value_name = "REGION")]
+    pub region: Vec<String>,
+    /// A TOML file with the same names: data_dir, listen, nbd_listen, region.
+    #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The TOML file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    nbd_listen: Option<SocketAddr>,
+    #[serde(default)]
+    region: Vec<String>,
+}
+
+/// What a server needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub nbd_listen: SocketAddr,
+    /// At least one, none twice.
+    pub regions: Vec<String>,
+}
+
+impl ServeArgs {
+    pub(crate) fn resolve(self) -> Result<Config, Failure> {
+        let file = match &self.config {
+            None => File::default(),
+            Some(path) => read(path)?,
+        };
+        let data_dir = self.data_dir.or(file.data_dir).ok_or(
+            "no data directory: give --data-dir DIR, EBB_DATA_DIR, or data_dir in the file",
+        )?;
+        let given = if self.region.is_empty() { file.region } else { self.region };
+        Ok(Config {
+            data_dir,
+            listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
+            nbd_listen: self
+                .nbd_listen
+                .or(file.nbd_listen)
+                .map_or_else(|| NBD_LISTEN.parse(), Ok)?,
+            regions: regions(given)?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// Region names are lower-case words with hyphens, as they become part of zones and of answers.
+fn regions(given: Vec<String>) -> Result<Vec<String>, Failure> {
+    let mut regions: Vec<String> = Vec::new();
+    for name in given {
+        let fine = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !fine {
+            return Err(format!("{name:?} is not a region name such as cn-hangzhou").into());
+        }
+        if !regions.contains(&name) {
+            regions.push(name);
+        }
+    }
+    if regions.is_empty() {
+        regions.push(REGION.to_owned());
+    }
+    Ok(regions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(region: &[&str]) -> ServeArgs {
+        ServeArgs {
+            data_dir: Some("d".into()),
+            region: region.iter().map(ToString::to_string).collect(),
+            ..ServeArgs::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_has_a_default() {
+        let config = args(&[]).resolve().unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.nbd_listen.to_string(), "127.0.0.1:10809");
+        assert_eq!(config.regions, ["cn-hangzhou"]);
+    }
+
+    #[test]
+    fn a_data_directory_is_needed() {
+        assert!(ServeArgs::default().resolve().is_err());
+    }
+
+    #[test]
+    fn regions_are_names_and_none_is_there_twice() {
+        assert_eq!(args(&["cn-a", "cn-b", "cn-a"]).resolve().unwrap().regions, ["cn-a", "cn-b"]);
+        for bad in ["", "CN", "a b", "a/b"] {
+            assert!(args(&[bad]).resolve().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_unknown_keys_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ebb.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\nregion = [\"cn-x\"]\n").unwrap();
+        let with = |listen: Option<&str>| ServeArgs {
+            listen: listen.map(|text| text.parse().unwrap()),
+            config: Some(path.clone()),
+            ..args(&[])
+        };
+        assert_eq!(with(None).resolve().unwrap().listen.port(), 1);
+        assert_eq!(with(None).resolve().unwrap().regions, ["cn-x"]);
+        assert_eq!(with(Some("127.0.0.1:2")).resolve().unwrap().listen.port(), 2);
+        std::fs::write(&path, "lisen = 1\n").unwrap();
+        assert!(with(None).resolve().is_err());
+    }
+}

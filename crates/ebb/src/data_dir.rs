@@ -1,0 +1,153 @@
+//! The directory that holds everything.
+//!
+//! ```text
+//! DIR/            0700
+//!   lock          held while a server runs
+//!   credentials   0600, the root AccessKey pair
+//!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
+//!   nbd.sock      0600           admin.sock  0600
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use ebb_control::{Entropy, Secret, SystemEntropy};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// A data directory, locked against a second server for as long as this lives.
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// The file `credentials`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Credentials {
+    access_key_id: String,
+    access_key_secret: String,
+}
+
+impl DataDir {
+    /// Makes the directory if it is not there, and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| format!("cannot use {}: {error}", path.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(failed)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(format!("another server is using {}; stop it first", path.display()).into())
+            }
+            Err(error) => Err(failed(error.into()).into()),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A Unix socket in it that only its owner can connect to. A socket that is there already is
+    /// stale: whoever made it held the lock that we hold now.
+    pub(crate) fn socket(&self, name: &str) -> Result<UnixListener, Failure> {
+        let path = self.join(name);
+        let failed = |error: io::Error| format!("cannot listen on {}: {error}", path.display());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error))?,
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(listener)
+    }
+
+    /// The root AccessKey pair: the given one, which is then written down, else the one that is
+    /// written down, else a new one.
+    pub(crate) fn root_key(
+        &self,
+        given: Option<(String, String)>,
+    ) -> Result<(String, Secret), Failure> {
+        let path = self.join("credentials");
+        let credentials = match given {
+            Some((access_key_id, access_key_secret)) => {
+                let credentials = Credentials { access_key_id, access_key_secret };
+                write_durably(&path, &toml::to_string(&credentials)?)?;
+                credentials
+            }
+            None if path.exists() => toml::from_str(&fs::read_to_string(&path)?)
+                .map_err(|error| format!("{}: {}", path.display(), error.message()))?,
+            None => {
+                let credentials = Credentials {
+                    access_key_id: format!("EBB{}", random_text(21)),
+                    access_key_secret: random_text(30),
+                };
+                write_durably(&path, &toml::to_string(&credentials)?)?;
+                credentials
+            }
+        };
+        Ok((credentials.access_key_id, Secret::new(credentials.access_key_secret)))
+    }
+}
+
+/// The pair of a data directory whose server may be running.
+pub(crate) fn read_root_key(data_dir: &Path) -> Result<(String, String), Failure> {
+    let path = data_dir.join("credentials");
+    let text = fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let credentials: Credentials = toml::from_str(&text)
+        .map_err(|error| format!("{}: {}", path.display(), error.message()))?;
+    Ok((credentials.access_key_id, credentials.access_key_secret))
+}
+
+/// The pair that the environment sets: both or none.
+pub(crate) fn root_key_from_environment() -> Result<Option<(String, String)>, Failure> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable("EBB_ACCESS_KEY_ID"), variable("EBB_ACCESS_KEY_SECRET")) {
+        (Some(id), Some(secret)) => Ok(Some((id, secret))),
+        (None, None) => Ok(None),
+        _ => Err("EBB_ACCESS_KEY_ID and EBB_ACCESS_KEY_SECRET go together: set both".into()),
+    }
+}
+
+fn random_text(length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(length);
+    let mut byte = [0];
+    while text.len() < length {
+        SystemEntropy.fill(&mut byte);
+        // Bytes past the last whole round of the alphabet would favour its beginning.
+        if byte[0] < 248 {
+            text.push(char::from(ALPHABET[usize::from(byte[0]) % 62]));
+        }
+    }
+    text
+}
+
+/// Writes a small file so that after a crash it is the old one or the new one, never half of either.
+fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

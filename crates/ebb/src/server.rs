@@ -1,0 +1,155 @@
+//! A whole server: everything is named and wired here, and nowhere else.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ebb_api::admin::serve_admin;
+use ebb_api::{Api, Nonces};
+use ebb_control::{Clock, Control, ExportTable, Parts, SystemEntropy};
+use ebb_domain::{Region, RegionId};
+use ebb_local::LocalEngine;
+use ebb_nbd::Exports;
+use ebb_store::Store;
+use ebb_volume::Volume;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::Failure;
+use crate::clock::SystemClock;
+use crate::config::{Config, ServeArgs};
+use crate::data_dir::{DataDir, root_key_from_environment};
+
+/// How long NBD connections have to end. Below the 10 s in which the whole process ends.
+const NBD_GRACE: Duration = Duration::from_secs(5);
+
+/// `ebb serve`.
+pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
+    log_to_stderr();
+    let config = args.resolve()?;
+    for address in [config.listen, config.nbd_listen] {
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening beyond this machine, without encryption");
+        }
+    }
+    // Before anything answers, so that no signal finds nobody listening.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let server = Server::start(&config).await?;
+    println!("api http://{}", server.api_address);
+    println!("nbd nbd://{}", server.nbd_address);
+    println!("ready");
+    tokio::select! {
+        _ = term.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = int.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    server.stop().await
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EBB_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .with_target(false)
+        .init();
+}
+
+/// A server that answers.
+pub(crate) struct Server {
+    pub(crate) api_address: SocketAddr,
+    pub(crate) nbd_address: SocketAddr,
+    control: Arc<Control>,
+    nbd: ebb_nbd::Server,
+    stop_api: oneshot::Sender<()>,
+    api: JoinHandle<()>,
+    admin: JoinHandle<()>,
+    _data_dir: DataDir,
+}
+
+impl Server {
+    /// Starts a server: when this returns, the API and NBD answer.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let api_listener = bind(config.listen).await?;
+        let nbd_listener = TcpListener::bind(config.nbd_listen)
+            .map_err(|error| format!("cannot listen on {}: {error}", config.nbd_listen))?;
+        let (api_address, nbd_address) = (api_listener.local_addr()?, nbd_listener.local_addr()?);
+        let exports = Arc::new(Exports::new());
+        let parts = parts(config, &data_dir, &exports)?;
+        let control = spawn_blocking(move || Control::start(parts)).await??;
+
+        let nbd = ebb_nbd::Server::start(exports, ebb_nbd::Limits::default());
+        nbd.listen_tcp(nbd_listener)?;
+        nbd.listen_unix(data_dir.socket("nbd.sock")?)?;
+
+        let admin_listener = data_dir.socket("admin.sock")?;
+        admin_listener.set_nonblocking(true)?;
+        let admin_listener = tokio::net::UnixListener::from_std(admin_listener)?;
+        let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control)));
+
+        let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
+        let health = Arc::clone(&control);
+        let health = Box::new(move || health.health());
+        let families = ebb_api::ops::FAMILIES;
+        let api = Arc::new(Api::new(Arc::clone(&control), families, nonces, health));
+        let (stop_api, stopped) = oneshot::channel();
+        let api = tokio::spawn(ebb_api::serve(api_listener, api, async {
+            // Sent, or dropped with the server: both mean stop.
+            let _ = stopped.await;
+        }));
+        tracing::info!(%api_address, %nbd_address, dir = %data_dir.path().display(), "serving");
+        let _data_dir = data_dir;
+        Ok(Self { api_address, nbd_address, control, nbd, stop_api, api, admin, _data_dir })
+    }
+
+    /// Stops within 10 s: requests under way are answered, what NBD answered is made durable.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        let Self { control, nbd, stop_api, api, admin, _data_dir, .. } = self;
+        admin.abort();
+        // A server whose API task has ended already needs no telling.
+        let _ = stop_api.send(());
+        let nbd = spawn_blocking(move || nbd.shutdown(NBD_GRACE));
+        api.await?;
+        nbd.await?;
+        spawn_blocking(move || control.stop()).await??;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    let listener = tokio::net::TcpListener::bind(address).await;
+    Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+}
+
+fn parts(config: &Config, data_dir: &DataDir, exports: &Arc<Exports>) -> Result<Parts, Failure> {
+    let engine = LocalEngine::open(data_dir.path(), ebb_local::Options::default())?;
+    let region = |name: &String| Region { id: RegionId::new(name) };
+    Ok(Parts {
+        store: Store::open(&data_dir.join("ebbtide.db"))?,
+        engine: Arc::new(engine),
+        exports: Arc::new(Table(Arc::clone(exports))),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        regions: config.regions.iter().map(region).collect(),
+        root_key: data_dir.root_key(root_key_from_environment()?)?,
+        probe: Arc::new(|_| ()),
+    })
+}
+
+/// The NBD server's table, as ebb-control asks for it: neither crate knows the other.
+struct Table(Arc<Exports>);
+
+impl ExportTable for Table {
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+        self.0.publish(name, volume);
+    }
+
+    fn withdraw(&self, name: &str) {
+        self.0.withdraw(name);
+    }
+}
