@@ -38,11 +38,11 @@ impl Tx<'_> {
         self.save(disk)
     }
 
-    /// Removes a disk and all that is its own; that there was one is remembered for ever. This
-    /// transaction must have read it.
+    /// Removes a disk and all that is its own; that there was one is remembered for ever. One that
+    /// is not there is no error.
     ///
     /// # Errors
-    /// [`StoreError::Stale`], [`StoreError::Sql`].
+    /// [`StoreError::Stale`] where this transaction has read another version, [`StoreError::Sql`].
     pub fn remove_disk(&self, id: &DiskId, at: Timestamp) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO deleted_disks (id, account, region, deleted_at)

@@ -36,11 +36,11 @@ impl Tx<'_> {
         self.save(instance)
     }
 
-    /// Removes an instance and its tags; disks attached to it stay so. This transaction must have
-    /// read it.
+    /// Removes an instance and its tags; disks attached to it stay so. One that is not there is no
+    /// error.
     ///
     /// # Errors
-    /// [`StoreError::Stale`], [`StoreError::Sql`].
+    /// [`StoreError::Stale`] where this transaction has read another version, [`StoreError::Sql`].
     pub fn remove_instance(&self, id: &InstanceId) -> Result<(), StoreError> {
         self.remove(ResourceKind::Instance, id.as_str())
     }

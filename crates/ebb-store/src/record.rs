@@ -4,7 +4,7 @@
 //! A transaction remembers the version of each row that it read, and saves over that version only.
 //! With SQLite and its one writer no other version can be there; with PostgreSQL two transactions
 //! may have read the same row, and the second to save it finds it [stale](StoreError::Stale).
-//! Either way a row cannot be saved, or removed, by a transaction that has not read or inserted it.
+//! Either way a row cannot be saved by a transaction that has not read or inserted it.
 
 use std::iter;
 
@@ -79,7 +79,8 @@ impl Tx<'_> {
 
     pub(crate) fn save<R: Record>(&self, record: &R) -> Result<(), StoreError> {
         let table = R::KIND.table();
-        let version = self.take_version(table, record.id())?;
+        // Taken, so that a save that failed cannot be tried again without reading.
+        let version = self.forget(table, record.id()).ok_or_else(|| stale(table, record.id()))?;
         let (columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
         values.extend([Value::Integer(version + 1), text(record.id()), Value::Integer(version)]);
         let sql = format!(
@@ -93,20 +94,21 @@ impl Tx<'_> {
         record.save_parts(self)
     }
 
+    /// One that is not there is no error. Unlike what is saved, what is removed need not have been
+    /// read: nothing of another's change can be lost by it but what is to go anyway.
     pub(crate) fn remove(&self, kind: ResourceKind, id: &str) -> Result<(), StoreError> {
         let table = kind.table();
-        let version = self.take_version(table, id)?;
-        let sql = format!("DELETE FROM {table} WHERE id = ? AND row_version = ?");
-        if self.execute(&sql, &[text(id), Value::Integer(version)])? != 1 {
+        let known = self.forget(table, id);
+        let mut filter = Filter::default();
+        filter.and("id = ?", [text(id)]);
+        if let Some(version) = known {
+            filter.and("row_version = ?", [version.into()]);
+        }
+        let removed = self.execute(&format!("DELETE FROM {table} {filter}"), filter.values())?;
+        if known.is_some() && removed != 1 {
             return Err(stale(table, id));
         }
         self.remove_tags(kind, id, None)
-    }
-
-    /// The version that a change may be made over: taken, so that a change that failed cannot be
-    /// tried again without reading.
-    fn take_version(&self, table: &'static str, id: &str) -> Result<i64, StoreError> {
-        self.forget(table, id).ok_or_else(|| stale(table, id))
     }
 
     /// A part of a list, newest first and then by id.

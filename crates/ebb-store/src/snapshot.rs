@@ -37,10 +37,10 @@ impl Tx<'_> {
         self.save(snapshot)
     }
 
-    /// Removes a snapshot and its tags. This transaction must have read it.
+    /// Removes a snapshot and its tags. One that is not there is no error.
     ///
     /// # Errors
-    /// [`StoreError::Stale`], [`StoreError::Sql`].
+    /// [`StoreError::Stale`] where this transaction has read another version, [`StoreError::Sql`].
     pub fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
         self.remove(ResourceKind::Snapshot, id.as_str())
     }

@@ -7,9 +7,9 @@
 //!
 //! What makes a commit last (docs/decisions/0011): the log is write-ahead (`PRAGMA
 //! journal_mode=WAL`), and a commit has happened once its frames are in the log. With `PRAGMA
-//! synchronous=FULL` COMMIT returns only after one `fdatasync` of the log, which covers every
-//! commit before it too; with `NORMAL` it does not sync. The first sync after the log was made also
-//! syncs the directory. A checkpoint syncs the log, then copies, then syncs the database, whatever
+//! synchronous=FULL` COMMIT returns only after an `fsync` of the log, which covers every commit
+//! before it too; with `NORMAL` it does not sync. A log that was made or begins anew syncs its
+//! header first, and the directory where it was made. A checkpoint syncs the log, then copies, then syncs the database, whatever
 //! the level, and only then is the log written from its start again.
 //!
 //! A sync that failed may have dropped what it was to write, and the next one would succeed without
@@ -156,8 +156,13 @@ impl Store {
         }
         self.readers.close_idle();
         // Where a read is still going on, the log stays, and says so in a row that is of no use.
-        writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        writer.connection.query_row(checkpoint, [], |_| Ok(())).map_err(|error| {
+            if !undoes_cleanly(&error) {
+                stop(&self.stopped, &error);
+            }
+            StoreError::Sql(error)
+        })
     }
 }
 
@@ -178,7 +183,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// SQLite gives the log the mode of the database.
+/// SQLite gives the log the mode of the database. Closing the file here would let go of the locks
+/// of a store that this process has open on it; the server's lock on its directory forbids two.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;

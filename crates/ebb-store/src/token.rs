@@ -56,11 +56,8 @@ impl Tx<'_> {
         token: &str,
         row: &TokenRow,
     ) -> Result<(), StoreError> {
+        self.remove_token(account, action, token)?;
         let key = [text(account.as_str()), text(action), text(token)];
-        self.execute(
-            "DELETE FROM client_tokens WHERE account = ? AND action = ? AND token = ?",
-            &key,
-        )?;
         let mut values = key.to_vec();
         values.extend([Value::Blob(row.fingerprint.to_vec()), row.at.unix_millis().into()]);
         self.execute(
@@ -90,6 +87,7 @@ impl Tx<'_> {
         action: &str,
         token: &str,
     ) -> Result<(), StoreError> {
+        // Its results go with it: ON DELETE CASCADE.
         self.execute(
             "DELETE FROM client_tokens WHERE account = ? AND action = ? AND token = ?",
             &[text(account.as_str()), text(action), text(token)],

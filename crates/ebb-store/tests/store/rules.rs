@@ -24,10 +24,9 @@ fn a_deleted_disk_is_remembered_by_its_account() {
     gone.attachments = attached("i-1", "/dev/xvdb");
     write(&store, |tx| tx.insert_disk(&gone));
     assert_eq!(read(&store, |tx| tx.disk_was_deleted(&account(), &gone.id)), None);
-    write(&store, |tx| {
-        tx.disk(&gone.id)?;
-        tx.remove_disk(&gone.id, at(5))
-    });
+    write(&store, |tx| tx.remove_disk(&gone.id, at(5)));
+    // Once more, as after a restart in the middle.
+    write(&store, |tx| tx.remove_disk(&gone.id, at(6)));
     assert_eq!(read(&store, |tx| tx.disk(&gone.id)), None);
     assert_eq!(read(&store, |tx| tx.disk_was_deleted(&account(), &gone.id)), Some(region()));
     let stranger = AccountId::new("2");
@@ -154,10 +153,7 @@ fn a_disk_has_an_unfinished_snapshot_while_one_progresses() {
     }
     assert_eq!(states, [(true, 1), (false, 1), (false, 0), (false, 0)]);
     assert!(!read(&store, |tx| tx.has_unfinished_snapshot(&DiskId::new("d-2"))));
-    write(&store, |tx| {
-        tx.snapshot(&only.id)?;
-        tx.remove_snapshot(&only.id)
-    });
+    write(&store, |tx| tx.remove_snapshot(&only.id));
     assert_eq!(read(&store, |tx| tx.snapshot(&only.id)), None);
 }
 
@@ -310,4 +306,7 @@ fn tokens_are_an_accounts_and_an_actions_until_they_are_purged() {
     assert_eq!(token(&account(), "CreateDisk"), None);
     assert_eq!(token(&account(), "CreateSnapshot"), None);
     assert_eq!(token(&stranger, "CreateDisk"), Some(row(3)));
+    write(&store, |tx| tx.remove_token(&stranger, "CreateDisk", "t"));
+    write(&store, |tx| tx.remove_token(&stranger, "CreateDisk", "t"));
+    assert_eq!(token(&stranger, "CreateDisk"), None);
 }

@@ -92,7 +92,6 @@ fn what_was_not_read_in_the_transaction_is_not_saved() {
         );
     };
     stale(store.write(Durability::Durable, |tx| tx.save_disk(&known)));
-    stale(store.write(Durability::Durable, |tx| tx.remove_disk(&known.id, at(0))));
     // Gone since it was read.
     stale(store.write(Durability::Durable, |tx| {
         tx.disk(&known.id)?;
