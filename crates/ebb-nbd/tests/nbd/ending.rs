@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ebb_nbd::client::{Client, ClientError};
-use ebb_nbd::wire::{Command, MAX_PAYLOAD};
+use ebb_nbd::wire::{Command, MAX_PAYLOAD, Request};
 use ebb_nbd::{Exports, Limits};
 
 use crate::fixture::{Fixture, Raw, SIZE};
@@ -40,14 +40,42 @@ fn a_client_that_reads_no_replies_holds_up_nobody_else() {
         // Both clients' requests complete on one thread, which a blocked reply would stop.
         fixture.volume.completes(when);
         let mut stuck = stuck(&fixture);
-        let mut client = fixture.client();
-        client.write(0, b"more").unwrap();
-        client.flush().unwrap();
+        let mut other = fixture.transmission(false);
+        other.request(Command::Write, 0, 1, 0, 4);
+        other.send(b"more");
+        assert_eq!(other.simple_reply().error, None);
+        other.request(Command::Flush, 0, 2, 0, 0);
+        assert_eq!(other.simple_reply().error, None);
         // The stuck client gets everything once it reads.
         for _ in 0..100 {
             assert_eq!(stuck.simple_reply().error, None);
             stuck.bytes(SIZE as u32);
         }
+    }
+}
+
+#[test]
+fn completing_for_a_client_that_reads_no_replies_does_not_block() {
+    let fixture = Fixture::new();
+    fixture.volume.completes(When::Hold);
+    let mut raw = fixture.transmission(false);
+    // More than the sockets' buffers hold, and less than the server lets be under way: its thread
+    // waits for further requests meanwhile.
+    for cookie in 0..40 {
+        raw.request(Command::Read, 0, cookie, 0, SIZE as u32);
+    }
+    fixture.volume.wait_until_held(40);
+    thread::sleep(Duration::from_millis(50));
+    let volume = Arc::clone(&fixture.volume);
+    let completing = thread::spawn(move || volume.release());
+    let began = Instant::now();
+    while !completing.is_finished() {
+        assert!(began.elapsed() < SOON, "a completion waits for a socket");
+        thread::yield_now();
+    }
+    for _ in 0..40 {
+        assert_eq!(raw.simple_reply().error, None);
+        raw.bytes(SIZE as u32);
     }
 }
 
@@ -91,6 +119,30 @@ fn a_flush_under_way_is_answered_before_its_export_goes() {
     assert_eq!(Arc::strong_count(&fixture.volume), 1, "the handle is let go");
     let error = Client::connect_tcp(fixture.address, "disk").unwrap_err();
     assert!(matches!(error, ClientError::NoSuchExport(_)));
+}
+
+#[test]
+fn a_request_that_came_before_the_withdrawal_but_was_not_begun_is_not_made() {
+    let limits = Limits { requests_under_way: 1, ..Limits::default() };
+    let fixture = Fixture::with(Exports::new(), limits);
+    fixture.volume.completes(When::HoldFlush);
+    let mut raw = fixture.transmission(false);
+    let request =
+        |command, cookie| Request { flags: 0, command, cookie, offset: 0, length: 0 }.encode();
+    // In one piece, so that both are in the server's buffer.
+    raw.send(&[request(Command::Flush, 42), request(Command::Flush, 43)].concat());
+    fixture.volume.wait_until_held(1);
+    thread::scope(|scope| {
+        scope.spawn(|| fixture.exports.withdraw("disk"));
+        while !fixture.exports.names().is_empty() {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(100));
+        fixture.volume.release();
+        assert_eq!(raw.simple_reply().cookie, 42);
+        assert_eq!(raw.rest(), b"");
+    });
+    assert_eq!(fixture.volume.submitted.load(Ordering::SeqCst), 1);
 }
 
 #[test]
