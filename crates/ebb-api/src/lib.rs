@@ -41,5 +41,5 @@ pub use params::{
     Field, FlatField, FromParams, JsonList, Kind, ParamDef, Params, Repeat, Scalar, integer_in,
 };
 pub use pipeline::{Api, Health};
-pub use refusals::{Refusal, refusals};
+pub use refusals::{INTERNAL_ERROR, Refusal, refusals};
 pub use server::serve;

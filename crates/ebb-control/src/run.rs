@@ -17,6 +17,9 @@ use crate::{ClientToken, Control, ControlError, Step};
 /// the instance family's; ours has ESSDs everywhere.
 const DEFAULT_CATEGORY: Category = Category::CloudEssd;
 
+/// The largest system disk (api.md §3.3, ReplaceSystemDisk).
+const SYSTEM_DISK_GIB_MAX: i64 = 2048;
+
 /// The device of a system disk.
 const SYSTEM_DEVICE: &str = "/dev/xvda";
 
@@ -250,11 +253,13 @@ impl Control {
             return Err(Denied::NotOnWhiteList.into());
         }
         let asked = new.size_gib.unwrap_or_else(|| i64::from(image.size_gib.max(40)));
-        let enough = asked >= i64::from(image.size_gib) && asked <= 2048;
+        if (1..i64::from(image.size_gib)).contains(&asked) {
+            return Err(Denied::SmallerThanImage.into());
+        }
         let size_of = ebb_domain::SizeRequest { size_gib: Some(asked), ..size };
         let (gib, level) = disk_size(size_of, None)
             .ok()
-            .filter(|_| enough)
+            .filter(|_| asked <= SYSTEM_DISK_GIB_MAX)
             .ok_or(Denied::Malformed(Field::SystemDiskSize))?;
         let disk = self.new_disk(&instance.account, &new, size, gib, level);
         Ok(Disk {

@@ -112,7 +112,9 @@ pub fn check_detach(
     }
     if let Some(instance) = instance {
         if disk.kind == DiskKind::System {
-            return Err(Denied::SystemDisk);
+            // Off a machine that runs it could not go in any case.
+            let stopped = instance.status == InstanceStatus::Stopped;
+            return Err(if stopped { Denied::SystemDisk } else { Denied::InstanceStatus });
         }
         if !disk.is_portable() {
             return Err(Denied::NotPortable);

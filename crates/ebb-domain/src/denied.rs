@@ -67,6 +67,10 @@ pub enum Denied {
     KeyWithoutEncryption,
     /// More tags than a resource can have.
     TooManyTags,
+    /// A tag's value without its key.
+    TagWithoutKey,
+    /// A system disk smaller than its image.
+    SmallerThanImage,
     /// A tag key twice.
     DuplicateTagKey,
     /// The disk's status does not allow it.
@@ -190,6 +194,10 @@ pub enum Field {
     CategoryFilter,
     /// DiskChargeType to filter by
     DiskChargeType,
+    /// InstanceChargeType to filter by
+    InstanceChargeType,
+    /// InstanceNetworkType to filter by
+    InstanceNetworkType,
     /// LockReason to filter by
     LockReason,
     /// Usage to filter by

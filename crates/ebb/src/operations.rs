@@ -1,7 +1,7 @@
 //! `ebb operations`: the table of operations, for the reference page and for tests.
 
 use clap::Args;
-use ebb_api::{Kind, OperationDef, ParamDef, refusals};
+use ebb_api::{INTERNAL_ERROR, Kind, OperationDef, ParamDef, refusals};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -48,7 +48,7 @@ fn as_json(operation: &OperationDef) -> Value {
         "name": operation.name,
         "version": operation.product.version,
         "params": operation.params.iter().map(param).collect::<Vec<_>>(),
-        "errors": refusals(operation.name).iter().map(error).collect::<Vec<_>>(),
+        "errors": refusals(operation.name).iter().chain([&INTERNAL_ERROR]).map(error).collect::<Vec<_>>(),
     })
 }
 

@@ -32,6 +32,24 @@ impl Scalar for PageSize {
     }
 }
 
+/// The PageSize of DescribeInstanceStatus: 1 to 50.
+#[derive(Debug, Clone, Copy)]
+pub struct SmallPageSize(u32);
+
+impl Scalar for SmallPageSize {
+    const KIND: crate::Kind = crate::Kind::Integer;
+
+    fn parse(raw: &str, key: &str) -> Result<Self, ApiError> {
+        integer_in(raw, key, 1..=50).map(Self)
+    }
+}
+
+impl From<SmallPageSize> for PageSize {
+    fn from(size: SmallPageSize) -> Self {
+        Self(size.0)
+    }
+}
+
 /// How a list is asked for in parts. MaxResults or NextToken, even an empty one, asks for pages by
 /// token; PageNumber and PageSize then mean nothing (api.md §1.9).
 pub(crate) struct Paging {
@@ -97,10 +115,11 @@ pub(crate) fn tag_filters(params: Vec<TagParam>) -> Result<Vec<TagFilter>, Denie
     if params.len() > 20 {
         return Err(Denied::TooManyTags);
     }
-    Ok(params
-        .into_iter()
-        .filter_map(|tag| tag.key.map(|key| TagFilter { key, value: tag.value }))
-        .collect())
+    let filter = |tag: TagParam| {
+        let key = tag.key.ok_or(Denied::TagWithoutKey)?;
+        Ok(TagFilter { key, value: tag.value })
+    };
+    params.into_iter().map(filter).collect()
 }
 
 /// A list of tags as most answers have it.

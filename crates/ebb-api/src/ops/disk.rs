@@ -106,8 +106,10 @@ impl Operation for CreateDisk {
 #[derive(Debug, Params)]
 pub struct AttachDisk {
     /// To which.
+    #[param(missing = empty)]
     pub instance_id: InstanceId,
     /// Which.
+    #[param(missing = empty)]
     pub disk_id: DiskId,
     /// `/dev/xvdb`; the next free one where none is given.
     pub device: Option<String>,
@@ -115,6 +117,12 @@ pub struct AttachDisk {
     pub delete_with_instance: Option<bool>,
     /// As a system disk, which a data disk is not.
     pub bootable: Option<bool>,
+}
+
+/// Attaching and detaching have words of their own for a parameter that is missing.
+fn empty(_key: &str) -> ApiError {
+    let message = "The input parameter is mandatory for processing this request is empty.";
+    ApiError::new(400, "InvalidParameter", message)
 }
 
 impl Operation for AttachDisk {
@@ -139,8 +147,10 @@ impl Operation for AttachDisk {
 #[derive(Debug, Params)]
 pub struct DetachDisk {
     /// From which.
+    #[param(missing = empty)]
     pub instance_id: InstanceId,
     /// Which.
+    #[param(missing = empty)]
     pub disk_id: DiskId,
     /// Kept for the next time it is attached.
     pub delete_with_instance: Option<bool>,

@@ -127,7 +127,11 @@ impl Operation for DescribeDisks {
             .regions()
             .iter()
             .find(|region| region.id == self.region_id)
-            .ok_or_else(|| refuse(Denied::RegionNotFound))?;
+            .ok_or_else(|| refuse(Denied::RegionNotFound))
+            .and_then(|region| match &self.zone_id {
+                Some(zone) if !region.zones().contains(zone) => Err(refuse(Denied::ZoneNotFound)),
+                _ => Ok(()),
+            })?;
         let nothing = self.matches_nothing(cx)?;
         let dry_run = self.dry_run == Some(true);
         let (mut query, paged) = self.query(cx).map_err(refuse)?;

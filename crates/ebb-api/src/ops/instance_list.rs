@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::common::{
-    FilterParam, PageNumber, PageSize, Paged, Paging, TagParam, Tags, created_between, tag_filters,
+    FilterParam, PageNumber, PageSize, Paged, Paging, SmallPageSize, TagParam, Tags,
+    created_between, tag_filters,
 };
 use super::disk_list::NEVER_EXPIRES;
 use super::instance::status_name;
@@ -40,6 +41,10 @@ pub struct DescribeInstances {
     pub key_pair_name: Option<String>,
     /// As given when it was made.
     pub resource_group_id: Option<String>,
+    /// Only PostPaid ones are made here.
+    pub instance_charge_type: Option<String>,
+    /// Every instance is in a `vpc` here.
+    pub instance_network_type: Option<String>,
     /// `security` or `financial`.
     pub lock_reason: Option<String>,
     /// CreationStartTime, CreationEndTime.
@@ -110,13 +115,24 @@ impl DescribeInstances {
             max_results_range: (1, 100),
         }
         .resolve();
-        let (locked, nothing) = match self.lock_reason.as_deref() {
+        let prepaid = match self.instance_charge_type.as_deref() {
+            None | Some("PostPaid") => false,
+            Some("PrePaid") => true,
+            Some(_) => return Err(Denied::Malformed(Field::InstanceChargeType)),
+        };
+        let classic = match self.instance_network_type.as_deref() {
+            None | Some("vpc") => false,
+            Some("classic") => true,
+            Some(_) => return Err(Denied::Malformed(Field::InstanceNetworkType)),
+        };
+        let (locked, no_lock) = match self.lock_reason.as_deref() {
             None => (None, false),
             Some("security") => (Some(true), false),
             Some("financial") => (None, !arrears),
             Some("recycling" | "dedicatedhostfinancial" | "refunded") => (None, true),
             Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
+        let nothing = no_lock || prepaid || classic;
         let query = InstanceQuery {
             ids: if nothing { Some(Vec::new()) } else { self.instance_ids.map(|ids| ids.0) },
             zone: self.zone_id,
@@ -184,7 +200,7 @@ pub struct DescribeInstanceStatus {
     /// From 1.
     pub page_number: Option<PageNumber>,
     /// 1 to 50.
-    pub page_size: Option<PageSize>,
+    pub page_size: Option<SmallPageSize>,
 }
 
 /// A page of statuses.
@@ -226,7 +242,7 @@ impl Operation for DescribeInstanceStatus {
         }
         let paging = Paging {
             number: self.page_number,
-            size: self.page_size,
+            size: self.page_size.map(Into::into),
             token: None,
             max_results: None,
             max_results_range: (1, 50),

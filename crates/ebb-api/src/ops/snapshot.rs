@@ -71,9 +71,18 @@ impl Operation for CreateSnapshot {
 #[derive(Debug, Params)]
 pub struct DeleteSnapshot {
     /// Which.
+    #[param(missing = missing)]
     pub snapshot_id: SnapshotId,
     /// Even if disks were made from it.
     pub force: Option<bool>,
+}
+
+/// DeleteSnapshot writes the name without quotes.
+fn missing(key: &str) -> ApiError {
+    let message = format!(
+        "The input parameter {key} that is mandatory for processing this request is not supplied."
+    );
+    ApiError::new(400, "MissingParameter", message)
 }
 
 impl Operation for DeleteSnapshot {

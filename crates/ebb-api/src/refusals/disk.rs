@@ -77,6 +77,9 @@ pub(super) const TABLE: &[Refusals] = &[
         row(404, "InvalidFilterKey.NotFound", "The filter key is not found."),
         row(404, "InvalidFilterValue", "The filter value is not valid."),
         row(400, "InvalidTagCount", "The specified tags are beyond the permitted range."),
+        row(400, "InvalidTag.Mismatch",
+            "The specified Tag.n.Key and Tag.n.Value are not match."),
+        row(400, "InvalidZoneId.NotFound", "The zoneId provided does not exist in our records."),
     ]),
     of("AttachDisk", &[
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),

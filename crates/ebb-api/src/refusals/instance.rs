@@ -58,6 +58,8 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified snapshot is not allowed to create disk."),
         row(403, "InvalidSnapshotId.NotDataDiskSnapshot",
             "The specified snapshot is system disk snapshot."),
+        row(404, "InvalidSystemDiskSize.LessThanImageSize",
+            "The specified parameter SystemDisk.Size is less than the image size."),
     ]),
     of("StartInstance", &[
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
@@ -140,9 +142,14 @@ pub(super) const TABLE: &[Refusals] = &[
     of("DescribeInstances", &[
         row(404, "InvalidStatus.NotFound", "The specified Status is not found."),
         row(404, "InvalidLockReason.NotFound", "The specified LockReason is not found."),
-        row(404, "InvalidFilterKey.NotFound", "Invalid filter key."),
-        row(404, "InvalidFilterValue", "Invalid filter value."),
+        row(404, "InvalidFilterKey.NotFound", "Invalid filter.Key."),
+        row(404, "InvalidFilterValue", "Invalid filter.Value."),
         row(400, "InvalidTagCount", "The specified tags are beyond the permitted range."),
+        row(400, "InvalidTag.Mismatch",
+            "The specified Tag.n.Key and Tag.n.Value are not match."),
+        row(404, "InvalidInstanceChargeType.NotFound",
+            "The InstanceChargeType does not exist in our records."),
+        row(404, "InvalidNetworkType.NotFound", "The specified InstanceNetworkType is not found."),
     ]),
     of("DescribeInstanceStatus", &[
         row(404, "InvalidZoneId.NotFound", "The ZoneId provided does not exist in our records."),

@@ -57,6 +57,10 @@ const COMMON: &[Refusal] = &[
     row(400, "InvalidNextToken", "The specified NextToken is not one that this server gave."),
 ];
 
+/// What any operation answers to a fault of ours.
+pub const INTERNAL_ERROR: Refusal =
+    row(500, "InternalError", "The request processing has failed due to some unknown error.");
+
 /// What an operation refuses, beyond [`COMMON`].
 #[must_use]
 pub fn refusals(operation: &str) -> &'static [Refusal] {

@@ -63,5 +63,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(404, "MissingParameter.RegionId", "The parameter - RegionId should not be null."),
         row(404, "MissingParameter.ResourceType",
             "The parameter - ResourceType should not be null."),
+        row(400, "InvalidTag.Mismatch",
+            "The specified Tag.n.Key and Tag.n.Value are not match."),
     ]),
 ];

@@ -78,6 +78,8 @@ pub(super) const TABLE: &[Refusals] = &[
         row(404, "InvalidStatus.NotFound", "The specified Status is not found."),
         row(404, "InvalidSnapshotType.NotFound", "The specfied SnapshotType is not found."),
         row(400, "InvalidTagCount", "The specified tags are beyond the permitted range."),
+        row(400, "InvalidTag.Mismatch",
+            "The specified Tag.n.Key and Tag.n.Value are not match."),
     ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),

@@ -6,14 +6,16 @@ use std::path::Path;
 use super::{COMMON, refusals};
 use crate::ops::FAMILIES;
 
+type Catalogue = HashMap<(String, String), Vec<(u16, String)>>;
+
 /// (operation, code) to the (status, message) pairs that the catalogue has.
-fn catalogue() -> Option<HashMap<(String, String), Vec<(u16, String)>>> {
+fn catalogue() -> Option<Catalogue> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/ecs/errors.tsv");
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("skipped: the catalogue of errors is not beside this checkout");
         return None;
     };
-    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    let mut found = Catalogue::new();
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [product, action, status, code, message] = fields[..] else { continue };
