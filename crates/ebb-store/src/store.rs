@@ -88,6 +88,9 @@ impl Store {
         }
         connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
         set_level(&connection, Durability::Durable)?;
+        // What an earlier process could not sync may be in the page cache only, and looks whole. Once
+        // it is copied and synced, no later commit depends on that log.
+        empty_log(&connection)?;
         schema::migrate(&mut connection)?;
         let stopped = Arc::new(AtomicBool::new(false));
         checkpoint_long_logs(&mut connection, &stopped)?;
@@ -114,8 +117,9 @@ impl Store {
 
     /// Runs `f` alone and commits what it did; nothing of it where it fails or panics.
     ///
-    /// An error of the commit itself leaves open whether it happened: the store then has
-    /// [stopped](StoreError::Stopped), and opening it again shows.
+    /// Where the commit itself fails, a full disk has undone it; any other failure leaves open
+    /// whether it happened: the store has then [stopped](StoreError::Stopped), and opening it again
+    /// shows.
     ///
     /// # Errors
     /// Those of `f`; [`StoreError::Sql`]; [`StoreError::Stopped`].
@@ -155,9 +159,7 @@ impl Store {
             return Err(StoreError::Stopped);
         }
         self.readers.close_idle();
-        // Where a read is still going on, the log stays, and says so in a row that is of no use.
-        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        writer.connection.query_row(checkpoint, [], |_| Ok(())).map_err(|error| {
+        empty_log(&writer.connection).map_err(|error| {
             if !undoes_cleanly(&error) {
                 stop(&self.stopped, &error);
             }
@@ -213,6 +215,12 @@ fn set_level(connection: &Connection, durability: Durability) -> Result<(), Stor
     };
     connection.pragma_update(None, "synchronous", level)?;
     Ok(())
+}
+
+/// Copies the log into the database, syncs both, and truncates the log. Where a read is going on the
+/// log keeps its length; the row that says so is of no use here.
+fn empty_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// SQLite's own automatic checkpoint, but for what becomes of its errors. The commit that it runs
