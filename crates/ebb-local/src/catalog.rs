@@ -83,6 +83,12 @@ impl Catalog {
         Some(&self.versions.get(&record.head)?.root)
     }
 
+    #[cfg(test)]
+    pub(crate) fn snapshot_map(&self, snapshot: SnapshotId) -> Option<(&Map, u64)> {
+        let record = self.snapshots.get(&snapshot)?;
+        Some((&self.versions.get(&record.version)?.root, record.size_bytes))
+    }
+
     fn head_mut(&mut self, volume: VolumeId) -> Option<&mut Map> {
         let record = self.volumes.get(&volume)?;
         Some(&mut self.versions.get_mut(&record.head)?.root)

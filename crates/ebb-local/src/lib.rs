@@ -32,6 +32,8 @@ mod record;
 mod recovery;
 mod request;
 mod session;
+#[cfg(test)]
+mod sim;
 mod stock;
 mod storage;
 mod superblock;

@@ -64,7 +64,8 @@ impl Log {
         durable_seq: u64,
     ) -> Packed {
         if let Some(first) = queue.front_mut() {
-            if !self.let_in(first, stock) {
+            let room = self.geometry.segment_blocks - self.block;
+            if !self.let_in(first, stock, room) {
                 if stock.full
                     && let Some(refused) = queue.pop_front()
                 {
@@ -90,10 +91,10 @@ impl Log {
         }
     }
 
-    /// Whether the log has space for the request, all of it.
-    fn let_in(&self, request: &mut Request, stock: &Stock) -> bool {
-        let room = u64::from(self.geometry.segment_blocks - self.block);
-        let more = request.log_blocks.saturating_sub(room);
+    /// Whether the log has space for the request, all of it: `room` blocks in this segment, and
+    /// what is ready.
+    fn let_in(&self, request: &mut Request, stock: &Stock, room: u32) -> bool {
+        let more = request.log_blocks.saturating_sub(u64::from(room));
         let segments = more.div_ceil(u64::from(self.geometry.segment_blocks));
         let fits = stock.has(segments as usize, request.leaves);
         if fits {
@@ -114,7 +115,8 @@ impl Log {
             return (filling.pieces, finished);
         }
         while let Some(request) = queue.front_mut() {
-            if !self.let_in(request, stock) || !filling.take(request) {
+            // What this record holds already is not there for the next request.
+            if !self.let_in(request, stock, filling.blocks_room as u32) || !filling.take(request) {
                 break;
             }
             finished.extend(queue.pop_front());

@@ -14,7 +14,7 @@ pub(crate) enum Bug {
     WatermarkAhead,
     /// A new generation begins in the segment where the log was cut.
     ReuseCutSegment,
-    /// Recovery goes on behind the cut of a generation that was cut before.
+    /// Recovery takes all it finds of an older generation, also behind its cut.
     IgnoreCut,
     /// Recovery trusts data behind the watermark without reading it.
     SkipDataCheck,

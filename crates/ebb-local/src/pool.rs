@@ -16,6 +16,8 @@
 //! until recovery reads it.
 
 mod change;
+#[cfg(test)]
+mod inspect;
 mod open;
 mod read;
 mod steps;
@@ -37,6 +39,8 @@ use crate::session::Sessions;
 use crate::stock::Stock;
 use crate::storage::Storage;
 
+#[cfg(test)]
+pub(crate) use inspect::Vitals;
 pub(crate) use open::Setup;
 pub(crate) use write::Guest;
 

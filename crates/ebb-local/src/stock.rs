@@ -12,7 +12,8 @@ use crate::layout::Segment;
 use crate::superblock::Superblock;
 
 /// Ids given between two writes of the superblock.
-pub(crate) const IDS_AT_ONCE: u64 = 1024;
+/// Few in tests, so that the limit is raised in them too.
+pub(crate) const IDS_AT_ONCE: u64 = if cfg!(test) { 12 } else { 1024 };
 /// With fewer ids left the limit is raised.
 const IDS_LEFT: u64 = 8;
 

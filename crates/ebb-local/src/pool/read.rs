@@ -7,11 +7,12 @@ use ebb_volume::{BLOCK_BYTES, Completion, IoError, VolumeId};
 
 use super::{Pool, State};
 use crate::layout::{Address, BLOCK, crc32c};
+use crate::map::Map;
 use crate::planted::Bug;
 use crate::storage::Storage;
 
 /// A block to fetch.
-struct Wanted {
+pub(super) struct Wanted {
     /// Where in the range, in blocks.
     at: usize,
     address: Address,
@@ -60,7 +61,7 @@ impl<S: Storage> Pool<S> {
         self.fetch(volume, &blocks, &wanted)
     }
 
-    fn fetch(
+    pub(super) fn fetch(
         &self,
         volume: VolumeId,
         blocks: &Range<u64>,
@@ -117,9 +118,13 @@ impl State {
     }
 
     fn find(&self, volume: VolumeId, blocks: Range<u64>) -> Result<Vec<Wanted>, IoError> {
+        let map = self.catalog.head(volume).ok_or(IoError::Stale)?;
+        self.find_in(map, blocks)
+    }
+
+    pub(super) fn find_in(&self, map: &Map, blocks: Range<u64>) -> Result<Vec<Wanted>, IoError> {
         let mut wanted = Vec::new();
         let mut lost = false;
-        let map = self.catalog.head(volume).ok_or(IoError::Stale)?;
         map.for_each(blocks.clone(), &mut |lba, stored| match self.offset(stored.address) {
             Some(offset) => wanted.push(Wanted {
                 at: (lba - blocks.start) as usize,

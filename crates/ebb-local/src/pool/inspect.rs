@@ -1,0 +1,60 @@
+//! What only the simulator asks.
+
+use ebb_volume::{IoError, SnapshotId, VolumeId};
+
+use super::Pool;
+use crate::storage::Storage;
+
+/// Numbers that never go back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vitals {
+    log_gen: u64,
+    seq: u64,
+    epoch: u32,
+    segment_id: u64,
+    last_segment_id: u64,
+}
+
+impl Vitals {
+    /// Takes in which segments were used since.
+    pub(crate) fn used(&mut self, since: Self) {
+        self.last_segment_id = self.last_segment_id.max(since.last_segment_id);
+    }
+
+    /// Whether they grew from one opening to the next.
+    pub(crate) fn grew_since(self, before: Self) -> bool {
+        self.log_gen > before.log_gen
+            && self.seq > before.seq
+            && self.epoch >= before.epoch
+            && self.segment_id > before.last_segment_id
+    }
+}
+
+impl<S: Storage> Pool<S> {
+    pub(crate) fn vitals(&self) -> Vitals {
+        let state = self.lock();
+        Vitals {
+            log_gen: state.log.log_gen,
+            seq: state.log.last.seq,
+            epoch: state.catalog.epoch(),
+            segment_id: state.log.segment.id,
+            last_segment_id: state.log.segment.id.max(state.log.next.id),
+        }
+    }
+
+    /// All bytes of a volume, as they are written.
+    pub(crate) fn volume_bytes(&self, volume: VolumeId) -> Result<Vec<u8>, IoError> {
+        let size = self.size_bytes(volume);
+        self.read_blocks(volume, 0..size / ebb_volume::BLOCK_BYTES)
+    }
+
+    /// All bytes of a snapshot.
+    pub(crate) fn snapshot_bytes(&self, snapshot: SnapshotId) -> Result<Vec<u8>, IoError> {
+        let state = self.lock();
+        let (map, size) = state.catalog.snapshot_map(snapshot).ok_or(IoError::Stale)?;
+        let blocks = 0..size / ebb_volume::BLOCK_BYTES;
+        let wanted = state.find_in(map, blocks.clone())?;
+        drop(state);
+        self.fetch(VolumeId(0), &blocks, &wanted)
+    }
+}

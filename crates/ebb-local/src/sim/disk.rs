@@ -1,0 +1,309 @@
+//! A disk in memory that keeps only what was synced, and not always what it was told.
+//!
+//! Sectors are 512 bytes. Each has what is durable, and each version written since the last sync: a
+//! crash leaves any one of them, for each sector on its own. So writes are lost, torn and reordered.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::Random;
+use crate::layout::crc32c;
+use crate::storage::Storage;
+
+const SECTOR: usize = 512;
+
+type Sector = [u8; SECTOR];
+
+/// What is left of the unsynced sectors after a crash.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Loss {
+    All,
+    /// Each sector keeps any of its versions.
+    Some,
+    /// One sector goes back to what is durable, the others are kept.
+    One,
+    /// The process ended and the machine did not: the cache stays, unsynced.
+    None,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// What a read finds.
+    cached: BTreeMap<u64, Sector>,
+    durable: BTreeMap<u64, Sector>,
+    /// Versions written since the last sync; None where the sync failed and the cache lies.
+    unsynced: BTreeMap<u64, Vec<Sector>>,
+    length: u64,
+    /// Operations until the power fails. None: it stays.
+    fuse: Option<u64>,
+    dead: bool,
+    capacity: Option<u64>,
+    fail_next_sync: bool,
+    fail_next_write: bool,
+    fail_next_read: bool,
+    lose_next_write: bool,
+    misdirect_next_write: Option<i64>,
+    short: Option<Random>,
+    trace: u32,
+    writes: u64,
+    syncs: u64,
+}
+
+/// One disk, held by the pool and by the world.
+#[derive(Clone, Default)]
+pub(super) struct SimDisk {
+    inner: Arc<Mutex<Inner>>,
+}
+
+fn error(message: &str) -> io::Error {
+    io::Error::other(message.to_owned())
+}
+
+impl Inner {
+    /// Counts an operation; after the last one before a crash every other fails.
+    fn live(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.fuse {
+            match left.checked_sub(1) {
+                Some(less) => *left = less,
+                None => self.dead = true,
+            }
+        }
+        match self.dead {
+            true => Err(error("the power has failed")),
+            false => Ok(()),
+        }
+    }
+
+    fn note(&mut self, what: &[u64]) {
+        let mut bytes = self.trace.to_le_bytes().to_vec();
+        what.iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+        self.trace = crc32c(&bytes);
+    }
+
+    fn write_sectors(&mut self, offset: u64, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let position = offset + at as u64;
+            let (number, within) = (position / SECTOR as u64, position as usize % SECTOR);
+            let length = (SECTOR - within).min(bytes.len() - at);
+            let sector = self.cached.entry(number).or_insert([0; SECTOR]);
+            sector[within..within + length].copy_from_slice(&bytes[at..at + length]);
+            let version = *sector;
+            self.unsynced.entry(number).or_default().push(version);
+            at += length;
+        }
+        self.length = self.length.max(offset + bytes.len() as u64);
+    }
+}
+
+impl SimDisk {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The power fails `after` so many operations.
+    pub(super) fn set_fuse(&self, after: u64) {
+        self.inner().fuse = Some(after);
+    }
+
+    pub(super) fn set_capacity(&self, bytes: Option<u64>) {
+        self.inner().capacity = bytes;
+    }
+
+    /// Writes and reads are cut short at random from now on.
+    pub(super) fn set_short(&self, random: Random) {
+        self.inner().short = Some(random);
+    }
+
+    pub(super) fn fail_next_sync(&self) {
+        self.inner().fail_next_sync = true;
+    }
+
+    pub(super) fn fail_next_write(&self) {
+        self.inner().fail_next_write = true;
+    }
+
+    pub(super) fn fail_next_read(&self) {
+        self.inner().fail_next_read = true;
+    }
+
+    pub(super) fn lose_next_write(&self) {
+        self.inner().lose_next_write = true;
+    }
+
+    pub(super) fn misdirect_next_write(&self, by: i64) {
+        self.inner().misdirect_next_write = Some(by);
+    }
+
+    /// Flips a bit, in the cache and below it.
+    pub(super) fn flip(&self, offset: u64, bit: u32) {
+        let mut inner = self.inner();
+        let (number, within) = (offset / SECTOR as u64, offset as usize % SECTOR);
+        let Inner { cached, durable, .. } = &mut *inner;
+        for sectors in [cached, durable] {
+            if let Some(sector) = sectors.get_mut(&number) {
+                sector[within] ^= 1 << bit;
+            }
+        }
+    }
+
+    /// Ends the process, and the machine unless `loss` is [`Loss::None`]. The disk then serves again.
+    pub(super) fn crash(&self, random: &mut Random, loss: Loss) {
+        let mut inner = self.inner();
+        let Inner { cached, durable, unsynced, .. } = &mut *inner;
+        if !matches!(loss, Loss::None) {
+            let spared = match unsynced.len() as u64 {
+                0 => 0,
+                n => random.below(n),
+            };
+            for (i, (number, versions)) in std::mem::take(unsynced).into_iter().enumerate() {
+                let kept = match loss {
+                    Loss::All | Loss::None => None,
+                    Loss::Some => {
+                        let version = random.below(versions.len() as u64 + 1) as usize;
+                        version.checked_sub(1).map(|v| versions[v])
+                    }
+                    Loss::One if i as u64 == spared => None,
+                    Loss::One => versions.last().copied(),
+                };
+                if let Some(sector) = kept {
+                    durable.insert(number, sector);
+                }
+            }
+            *cached = durable.clone();
+        }
+        inner.fuse = None;
+        inner.dead = false;
+        inner.fail_next_sync = false;
+        inner.fail_next_write = false;
+        inner.fail_next_read = false;
+        inner.lose_next_write = false;
+        inner.misdirect_next_write = None;
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.inner().dead
+    }
+
+    /// A digest of every operation so far.
+    pub(super) fn trace(&self) -> u32 {
+        self.inner().trace
+    }
+
+    /// Writes and syncs so far.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let inner = self.inner();
+        (inner.writes, inner.syncs)
+    }
+}
+
+impl Storage for SimDisk {
+    fn read_some(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut inner = self.inner();
+        if inner.dead {
+            return Err(error("the power has failed"));
+        }
+        if std::mem::take(&mut inner.fail_next_read) {
+            return Err(error("a bad sector"));
+        }
+        let there = inner.length.saturating_sub(offset).min(into.len() as u64) as usize;
+        let short = inner.short.as_mut().filter(|_| there > 1);
+        let length = match short.map(|random| (random.one_in(4), random)) {
+            Some((true, random)) => 1 + random.below(there as u64 - 1) as usize,
+            _ => there,
+        };
+        let mut at = 0;
+        while at < length {
+            let position = offset + at as u64;
+            let (number, within) = (position / SECTOR as u64, position as usize % SECTOR);
+            let piece = (SECTOR - within).min(length - at);
+            match inner.cached.get(&number) {
+                Some(sector) => {
+                    into[at..at + piece].copy_from_slice(&sector[within..within + piece]);
+                }
+                None => into[at..at + piece].fill(0),
+            }
+            at += piece;
+        }
+        Ok(length)
+    }
+
+    fn write_some(&self, offset: u64, parts: &[&[u8]]) -> io::Result<usize> {
+        let mut inner = self.inner();
+        let dying = inner.fuse == Some(0) && !inner.dead;
+        let alive = inner.live();
+        let mut bytes = parts.concat();
+        if dying {
+            // The last write may get in part of the way.
+            let sectors = (bytes.len() / SECTOR) as u64;
+            bytes.truncate(((offset ^ sectors) % (sectors + 1)) as usize * SECTOR);
+            inner.write_sectors(offset, &bytes);
+        }
+        alive?;
+        if std::mem::take(&mut inner.fail_next_write) {
+            return Err(error("a failed write"));
+        }
+        if inner.capacity.is_some_and(|c| offset + bytes.len() as u64 > c) {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        if let Some(random) = &mut inner.short
+            && bytes.len() > SECTOR
+            && random.one_in(4)
+        {
+            bytes.truncate(1 + random.below(bytes.len() as u64 - 1) as usize);
+        }
+        inner.writes += 1;
+        let digest = u64::from(crc32c(&bytes));
+        inner.note(&[1, offset, bytes.len() as u64, digest]);
+        if std::mem::take(&mut inner.lose_next_write) {
+            return Ok(bytes.len());
+        }
+        let by = inner.misdirect_next_write.take().unwrap_or(0);
+        inner.write_sectors(offset.wrapping_add_signed(by), &bytes);
+        Ok(bytes.len())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.inner();
+        inner.live()?;
+        inner.syncs += 1;
+        inner.note(&[2]);
+        let unsynced = std::mem::take(&mut inner.unsynced);
+        if std::mem::take(&mut inner.fail_next_sync) {
+            // The pages count as clean now, and the disk does not have them.
+            return Err(error("a failed sync"));
+        }
+        for number in unsynced.into_keys() {
+            if let Some(sector) = inner.cached.get(&number).copied() {
+                inner.durable.insert(number, sector);
+            }
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.inner().length)
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+        let mut inner = self.inner();
+        if inner.capacity.is_some_and(|c| offset + length > c) {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        inner.length = inner.length.max(offset + length);
+        Ok(())
+    }
+
+    fn unlock(&self) {}
+
+    fn forget_cached(&self) -> io::Result<()> {
+        let mut inner = self.inner();
+        let Inner { cached, durable, unsynced, .. } = &mut *inner;
+        cached.retain(|number, _| unsynced.contains_key(number));
+        for (number, sector) in durable {
+            cached.entry(*number).or_insert(*sector);
+        }
+        Ok(())
+    }
+}
