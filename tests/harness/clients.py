@@ -57,7 +57,8 @@ class V1:
         """Status, headers and body of the same call with Format=XML."""
         request = self.request(action, params)
         request.set_accept_format("XML")
-        status, headers, body, _ = self.client.get_response(request)
+        # Where the body is no JSON, an error is a fourth value, for the client can not read it.
+        status, headers, body = self.client.get_response(request)[:3]
         return status, headers, body
 
     def close(self):

@@ -67,6 +67,8 @@ def v3_headers(key, method: str, host: str, action: str, query: dict, body: byte
         "x-acs-signature-nonce": str(uuid.uuid4()),
         "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
     } | {name.replace("_", "-"): value for name, value in changes.items()}
+    if body:
+        headers["content-type"] = "application/x-www-form-urlencoded"
     headers = {name: value for name, value in headers.items() if value is not None}
     names = sorted(headers)
     request = "\n".join(
