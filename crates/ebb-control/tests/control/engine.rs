@@ -1,0 +1,178 @@
+//! The engine in memory, with two things added: a test can look at each call before it is made, to
+//! fail it or to hold it up, and calls that must never overlap are seen when they do.
+
+use std::sync::{Arc, Mutex};
+
+use ebb_volume::{
+    Engine, EngineError, Inventory, MemoryEngine, OpId, SnapshotId, Volume, VolumeId,
+};
+
+/// A call, as far as tests tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Create(VolumeId),
+    Fork(SnapshotId, VolumeId),
+    Snapshot(VolumeId, SnapshotId),
+    Reset(VolumeId, SnapshotId),
+    DeleteVolume(VolumeId),
+    DeleteSnapshot(SnapshotId),
+    Open(VolumeId),
+    Revoke(VolumeId),
+}
+
+impl Call {
+    fn volume(self) -> Option<VolumeId> {
+        match self {
+            Self::DeleteSnapshot(_) => None,
+            Self::Create(volume)
+            | Self::Fork(_, volume)
+            | Self::Snapshot(volume, _)
+            | Self::Reset(volume, _)
+            | Self::DeleteVolume(volume)
+            | Self::Open(volume)
+            | Self::Revoke(volume) => Some(volume),
+        }
+    }
+
+    fn snapshot(self) -> Option<SnapshotId> {
+        match self {
+            Self::Fork(snapshot, _)
+            | Self::Snapshot(_, snapshot)
+            | Self::Reset(_, snapshot)
+            | Self::DeleteSnapshot(snapshot) => Some(snapshot),
+            _ => None,
+        }
+    }
+
+    /// Others may read the snapshot meanwhile.
+    fn reads_snapshot(self) -> bool {
+        matches!(self, Self::Fork(..) | Self::Reset(..))
+    }
+
+    /// A volume may be frozen while exports of it come and go.
+    fn overlaps_well(self, other: Self) -> bool {
+        let door = |call| matches!(call, Self::Open(_) | Self::Revoke(_));
+        let freeze = |call| matches!(call, Self::Snapshot(..));
+        (door(self) && (door(other) || freeze(other))) || (freeze(self) && door(other))
+    }
+
+    fn collides(self, other: Self) -> bool {
+        let volume = self.volume().is_some() && self.volume() == other.volume();
+        let snapshot = self.snapshot().is_some() && self.snapshot() == other.snapshot();
+        (volume && !self.overlaps_well(other))
+            || (snapshot && !(self.reads_snapshot() && other.reads_snapshot()))
+    }
+}
+
+type Hook = Arc<dyn Fn(Call) -> Result<(), EngineError> + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct TestEngine {
+    pub(crate) inner: MemoryEngine,
+    hook: Mutex<Option<Hook>>,
+    under_way: Mutex<Vec<Call>>,
+    collisions: Mutex<Vec<(Call, Call)>>,
+}
+
+impl TestEngine {
+    pub(crate) fn over(inner: MemoryEngine) -> Arc<Self> {
+        Arc::new(Self { inner, ..Self::default() })
+    }
+
+    /// Looks at every call from now on, before it is made.
+    pub(crate) fn look(
+        &self,
+        hook: impl Fn(Call) -> Result<(), EngineError> + Send + Sync + 'static,
+    ) {
+        *self.hook.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    pub(crate) fn look_away(&self) {
+        *self.hook.lock().unwrap() = None;
+    }
+
+    /// Calls that were under way together and must not be.
+    pub(crate) fn collisions(&self) -> Vec<(Call, Call)> {
+        self.collisions.lock().unwrap().clone()
+    }
+
+    fn made<T>(
+        &self,
+        call: Call,
+        make: impl FnOnce(&MemoryEngine) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        {
+            let mut under_way = self.under_way.lock().unwrap();
+            let collisions = under_way.iter().filter(|other| call.collides(**other));
+            self.collisions.lock().unwrap().extend(collisions.map(|other| (call, *other)));
+            under_way.push(call);
+        }
+        let hook = self.hook.lock().unwrap().clone();
+        let outcome = hook.map_or(Ok(()), |hook| hook(call)).and_then(|()| make(&self.inner));
+        let mut under_way = self.under_way.lock().unwrap();
+        let at = under_way.iter().position(|other| *other == call).unwrap();
+        under_way.swap_remove(at);
+        outcome
+    }
+}
+
+impl Engine for TestEngine {
+    fn create_volume(&self, op: OpId, volume: VolumeId, bytes: u64) -> Result<(), EngineError> {
+        self.made(Call::Create(volume), |inner| inner.create_volume(op, volume, bytes))
+    }
+
+    fn fork(
+        &self,
+        op: OpId,
+        source: SnapshotId,
+        volume: VolumeId,
+        bytes: u64,
+    ) -> Result<(), EngineError> {
+        self.made(Call::Fork(source, volume), |inner| inner.fork(op, source, volume, bytes))
+    }
+
+    fn create_snapshots(
+        &self,
+        op: OpId,
+        pairs: &[(VolumeId, SnapshotId)],
+    ) -> Result<(), EngineError> {
+        let (volume, snapshot) = pairs[0];
+        self.made(Call::Snapshot(volume, snapshot), |inner| inner.create_snapshots(op, pairs))
+    }
+
+    fn reset(&self, op: OpId, volume: VolumeId, target: SnapshotId) -> Result<(), EngineError> {
+        self.made(Call::Reset(volume, target), |inner| inner.reset(op, volume, target))
+    }
+
+    fn grow(&self, op: OpId, volume: VolumeId, bytes: u64) -> Result<(), EngineError> {
+        self.inner.grow(op, volume, bytes)
+    }
+
+    fn delete_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {
+        self.made(Call::DeleteVolume(volume), |inner| inner.delete_volume(op, volume))
+    }
+
+    fn delete_snapshot(&self, op: OpId, snapshot: SnapshotId) -> Result<(), EngineError> {
+        self.made(Call::DeleteSnapshot(snapshot), |inner| inner.delete_snapshot(op, snapshot))
+    }
+
+    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError> {
+        self.made(Call::Open(volume), |inner| inner.open(volume))
+    }
+
+    fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
+        self.made(Call::Revoke(volume), |inner| inner.revoke(volume))
+    }
+
+    fn inventory(&self) -> Result<Inventory, EngineError> {
+        self.inner.inventory()
+    }
+
+    fn health(&self) -> Result<(), EngineError> {
+        self.inner.health()
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        self.inner.close()
+    }
+}

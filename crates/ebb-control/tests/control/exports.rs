@@ -1,0 +1,91 @@
+//! An export answers exactly while its disk is attached to an instance that is Running, and who had
+//! it before has lost it for ever.
+
+use std::sync::atomic::Ordering;
+
+use ebb_domain::{DiskStatus, InstanceStatus};
+use ebb_volume::IoError;
+
+use crate::world::{A, B, Base, World, denied, write};
+
+fn client_after(act: impl Fn(&World, &Base)) {
+    let world = World::new();
+    let base = world.base();
+    let client = world.exports.get(&base.disk).unwrap();
+    act(&world, &base);
+    assert!(world.exports.get(&base.disk).is_none());
+    assert_eq!(write(client.as_ref(), A), Err(IoError::Stale));
+    let log = world.exports.log.lock().unwrap().clone();
+    let of_disk: Vec<_> = log.iter().filter(|line| line.contains(base.disk.as_str())).collect();
+    assert_eq!(*of_disk.last().unwrap(), &format!("withdraw {}", base.disk));
+    world.assert_at_rest();
+}
+
+#[test]
+fn stopping_ends_it() {
+    client_after(|world, base| world.stop(&base.instance));
+}
+
+#[test]
+fn detaching_ends_it() {
+    client_after(|world, base| {
+        world.detach(&base.disk, &base.instance).unwrap();
+        world.until_disk(&base.disk, &DiskStatus::Available);
+    });
+}
+
+#[test]
+fn deleting_the_instance_ends_it() {
+    client_after(|world, base| world.delete_instance(&base.instance).unwrap());
+}
+
+#[test]
+fn a_client_of_before_never_writes_after_a_reset() {
+    let world = World::new();
+    let base = world.base();
+    let client = world.exports.get(&base.disk).unwrap();
+    world.stop(&base.instance);
+    world.reset(&base.disk, &base.snapshot).unwrap();
+    world.start(&base.instance);
+    assert_eq!(write(client.as_ref(), B), Err(IoError::Stale));
+    world.assert_content(&base.disk, A);
+    // The newcomer can.
+    write(world.exports.get(&base.disk).unwrap().as_ref(), B).unwrap();
+    world.assert_content(&base.disk, B);
+}
+
+#[test]
+fn an_instance_is_not_stopped_before_its_clients_have_gone() {
+    let world = World::new();
+    let base = world.base();
+    let client = world.exports.get(&base.disk).unwrap();
+    world.exports.stuck.store(true, Ordering::SeqCst);
+    let ids = std::slice::from_ref(&base.instance);
+    let stop = ebb_control::Stop::default();
+    world.control.stop_instances(&world.scope(), ids, &stop, true, false).unwrap();
+    // A client that does not let go may write, and nobody is told that it cannot.
+    write(client.as_ref(), A).unwrap();
+    let status = world.find_instance(&base.instance).unwrap().status;
+    assert_eq!(status, InstanceStatus::Stopping);
+    let refused = denied(world.reset(&base.disk, &base.snapshot));
+    assert_eq!(refused, ebb_domain::Denied::InstanceStatus);
+    world.exports.stuck.store(false, Ordering::SeqCst);
+    world.until_instance(&base.instance, InstanceStatus::Stopped);
+    assert_eq!(write(client.as_ref(), B), Err(IoError::Stale));
+    world.assert_content(&base.disk, A);
+}
+
+#[test]
+fn a_disk_of_a_stopped_instance_answers_once_it_starts() {
+    let world = World::new();
+    let base = world.base();
+    world.stop(&base.instance);
+    let disk = world.create_disk();
+    assert!(world.exports.get(&disk).is_none());
+    world.attach(&disk, &base.instance);
+    assert!(world.exports.get(&disk).is_none());
+    assert_eq!(world.disk(&disk).status, DiskStatus::InUse);
+    world.start(&base.instance);
+    assert!(world.exports.get(&disk).is_some());
+    world.assert_at_rest();
+}

@@ -1,0 +1,15 @@
+//! What the control plane promises: whole calls, whatever fails, collides or is killed.
+//!
+//! Everything runs on a real store in a folder of its own and on the engine in memory; `world`
+//! has the edges that a test can bend.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod concurrency;
+mod engine;
+mod exports;
+mod kill;
+mod reset;
+mod restart;
+mod scenarios;
+mod story;
+mod world;

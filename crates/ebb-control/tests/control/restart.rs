@@ -1,0 +1,46 @@
+//! What a start refuses, and what it takes up.
+
+use std::sync::Arc;
+
+use ebb_control::{Control, ControlError, Parts, Secret};
+use ebb_domain::Region;
+use ebb_store::Store;
+use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
+use tempfile::TempDir;
+
+use crate::world::{DATABASE, Exports, Universe, World, region};
+
+/// A new database beside an old pool would be the order to delete everything in it.
+#[test]
+fn a_new_database_beside_a_pool_with_volumes_is_refused() {
+    let (folder, engine) = (TempDir::new().unwrap(), Arc::new(MemoryEngine::new()));
+    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30).unwrap();
+    let universe = Universe::default();
+    let started = Control::start(Parts {
+        store: Store::open(&folder.path().join(DATABASE)).unwrap(),
+        engine: Arc::clone(&engine) as _,
+        exports: Arc::new(Exports::default()),
+        clock: universe.clock,
+        entropy: universe.entropy,
+        regions: vec![Region { id: region() }],
+        root_key: ("key".into(), Secret::new("secret")),
+        probe: Arc::new(|_| ()),
+    });
+    assert!(matches!(started, Err(ControlError::Mismatch(_))));
+    assert_eq!(engine.inventory().unwrap().volumes.len(), 1);
+}
+
+#[test]
+fn after_a_stop_everything_is_durable_and_nothing_is_taken() {
+    let world = World::new();
+    let base = world.base();
+    world.control.stop().unwrap();
+    assert!(world.control.health().is_err());
+    let refused = world.control.create_disk(&world.root(), &crate::world::new_disk(20));
+    assert!(matches!(refused, Err(ControlError::Engine(_))), "{refused:?}");
+    let world = world.restart();
+    world.control.health().unwrap();
+    world.assert_content(&base.disk, crate::world::B);
+    world.assert_at_rest();
+    world.exercise();
+}

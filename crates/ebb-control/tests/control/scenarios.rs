@@ -1,0 +1,361 @@
+//! The use cases that do more than one thing, each with the steps it passes and with what must be
+//! true wherever between them the machine stops.
+
+use bytes::Bytes;
+use ebb_control::{DataDisk, ImportRequest, Step, Stop};
+use ebb_domain::{
+    DiskStatus, InstanceId, InstanceStatus, NewDisk, SnapshotCategory, SnapshotStatus, Timestamp,
+};
+
+use crate::world::{A, B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
+
+/// How far the call had come: the number of steps it had passed, the answer counting as the last.
+/// The records may have come less far than the engine, where a power loss took unsynced commits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reached {
+    pub(crate) records: usize,
+    pub(crate) engine: usize,
+}
+
+/// One call, or one call and the work that goes on after its answer.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// Brings the base into the state that the call needs.
+    pub(crate) prepare: fn(&World, &mut Base),
+    pub(crate) act: fn(&World, &Base),
+    /// What `act` passes.
+    pub(crate) steps: &'static [Step],
+    /// The oldest records that a power loss can bring back, by the step where it happens.
+    pub(crate) synced: fn(usize) -> usize,
+    pub(crate) check: fn(&World, &Base, Reached),
+}
+
+/// Every commit on the way is synced.
+fn each(step: usize) -> usize {
+    step
+}
+
+/// The intent is synced, the outcome is not: it is answered on the strength of the intent.
+fn intent(step: usize) -> usize {
+    step.min(1)
+}
+
+/// The outcome is synced, which is the answer after two steps; what was intended is not.
+fn outcome(step: usize) -> usize {
+    if step < 3 { 0 } else { step }
+}
+
+/// Nothing is: the engine's own sync is what counts.
+fn never(_: usize) -> usize {
+    0
+}
+
+fn as_it_is(_: &World, _: &mut Base) {}
+
+fn stopped(world: &World, base: &mut Base) {
+    world.stop(&base.instance);
+}
+
+fn detached(world: &World, base: &mut Base) {
+    world.detach(&base.disk, &base.instance).unwrap();
+    world.until_disk(&base.disk, &DiskStatus::Available);
+}
+
+/// The base's own disk and snapshot are as they were.
+fn base_is_whole(world: &World, base: &Base) {
+    world.assert_content(&base.disk, B);
+    assert_eq!(world.find_snapshot(&base.snapshot).unwrap().status, SnapshotStatus::Accomplished);
+}
+
+/// The disk that the base does not have.
+fn made(world: &World, base: &Base) -> Option<ebb_domain::Disk> {
+    world.disks().into_iter().find(|disk| {
+        disk.id != base.disk && disk.attachments.iter().all(|a| a.instance != base.instance)
+    })
+}
+
+fn status(world: &World, id: &InstanceId) -> Option<InstanceStatus> {
+    world.find_instance(id).map(|instance| instance.status)
+}
+
+fn stop(world: &World, base: &Base) {
+    let ids = std::slice::from_ref(&base.instance);
+    world.control.stop_instances(&world.scope(), ids, &Stop::default(), true, false).unwrap();
+}
+
+fn run_with_disks(world: &World, base: &Base) {
+    let disk = NewDisk { size_gib: Some(20), ..NewDisk::default() };
+    let empty = DataDisk { disk: disk.clone(), ..DataDisk::default() };
+    let copy = DataDisk { disk, snapshot: Some(base.snapshot.clone()), ..DataDisk::default() };
+    let mut run = new_instance();
+    run.data_disks = vec![empty, copy];
+    world.control.run_instances(&world.root(), &run).unwrap();
+}
+
+fn import(world: &World, base: &Base) {
+    let request = ImportRequest {
+        disk: base.disk.clone(),
+        created_at: Timestamp::from_unix_millis(1_500_000_000_000),
+        name: "imported".into(),
+        category: SnapshotCategory::Standard,
+    };
+    let mut import = world.control.import_snapshot(&request).unwrap();
+    import.write(Bytes::from(vec![0x77; 8192])).unwrap();
+    import.finish().unwrap();
+}
+
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "create an empty disk",
+        prepare: as_it_is,
+        act: |world, _| drop(world.create_disk()),
+        steps: &[Step::DiskIntended, Step::VolumeMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = made(world, base).map(|disk| disk.status);
+            assert_eq!(made, (reached.records > 0).then_some(DiskStatus::Available));
+        },
+    },
+    Scenario {
+        name: "create a disk from a snapshot",
+        prepare: as_it_is,
+        act: |world, base| {
+            let mut request = new_disk(20);
+            request.snapshot = Some(base.snapshot.clone());
+            world.control.create_disk(&world.root(), &request).unwrap();
+        },
+        steps: &[Step::DiskIntended, Step::VolumeMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = made(world, base);
+            assert_eq!(made.is_some(), reached.records > 0);
+            if let Some(disk) = made {
+                world.assert_content(&disk.id, A);
+            }
+        },
+    },
+    Scenario {
+        name: "attach",
+        prepare: detached,
+        act: |world, base| world.attach(&base.disk, &base.instance),
+        steps: &[Step::AttachIntended, Step::AttachPublished],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            assert_eq!(world.disk(&base.disk).attachments.len(), reached.records.min(1));
+        },
+    },
+    Scenario {
+        name: "attach to an instance that is stopped",
+        prepare: |world, base| {
+            detached(world, base);
+            world.stop(&base.instance);
+        },
+        act: |world, base| {
+            let attach = attach_to(&base.disk, &base.instance);
+            world.control.attach_disk(&world.scope(), &attach).unwrap();
+        },
+        steps: &[Step::AttachIntended, Step::AttachPublished],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            assert_eq!(world.disk(&base.disk).attachments.len(), reached.records.min(1));
+        },
+    },
+    Scenario {
+        name: "detach",
+        prepare: as_it_is,
+        act: |world, base| world.detach(&base.disk, &base.instance).unwrap(),
+        steps: &[Step::DetachIntended, Step::DetachWithdrawn],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let attached = usize::from(reached.records == 0);
+            assert_eq!(world.disk(&base.disk).attachments.len(), attached);
+        },
+    },
+    Scenario {
+        name: "detach a shared disk from one of two",
+        prepare: |world, base| {
+            let other = world.run_instance();
+            let mut request = new_disk(20);
+            request.disk.multi_attach = Some("Enabled".into());
+            let disk = world.control.create_disk(&world.root(), &request).unwrap();
+            world.attach(&disk, &base.instance);
+            world.attach(&disk, &other);
+            world.fill(&disk, A);
+            base.snapshot = world.snapshot(&disk);
+            world.fill(&disk, B);
+            base.disk = disk;
+        },
+        act: |world, base| world.detach(&base.disk, &base.instance).unwrap(),
+        steps: &[Step::DetachIntended, Step::DetachWithdrawn],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let attached = if reached.records == 0 { 2 } else { 1 };
+            assert_eq!(world.disk(&base.disk).attachments.len(), attached);
+        },
+    },
+    Scenario {
+        name: "delete a disk",
+        prepare: detached,
+        act: |world, base| world.control.delete_disk(&world.scope(), &base.disk).unwrap(),
+        steps: &[Step::DeleteIntended, Step::VolumeDeleted],
+        synced: intent,
+        check: |world, base, reached| {
+            assert_eq!(world.find_disk(&base.disk).is_some(), reached.records == 0);
+            let snapshot = world.find_snapshot(&base.snapshot).unwrap();
+            assert_eq!(snapshot.status, SnapshotStatus::Accomplished);
+        },
+    },
+    Scenario {
+        name: "create a snapshot",
+        prepare: as_it_is,
+        act: |world, base| {
+            world.control.create_snapshot(&world.scope(), &new_snapshot(&base.disk)).unwrap();
+        },
+        steps: &[Step::SnapshotIntended, Step::VersionMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = world.snapshots().into_iter().find(|s| s.id != base.snapshot);
+            // Without a record nobody knows of the version; without a version there is nothing.
+            let expected = reached.records > 0 && reached.engine > 1;
+            assert_eq!(made.is_some(), expected);
+            if let Some(snapshot) = made {
+                world.stop(&base.instance);
+                world.reset(&base.disk, &base.snapshot).unwrap();
+                world.assert_content(&base.disk, A);
+                world.reset(&base.disk, &snapshot.id).unwrap();
+                world.assert_content(&base.disk, B);
+                world.start(&base.instance);
+            }
+        },
+    },
+    Scenario {
+        name: "delete a snapshot",
+        prepare: as_it_is,
+        act: |world, base| world.delete_snapshot(&base.snapshot).unwrap(),
+        steps: &[Step::SnapshotDeleteIntended, Step::VersionDeleted],
+        synced: intent,
+        check: |world, base, reached| {
+            world.assert_content(&base.disk, B);
+            assert_eq!(world.find_snapshot(&base.snapshot).is_some(), reached.records == 0);
+        },
+    },
+    Scenario {
+        name: "reset a disk",
+        prepare: stopped,
+        act: |world, base| world.reset(&base.disk, &base.snapshot).unwrap(),
+        steps: &[Step::ResetIntended, Step::VolumeReset],
+        synced: never,
+        check: |world, base, reached| {
+            world.assert_content(&base.disk, if reached.engine < 2 { B } else { A });
+            assert_eq!(world.disk(&base.disk).status, DiskStatus::InUse);
+            assert_eq!(status(world, &base.instance), Some(InstanceStatus::Stopped));
+            let snapshot = world.find_snapshot(&base.snapshot).unwrap();
+            assert_eq!(snapshot.status, SnapshotStatus::Accomplished);
+        },
+    },
+    Scenario {
+        name: "run an instance with two data disks",
+        prepare: as_it_is,
+        act: run_with_disks,
+        steps: &[
+            Step::RunIntended,
+            Step::RunVolumesMade,
+            Step::InstancePassed,
+            Step::InstancePassed,
+        ],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = world.instances().into_iter().find(|found| found.id != base.instance);
+            assert_eq!(made.is_some(), reached.records > 0);
+            let Some(made) = made else { return };
+            assert_eq!(made.status, InstanceStatus::Running);
+            let disks = world.read(|tx| tx.disks_of_instance(&made.id));
+            assert_eq!(disks.len(), 3);
+            assert!(disks.iter().all(|disk| disk.status == DiskStatus::InUse));
+            world.assert_content(&disks[2].id, A);
+        },
+    },
+    Scenario {
+        name: "stop an instance",
+        prepare: as_it_is,
+        act: stop,
+        steps: &[Step::InstancePassed],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let expected = if reached.records == 0 {
+                InstanceStatus::Running
+            } else {
+                InstanceStatus::Stopped
+            };
+            assert_eq!(status(world, &base.instance), Some(expected));
+        },
+    },
+    Scenario {
+        name: "start an instance",
+        prepare: stopped,
+        act: |world, base| {
+            let ids = std::slice::from_ref(&base.instance);
+            world.control.start_instances(&world.scope(), ids, true, false).unwrap();
+        },
+        steps: &[Step::InstancePassed],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let expected = if reached.records == 0 {
+                InstanceStatus::Stopped
+            } else {
+                InstanceStatus::Running
+            };
+            assert_eq!(status(world, &base.instance), Some(expected));
+        },
+    },
+    Scenario {
+        name: "reboot an instance",
+        prepare: as_it_is,
+        act: |world, base| {
+            world.control.reboot_instance(&world.scope(), &base.instance, false).unwrap();
+        },
+        steps: &[Step::InstancePassed, Step::InstancePassed],
+        synced: each,
+        check: |world, base, _| {
+            base_is_whole(world, base);
+            assert_eq!(status(world, &base.instance), Some(InstanceStatus::Running));
+        },
+    },
+    Scenario {
+        name: "delete an instance: its system disk goes, its data disk stays",
+        prepare: as_it_is,
+        act: |world, base| world.delete_instance(&base.instance).unwrap(),
+        steps: &[Step::InstanceRemoved, Step::VolumeDeleted, Step::DetachWithdrawn],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let there = reached.records == 0;
+            assert_eq!(status(world, &base.instance).is_some(), there);
+            assert_eq!(world.disk(&base.disk).attachments.is_empty(), !there);
+            assert_eq!(world.disks().len(), if there { 2 } else { 1 });
+        },
+    },
+    Scenario {
+        name: "import a snapshot",
+        prepare: as_it_is,
+        act: import,
+        steps: &[Step::ImportVersionMade],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let imported = world.snapshots().into_iter().find(|s| s.id != base.snapshot);
+            let expected = [None, Some(SnapshotStatus::Failed), Some(SnapshotStatus::Accomplished)];
+            assert_eq!(imported.map(|found| found.status), expected[reached.records]);
+        },
+    },
+];

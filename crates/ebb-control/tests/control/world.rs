@@ -1,0 +1,604 @@
+//! A control plane with edges that a test can bend, and the few calls that every test makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ebb_control::{
+    Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance, Entropy,
+    ExportTable, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
+};
+use ebb_domain::{
+    AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
+    InstanceId, InstanceStatus, Network, NewDisk, Region, RegionId, Snapshot, SnapshotId,
+    SnapshotStatus, Timestamp, ZoneId,
+};
+use ebb_store::{Store, StoreError, Tx};
+use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
+use tempfile::TempDir;
+
+use crate::engine::TestEngine;
+
+/// The database, under the folder of a world.
+pub(crate) const DATABASE: &str = "metadata.db";
+
+/// How long anything may take before a test says that it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// 2025-01-01T00:00:00Z, and a millisecond more each time it is asked.
+pub(crate) struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Bytes that look random and never come again: splitmix64.
+pub(crate) struct TestEntropy(AtomicU64);
+
+impl Entropy for TestEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// The exports, and what was done to them.
+#[derive(Default)]
+pub(crate) struct Exports {
+    table: Mutex<BTreeMap<String, Arc<dyn Volume>>>,
+    pub(crate) log: Mutex<Vec<String>>,
+    /// While set, withdrawing waits: a client that does not let go.
+    pub(crate) stuck: AtomicBool,
+}
+
+impl Exports {
+    pub(crate) fn get(&self, disk: &DiskId) -> Option<Arc<dyn Volume>> {
+        self.table.lock().unwrap().get(disk.as_str()).cloned()
+    }
+}
+
+impl ExportTable for Exports {
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+        self.log.lock().unwrap().push(format!("publish {name}"));
+        let before = self.table.lock().unwrap().insert(name.to_owned(), volume);
+        assert!(before.is_none(), "{name} was published twice");
+    }
+
+    fn withdraw(&self, name: &str) {
+        let started = Instant::now();
+        while self.stuck.load(Ordering::SeqCst) && started.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.log.lock().unwrap().push(format!("withdraw {name}"));
+        let before = self.table.lock().unwrap().remove(name);
+        assert!(before.is_some(), "{name} was withdrawn twice");
+    }
+}
+
+type StepHook = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// What happens at each step; a test may change it at any time.
+#[derive(Default)]
+pub(crate) struct Probe {
+    hook: Mutex<Option<StepHook>>,
+}
+
+impl Probe {
+    pub(crate) fn set(&self, hook: impl Fn(Step) + Send + Sync + 'static) {
+        *self.hook.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.hook.lock().unwrap() = None;
+    }
+
+    fn pass(&self, step: Step) {
+        let hook = self.hook.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            hook(step);
+        }
+    }
+}
+
+/// What outlives the process: time and randomness go on.
+#[derive(Clone)]
+pub(crate) struct Universe {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) entropy: Arc<TestEntropy>,
+}
+
+impl Default for Universe {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(TestClock(AtomicI64::new(1_735_689_600_000))),
+            entropy: Arc::new(TestEntropy(AtomicU64::new(7))),
+        }
+    }
+}
+
+/// A running control plane and everything around it.
+pub(crate) struct World {
+    pub(crate) control: Arc<Control>,
+    pub(crate) engine: Arc<TestEngine>,
+    pub(crate) exports: Arc<Exports>,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) universe: Universe,
+    /// A second way to the records, to look at what no list shows.
+    records: Store,
+    pub(crate) folder: TempDir,
+}
+
+/// A running instance with a data disk that has a snapshot: `A` is frozen, `B` is on the disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    pub(crate) instance: InstanceId,
+    pub(crate) disk: DiskId,
+    pub(crate) snapshot: SnapshotId,
+}
+
+pub(crate) const A: u8 = 0xA1;
+pub(crate) const B: u8 = 0xB2;
+
+pub(crate) fn region() -> RegionId {
+    RegionId::new("cn-hangzhou")
+}
+
+pub(crate) fn zone() -> ZoneId {
+    ZoneId::new("cn-hangzhou-a")
+}
+
+/// The refusal of a call that must have been refused.
+#[track_caller]
+pub(crate) fn denied<T: std::fmt::Debug>(outcome: Result<T, ControlError>) -> Denied {
+    match outcome {
+        Err(ControlError::Denied(denied)) => denied,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::on(folder, MemoryEngine::new(), Universe::default())
+    }
+
+    /// Starts on what is in the folder and the engine.
+    pub(crate) fn on(folder: TempDir, engine: MemoryEngine, universe: Universe) -> Self {
+        let (engine, exports, probe) =
+            (TestEngine::over(engine), Arc::new(Exports::default()), Arc::new(Probe::default()));
+        let path = folder.path().join(DATABASE);
+        let control = start(&path, &engine, &exports, &probe, &universe).unwrap();
+        let records = Store::open(&path).unwrap();
+        Self { control, engine, exports, probe, universe, records, folder }
+    }
+
+    /// Ends the process and starts the next: nothing of it is left but what is kept.
+    pub(crate) fn restart(self) -> Self {
+        let (folder, inner, universe) = self.end();
+        Self::on(folder, inner, universe)
+    }
+
+    /// Ends the process, however much of it is under way.
+    pub(crate) fn end(self) -> (TempDir, MemoryEngine, Universe) {
+        let Self { control, engine, universe, records, folder, .. } = self;
+        let gone = Arc::downgrade(&control);
+        drop((control, records));
+        until("the last thread lets go", || gone.strong_count() == 0);
+        (folder, engine.inner.reopen(), universe)
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { account: self.root(), region: None }
+    }
+
+    pub(crate) fn root(&self) -> AccountId {
+        self.control.root().clone()
+    }
+
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
+        self.records.read(f).unwrap()
+    }
+
+    pub(crate) fn find_disk(&self, id: &DiskId) -> Option<Disk> {
+        self.read(|tx| tx.disk(id))
+    }
+
+    #[track_caller]
+    pub(crate) fn disk(&self, id: &DiskId) -> Disk {
+        self.find_disk(id).unwrap()
+    }
+
+    pub(crate) fn find_snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
+        self.read(|tx| tx.snapshot(id))
+    }
+
+    pub(crate) fn find_instance(&self, id: &InstanceId) -> Option<Instance> {
+        self.read(|tx| tx.instance(id))
+    }
+
+    #[track_caller]
+    pub(crate) fn until_instance(&self, id: &InstanceId, status: InstanceStatus) {
+        until(&format!("{id} is {status:?}"), || {
+            self.find_instance(id).is_some_and(|instance| instance.status == status)
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn until_disk(&self, id: &DiskId, status: &DiskStatus) {
+        until(&format!("{id} is {status:?}"), || {
+            self.find_disk(id).is_some_and(|disk| disk.status == *status)
+        });
+    }
+}
+
+fn start(
+    path: &Path,
+    engine: &Arc<TestEngine>,
+    exports: &Arc<Exports>,
+    probe: &Arc<Probe>,
+    universe: &Universe,
+) -> Result<Arc<Control>, ControlError> {
+    let probe = Arc::clone(probe);
+    Control::start(Parts {
+        store: Store::open(path)?,
+        engine: Arc::clone(engine) as _,
+        exports: Arc::clone(exports) as _,
+        clock: Arc::clone(&universe.clock) as _,
+        entropy: Arc::clone(&universe.entropy) as _,
+        regions: vec![Region { id: region() }],
+        root_key: ("key".into(), Secret::new("secret")),
+        probe: Arc::new(move |step| probe.pass(step)),
+    })
+}
+
+/// Requests as tests make them.
+pub(crate) fn new_disk(gib: i64) -> CreateDisk {
+    CreateDisk {
+        region: region(),
+        zone: Some(zone()),
+        instance: None,
+        snapshot: None,
+        disk: NewDisk {
+            category: Some("cloud_essd".into()),
+            size_gib: Some(gib),
+            ..NewDisk::default()
+        },
+        token: None,
+    }
+}
+
+pub(crate) fn new_instance() -> RunInstances {
+    RunInstances {
+        region: region(),
+        zone: Some(zone()),
+        image: ImageId::new(BLANK_IMAGE),
+        instance_type: "ecs.g7.large".into(),
+        amount: 1,
+        name: String::new(),
+        description: String::new(),
+        host_name: String::new(),
+        deletion_protection: false,
+        resource_group: String::new(),
+        network: Network::default(),
+        system_disk: SystemDisk::default(),
+        data_disks: Vec::new(),
+        tags: Vec::new(),
+        token: None,
+        dry_run: false,
+    }
+}
+
+pub(crate) fn new_snapshot(disk: &DiskId) -> CreateSnapshot {
+    CreateSnapshot {
+        disk: disk.clone(),
+        name: String::new(),
+        description: String::new(),
+        retention_days: None,
+        category: None,
+        resource_group: String::new(),
+        tags: Vec::new(),
+        token: None,
+    }
+}
+
+pub(crate) fn attach_to(disk: &DiskId, instance: &InstanceId) -> Attach {
+    Attach { disk: disk.clone(), instance: instance.clone(), request: AttachRequest::default() }
+}
+
+/// The calls.
+impl World {
+    pub(crate) fn run_instance(&self) -> InstanceId {
+        let id = self.control.run_instances(&self.root(), &new_instance()).unwrap().remove(0);
+        self.until_instance(&id, InstanceStatus::Running);
+        id
+    }
+
+    pub(crate) fn stop(&self, id: &InstanceId) {
+        let ids = std::slice::from_ref(id);
+        self.control.stop_instances(&self.scope(), ids, &Stop::default(), true, false).unwrap();
+        self.until_instance(id, InstanceStatus::Stopped);
+    }
+
+    pub(crate) fn start(&self, id: &InstanceId) {
+        let ids = std::slice::from_ref(id);
+        self.control.start_instances(&self.scope(), ids, true, false).unwrap();
+        self.until_instance(id, InstanceStatus::Running);
+    }
+
+    pub(crate) fn delete_instance(&self, id: &InstanceId) -> Result<(), ControlError> {
+        let delete = DeleteInstance { force: true, dry_run: false };
+        self.control.delete_instances(&self.scope(), std::slice::from_ref(id), delete)
+    }
+
+    pub(crate) fn create_disk(&self) -> DiskId {
+        self.control.create_disk(&self.root(), &new_disk(20)).unwrap()
+    }
+
+    pub(crate) fn attach(&self, disk: &DiskId, instance: &InstanceId) {
+        self.control.attach_disk(&self.scope(), &attach_to(disk, instance)).unwrap();
+    }
+
+    pub(crate) fn detach(&self, disk: &DiskId, instance: &InstanceId) -> Result<(), ControlError> {
+        self.control.detach_disk(&self.scope(), disk, instance, None)
+    }
+
+    pub(crate) fn snapshot(&self, disk: &DiskId) -> SnapshotId {
+        self.control.create_snapshot(&self.scope(), &new_snapshot(disk)).unwrap()
+    }
+
+    pub(crate) fn reset(&self, disk: &DiskId, to: &SnapshotId) -> Result<(), ControlError> {
+        self.control.reset_disk(&self.scope(), disk, to, false)
+    }
+
+    pub(crate) fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {
+        self.control.delete_snapshot(&self.scope(), id, false)
+    }
+
+    pub(crate) fn base(&self) -> Base {
+        let instance = self.run_instance();
+        let disk = self.create_disk();
+        self.attach(&disk, &instance);
+        self.fill(&disk, A);
+        let snapshot = self.snapshot(&disk);
+        self.fill(&disk, B);
+        Base { instance, disk, snapshot }
+    }
+}
+
+/// The bytes.
+impl World {
+    /// The disk as its client has it, or a handle of its own where nobody does.
+    fn handle(&self, disk: &DiskId) -> Arc<dyn Volume> {
+        let volume = VolumeId(self.disk(disk).volume);
+        self.exports.get(disk).unwrap_or_else(|| self.engine.inner.open(volume).unwrap())
+    }
+
+    /// Writes at the start, across blocks and at the end.
+    pub(crate) fn fill(&self, disk: &DiskId, byte: u8) {
+        write(self.handle(disk).as_ref(), byte).unwrap();
+    }
+
+    /// What `fill` may have written, and what lies around it.
+    pub(crate) fn content(&self, disk: &DiskId) -> Vec<u8> {
+        let handle = self.handle(disk);
+        let ends = [0, 1 << 20, handle.size_bytes() - 16_384];
+        ends.iter()
+            .flat_map(|offset| {
+                run(handle.as_ref(), Io::Read { offset: *offset, length: 16_384 }).unwrap()
+            })
+            .collect()
+    }
+
+    /// What a disk reads on which nothing but `fill` was ever done.
+    pub(crate) fn filled(&self, disk: &DiskId, byte: u8) -> Vec<u8> {
+        let engine = MemoryEngine::new();
+        let (volume, size) = (VolumeId(1), self.disk(disk).size_bytes());
+        engine.create_volume(ebb_volume::OpId([1; 16]), volume, size).unwrap();
+        let handle = engine.open(volume).unwrap();
+        write(handle.as_ref(), byte).unwrap();
+        [0, 1 << 20, size - 16_384]
+            .iter()
+            .flat_map(|offset| {
+                run(handle.as_ref(), Io::Read { offset: *offset, length: 16_384 }).unwrap()
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_content(&self, disk: &DiskId, byte: u8) {
+        assert!(self.content(disk) == self.filled(disk, byte), "{disk} does not read {byte:#x}");
+    }
+}
+
+/// Writes at the start, across blocks and at the end.
+pub(crate) fn write(volume: &dyn Volume, byte: u8) -> Result<(), IoError> {
+    let end = volume.size_bytes();
+    for (offset, length) in [(0, 4096), ((1 << 20) + 100, 5000), (end - 4096, 4096)] {
+        let data = Bytes::from(vec![byte; length]);
+        run(volume, Io::Write { offset, data, fua: false })?;
+    }
+    run(volume, Io::Flush).map(|_| ())
+}
+
+/// What must be so whenever nothing is under way.
+impl World {
+    /// Waits until the workers have carried everything to its end, then compares the records with
+    /// the engine: every disk has its volume, every snapshot its version, and nothing else is there.
+    #[track_caller]
+    pub(crate) fn assert_at_rest(&self) {
+        until("instances rest", || self.read(|tx| tx.instances_in_transition()).is_empty());
+        until("disks rest", || self.read(|tx| tx.disks_in_transition()).is_empty());
+        assert_eq!(self.read(|tx| tx.snapshots_in_transition()), []);
+        self.assert_agreed();
+        self.assert_exported();
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_agreed(&self) {
+        let held = self.engine.inventory().unwrap();
+        let volumes: BTreeSet<u64> = held.volumes.iter().map(|volume| volume.id.0).collect();
+        let versions: BTreeSet<u64> = held.snapshots.iter().map(|found| found.id.0).collect();
+        let rows: BTreeSet<u64> = self.read(|tx| tx.all_volumes()).into_iter().collect();
+        assert_eq!(rows, volumes, "disks in the records against volumes in the engine");
+        let kept = |snapshot: &Snapshot| snapshot.status != SnapshotStatus::Failed;
+        let rows: BTreeSet<u64> =
+            self.snapshots().iter().filter(|s| kept(s)).map(|s| s.version).collect();
+        assert_eq!(rows, versions, "snapshots in the records against versions in the engine");
+        for volume in &held.volumes {
+            let disk = self.disks().into_iter().find(|disk| disk.volume == volume.id.0).unwrap();
+            assert_eq!(disk.size_bytes(), volume.size_bytes);
+        }
+    }
+
+    /// A disk answers exactly while it is attached to an instance that is Running.
+    #[track_caller]
+    fn assert_exported(&self) {
+        for disk in self.disks() {
+            let answers = disk.attachments.iter().any(|attachment| {
+                self.find_instance(&attachment.instance)
+                    .is_some_and(|instance| instance.status == InstanceStatus::Running)
+            });
+            let wanted = answers && disk.status == DiskStatus::InUse;
+            // What a call has committed, a worker may be about to make so.
+            until(&format!("{} answers: {wanted}", disk.id), || {
+                self.exports.get(&disk.id).is_some() == wanted
+            });
+        }
+    }
+
+    pub(crate) fn disks(&self) -> Vec<Disk> {
+        let ids = self.read(|tx| tx.disks(&disk_query(&self.root())));
+        ids.items
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<Snapshot> {
+        self.read(|tx| tx.snapshots(&snapshot_query(&self.root()))).items
+    }
+
+    pub(crate) fn instances(&self) -> Vec<Instance> {
+        self.read(|tx| tx.instances(&instance_query(&self.root()))).items
+    }
+
+    /// Uses every disk in every way: it answers, writes, is frozen, is reset, and a client of
+    /// before the reset has lost it.
+    #[track_caller]
+    pub(crate) fn exercise(&self) {
+        let spare = self.run_instance();
+        for instance in self.instances() {
+            if instance.status == InstanceStatus::Stopped {
+                self.start(&instance.id);
+            }
+        }
+        let mut used = Vec::new();
+        for disk in self.disks().into_iter().map(|disk| disk.id) {
+            if self.disk(&disk).status == DiskStatus::Available {
+                self.attach(&disk, &spare);
+            }
+            let client = self.exports.get(&disk).unwrap();
+            write(client.as_ref(), 0xC3).unwrap();
+            let snapshot = self.snapshot(&disk);
+            let frozen = self.content(&disk);
+            write(client.as_ref(), 0xD4).unwrap();
+            used.push((disk, client, snapshot, frozen));
+        }
+        for instance in self.instances() {
+            self.stop(&instance.id);
+        }
+        for (disk, client, snapshot, frozen) in used {
+            self.reset(&disk, &snapshot).unwrap();
+            assert_eq!(write(client.as_ref(), 0xE5), Err(IoError::Stale));
+            assert!(self.content(&disk) == frozen, "{disk} was reset");
+        }
+        self.assert_at_rest();
+        assert_eq!(self.engine.collisions(), []);
+    }
+}
+
+const EVERYTHING: ebb_store::PageRequest = ebb_store::PageRequest::Number { number: 1, size: 1000 };
+
+fn disk_query(account: &AccountId) -> ebb_store::DiskQuery {
+    ebb_store::DiskQuery {
+        account: account.clone(),
+        region: region(),
+        ids: None,
+        zone: None,
+        instance: None,
+        kind: None,
+        category: None,
+        status: None,
+        snapshot: None,
+        portable: None,
+        delete_with_instance: None,
+        delete_auto_snapshot: None,
+        enable_auto_snapshot: None,
+        name: None,
+        multi_attach: None,
+        performance_level: None,
+        resource_group: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: EVERYTHING,
+    }
+}
+
+fn snapshot_query(account: &AccountId) -> ebb_store::SnapshotQuery {
+    ebb_store::SnapshotQuery {
+        account: account.clone(),
+        region: region(),
+        ids: None,
+        disk: None,
+        instance: None,
+        name: None,
+        status: None,
+        source_disk_kind: None,
+        category: None,
+        has_disks: None,
+        resource_group: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: EVERYTHING,
+    }
+}
+
+fn instance_query(account: &AccountId) -> ebb_store::InstanceQuery {
+    ebb_store::InstanceQuery {
+        account: account.clone(),
+        region: region(),
+        ids: None,
+        zone: None,
+        name: None,
+        image: None,
+        instance_type: None,
+        status: None,
+        vswitch: None,
+        security_group: None,
+        key_pair: None,
+        resource_group: None,
+        locked: None,
+        created_from: None,
+        created_to: None,
+        tags: Vec::new(),
+        page: EVERYTHING,
+    }
+}
