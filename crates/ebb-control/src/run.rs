@@ -1,9 +1,9 @@
 //! RunInstances.
 
 use ebb_domain::{
-    AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, Field, Image, ImageId,
-    Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag, ZoneId,
-    check_tags, description, disk_size, images, instance_name, instance_type, next_device,
+    AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, DiskStatus, Field, Image,
+    ImageId, Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag,
+    ZoneId, check_tags, description, disk_size, images, instance_name, instance_type, next_device,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
@@ -100,7 +100,7 @@ impl Control {
     ) -> Result<Vec<InstanceId>, ControlError> {
         let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
             if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
-                return Ok(Err(made.into_iter().map(InstanceId::new).collect()));
+                return Ok(Err(replayed_instances(tx, made)?));
             }
             Ok(Ok(self.intend_run(tx, owner, request)?))
         })?;
@@ -329,6 +329,18 @@ impl Control {
             Ok(())
         })
     }
+}
+
+/// The instances that the first call with a token made, once their disks are there: until then the
+/// call may still come to nothing.
+fn replayed_instances(tx: &Tx<'_>, made: Vec<String>) -> Result<Vec<InstanceId>, ControlError> {
+    let ids: Vec<_> = made.into_iter().map(InstanceId::new).collect();
+    for id in &ids {
+        if tx.disks_of_instance(id)?.iter().any(|disk| disk.status == DiskStatus::Creating) {
+            return Err(Denied::TokenProcessing.into());
+        }
+    }
+    Ok(ids)
 }
 
 /// The disk at its place in the instance.

@@ -91,6 +91,11 @@ impl TestEngine {
         *self.hook.lock().unwrap() = None;
     }
 
+    /// Fails every call that `which` picks, as a full pool does.
+    pub(crate) fn fail(&self, which: impl Fn(Call) -> bool + Send + Sync + 'static) {
+        self.look(move |call| if which(call) { Err(EngineError::NoSpace) } else { Ok(()) });
+    }
+
     /// Calls that were under way together and must not be.
     pub(crate) fn collisions(&self) -> Vec<(Call, Call)> {
         self.collisions.lock().unwrap().clone()

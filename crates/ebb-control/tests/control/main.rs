@@ -12,4 +12,5 @@ mod reset;
 mod restart;
 mod scenarios;
 mod story;
+mod tokens;
 mod world;

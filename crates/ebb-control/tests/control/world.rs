@@ -32,6 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// 2025-01-01T00:00:00Z, and a millisecond more each time it is asked.
 pub(crate) struct TestClock(AtomicI64);
 
+impl TestClock {
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_millis(self.0.fetch_add(1, Ordering::SeqCst))
