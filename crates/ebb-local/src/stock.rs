@@ -3,8 +3,9 @@
 //! ```text
 //!   line:  [ready] [ready] [planned] …        the front is what every header names as `next`
 //! ```
-//! An extent is written and synced before it is ready: that the host's file system is full shows up
-//! there, never inside a record. Ids are given only below a limit that is durable in the superblock.
+//! An extent is written and synced once before it is ready, lowest first: that the host's file system
+//! is full shows up there, never inside a record. One written in an earlier life is ready at once;
+//! what it still holds of an older log is no part of this one's chain. Ids are given only below a limit that is durable in the superblock.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -62,8 +63,16 @@ impl Stock {
         }
     }
 
-    pub(crate) fn needs_ids(&self) -> bool {
-        self.superblock.segment_id_limit - self.next_id < IDS_LEFT
+    /// The superblock that has to be durable before `segment` is ready, if it is not the one in the
+    /// file: its extent is written for the first time, or ids run short.
+    pub(crate) fn superblock_with(&self, segment: Segment) -> Option<Superblock> {
+        let mut superblock = self.superblock.clone();
+        superblock.written_extents = superblock.written_extents.max(segment.extent + 1);
+        if superblock.segment_id_limit - self.next_id < IDS_LEFT {
+            superblock.segment_id_limit += IDS_AT_ONCE;
+        }
+        superblock.generation += u64::from(superblock != self.superblock);
+        (superblock != self.superblock).then_some(superblock)
     }
 
     pub(crate) fn wants_more(&self) -> bool {

@@ -25,6 +25,8 @@ pub(crate) struct Superblock {
     pub(crate) start: Option<Segment>,
     /// Segment ids below it may have been given away.
     pub(crate) segment_id_limit: u64,
+    /// Extents below it have been written and synced once: a log in them finds its space taken.
+    pub(crate) written_extents: u64,
     pub(crate) geometry: Geometry,
 }
 
@@ -41,6 +43,7 @@ struct Stored {
     start_id: U64,
     start_extent: U64,
     segment_id_limit: U64,
+    written_extents: U64,
 }
 
 impl Superblock {
@@ -56,6 +59,7 @@ impl Superblock {
             start_id: self.start.map_or(0, |s| s.id).into(),
             start_extent: self.start.map_or(0, |s| s.extent).into(),
             segment_id_limit: self.segment_id_limit.into(),
+            written_extents: self.written_extents.into(),
         };
         stored.crc = crc32c(&padded(stored.as_bytes())).into();
         padded(stored.as_bytes())
@@ -77,6 +81,7 @@ impl Superblock {
                 extent: stored.start_extent.get(),
             }),
             segment_id_limit: stored.segment_id_limit.get(),
+            written_extents: stored.written_extents.get(),
             geometry: Geometry { segment_blocks: stored.segment_blocks.get() },
         })
     }

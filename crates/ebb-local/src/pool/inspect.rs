@@ -13,6 +13,7 @@ pub(crate) struct Vitals {
     epoch: u32,
     segment_id: u64,
     last_segment_id: u64,
+    pub(crate) written_extents: u64,
 }
 
 impl Vitals {
@@ -38,6 +39,7 @@ impl<S: Storage> Pool<S> {
             seq: state.log.last.seq,
             epoch: state.catalog.epoch(),
             segment_id: state.log.segment.id,
+            written_extents: state.stock.superblock.written_extents,
             last_segment_id: state.log.segment.id.max(state.log.next.id),
         }
     }

@@ -48,7 +48,11 @@ impl<S: Storage> Pool<S> {
         stock.plan_line();
         let next = *stock.line.front().ok_or_else(no_ids)?;
 
-        super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
+        if first.extent >= old.written_extents {
+            // Synced below, before the superblock says that it is written.
+            super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
+            stock.superblock.written_extents = first.extent + 1;
+        }
         let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
         let start = start_record(&old, &recovered, log_gen, first, next);
         let (block, crc) = start.encode();
@@ -89,6 +93,7 @@ fn format(storage: &impl Storage, setup: &Setup) -> Result<Superblock, EngineErr
         log_gen: 0,
         start: None,
         segment_id_limit: 0,
+        written_extents: 0,
         geometry: setup.geometry,
     };
     superblock.write(storage, setup.planted)?;
@@ -104,6 +109,8 @@ fn stock(
 ) -> Result<Stock, EngineError> {
     let end = old.geometry.extents_in(storage.len().map_err(unreadable)?);
     let mut used = recovered.used_extents.clone();
+    // A segment that was only named holds nothing, and must be written before those behind it.
+    used.retain(|extent| *extent < old.written_extents);
     if setup.planted.has(Bug::ReuseCutSegment)
         && let Some(tail) = recovered.tail
     {

@@ -13,7 +13,6 @@ use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
 use crate::map::Trash;
 use crate::planted::Bug;
-use crate::stock::IDS_AT_ONCE;
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
@@ -144,20 +143,15 @@ impl<S: Storage> Pool<S> {
             state.stock.full = true;
             return false;
         };
-        let raised = state.stock.needs_ids().then(|| {
-            let mut superblock = state.stock.superblock.clone();
-            superblock.generation += 1;
-            superblock.segment_id_limit += IDS_AT_ONCE;
-            superblock
-        });
+        let superblock = state.stock.superblock_with(segment);
         state.stock.making = true;
         drop(state);
-        let outcome = self.make_segment(segment.extent, raised.as_ref());
+        let outcome = self.make_segment(segment.extent, superblock.as_ref());
         let mut state = self.lock();
         state.stock.making = false;
         let (more, answers) = match outcome {
             Ok(()) => {
-                if let Some(superblock) = raised {
+                if let Some(superblock) = superblock {
                     state.stock.superblock = superblock;
                 }
                 state.stock.ready += 1;
@@ -180,14 +174,21 @@ impl<S: Storage> Pool<S> {
         more
     }
 
-    fn make_segment(&self, extent: u64, raised: Option<&Superblock>) -> Result<(), EngineError> {
-        if let Some(superblock) = raised {
-            superblock.write(&self.storage, self.planted)?;
+    /// Makes a segment's extent ready, and then `superblock` durable, which says so.
+    fn make_segment(
+        &self,
+        extent: u64,
+        superblock: Option<&Superblock>,
+    ) -> Result<(), EngineError> {
+        let Some(superblock) = superblock else {
+            return Ok(());
+        };
+        if extent + 1 == superblock.written_extents {
+            make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
+            self.storage.sync().map_err(failed)?;
+            self.counters.segments_made.fetch_add(1, Relaxed);
         }
-        make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
-        self.storage.sync().map_err(failed)?;
-        self.counters.segments_made.fetch_add(1, Relaxed);
-        Ok(())
+        superblock.write(&self.storage, self.planted)
     }
 
     /// Waits until something may have moved. Without threads it moves something itself.

@@ -182,6 +182,12 @@ impl SimDisk {
         inner.misdirect_next_write = None;
     }
 
+    /// Whether every sector of a range was written once.
+    pub(super) fn was_written(&self, begin: u64, end: u64) -> bool {
+        let (first, end) = (begin / SECTOR as u64, end / SECTOR as u64);
+        self.inner().cached.range(first..end).count() as u64 == end - first
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.inner().dead
     }

@@ -511,6 +511,10 @@ impl World {
         {
             return Err(format!("{vitals:?} after {before:?}"));
         }
+        let end = self.geometry.offset(vitals.written_extents, 0);
+        if !self.disk.was_written(EXTENTS_START, end) {
+            return Err("an extent counts as written and is not".into());
+        }
         self.vitals = Some(vitals);
         self.pool = Some(Arc::new(pool));
         self.tell("opened".into());
