@@ -1,9 +1,9 @@
 //! Snapshots: create and delete.
 
 use ebb_domain::{
-    AccountId, Denied, Disk, DiskId, Field, Origin, RegionId, Snapshot, SnapshotCategory,
-    SnapshotId, SnapshotStatus, Tag, check_create_snapshot, check_delete_snapshot, check_tags,
-    description, retention_days, snapshot_name,
+    AccountId, Denied, Disk, DiskId, DiskStatus, Field, Origin, RegionId, Snapshot,
+    SnapshotCategory, SnapshotId, SnapshotStatus, Tag, check_create_snapshot,
+    check_delete_snapshot, check_tags, description, retention_days, snapshot_name,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
@@ -150,7 +150,7 @@ impl Control {
             let region = self.given_region(scope)?;
             let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
             let disks = tx.disks_made_from(id)?;
-            check_delete_snapshot(&snapshot, disks, tx.disk_resetting_to(id)?, force)?;
+            check_delete_snapshot(&snapshot, disks, is_held(tx, id)?, force)?;
             snapshot.status = SnapshotStatus::Deleting;
             Ok(tx.save_snapshot(&snapshot)?)
         })?;
@@ -183,6 +183,15 @@ impl Control {
             Ok(tx.put_account(&account)?)
         })
     }
+}
+
+/// Whether a disk is being reset to the snapshot or made from it. Without it that could not be done,
+/// neither now nor by the next start.
+fn is_held(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
+    let is_source = |disk: &Disk| {
+        disk.status == DiskStatus::Creating && disk.source_snapshot.as_ref() == Some(id)
+    };
+    Ok(tx.disk_resetting_to(id)? || tx.disks_in_transition()?.iter().any(is_source))
 }
 
 fn category(name: Option<&str>) -> Result<SnapshotCategory, Denied> {

@@ -135,7 +135,7 @@ pub fn check_create_snapshot(
 }
 
 /// Whether a snapshot may be deleted. `disks` counts the disks made from it, `held` says that a
-/// reset to it is under way.
+/// reset to it is under way, or a disk being made from it.
 ///
 /// # Errors
 /// [`Denied::Conflict`], [`Denied::SnapshotHasDisks`].

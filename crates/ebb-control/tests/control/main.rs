@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod concurrency;
+mod deletion;
 mod engine;
 mod exports;
 mod kill;
