@@ -242,7 +242,9 @@ impl Control {
             }
             let shared = disk.attachments.len() > 1;
             // A disk locked for security with its instance goes with it in any case (api.md §3.7).
-            let goes = disk.delete_with_instance || instance.security_lock;
+            // One that is being detached goes with nothing: that was answered before.
+            let stays = disk.status == DiskStatus::Detaching;
+            let goes = !stays && (disk.delete_with_instance || instance.security_lock);
             disk.attachments.retain(|attachment| attachment.instance != instance.id);
             disk.status = match (shared, goes) {
                 (true, _) => DiskStatus::InUse,

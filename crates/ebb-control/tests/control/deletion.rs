@@ -1,5 +1,6 @@
 //! What goes with an instance and what stays, and what a disk made from a snapshot needs of it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -108,5 +109,32 @@ fn a_snapshot_that_a_disk_is_being_made_from_is_held() {
     let copy = making.join().unwrap().unwrap();
     assert_eq!(denied(forced), Denied::Conflict);
     world.assert_content(&copy, A);
+    world.assert_at_rest();
+}
+
+/// Whoever asked for a disk to be detached, and was answered, wants to keep it.
+#[test]
+fn a_disk_on_its_way_off_does_not_go_with_the_instance() {
+    let world = World::new();
+    let base = world.base();
+    let scope = world.scope();
+    let change = ebb_control::DiskChange {
+        delete_with_instance: Some(true),
+        ..ebb_control::DiskChange::default()
+    };
+    world.control.modify_disks(&scope, std::slice::from_ref(&base.disk), &change).unwrap();
+    world.exports.stuck.store(true, Ordering::SeqCst);
+    world.detach(&base.disk, &base.instance).unwrap();
+    assert_eq!(world.disk(&base.disk).status, DiskStatus::Detaching);
+    let world = Arc::new(world);
+    let deleting = thread::spawn({
+        let (world, instance) = (Arc::clone(&world), base.instance.clone());
+        move || world.delete_instance(&instance)
+    });
+    crate::world::until("the instance is gone", || world.find_instance(&base.instance).is_none());
+    world.exports.stuck.store(false, Ordering::SeqCst);
+    deleting.join().unwrap().unwrap();
+    world.until_disk(&base.disk, &DiskStatus::Available);
+    world.assert_content(&base.disk, B);
     world.assert_at_rest();
 }
