@@ -248,23 +248,25 @@ impl Control {
     /// # Errors
     /// The first refusal, or a failure, after which the disk is as it was.
     pub fn attach_disk(&self, scope: &Scope, attach: &Attach) -> Result<(), ControlError> {
-        self.store.write(Durability::Durable, |tx| self.intend_attach(tx, scope, attach))?;
+        let before =
+            self.store.write(Durability::Durable, |tx| self.intend_attach(tx, scope, attach))?;
         self.pass(Step::AttachIntended);
         let settled = self.settle(&attach.disk);
         if let Err(error) = settled {
-            self.undo_attach(attach)?;
+            self.undo_attach(&before)?;
             return Err(error);
         }
         self.pass(Step::AttachPublished);
         self.store.write(Durability::Recoverable, |tx| self.rest_disk(tx, &attach.disk))
     }
 
+    /// Answers the disk as it was before.
     fn intend_attach(
         &self,
         tx: &Tx<'_>,
         scope: &Scope,
         attach: &Attach,
-    ) -> Result<(), ControlError> {
+    ) -> Result<Disk, ControlError> {
         let region = self.given_region(scope)?;
         let mut disk = get_disk(tx, &scope.account, region.as_ref(), &attach.disk)?;
         let instance = find_instance(tx, &scope.account, region.as_ref(), &attach.instance)?
@@ -275,6 +277,7 @@ impl Control {
         let owner = account(tx, &scope.account)?;
         let used = self.devices(tx, &instance)?;
         let device = check_attach(&owner, &disk, &instance, &used, &attach.request)?;
+        let before = disk.clone();
         let now = self.now();
         disk.attachments.push(Attachment { instance: instance.id, device, at: now });
         disk.attached_at = Some(now);
@@ -282,7 +285,8 @@ impl Control {
         disk.status = DiskStatus::Attaching;
         disk.delete_with_instance = disk.category.is_elastic_ephemeral()
             || attach.request.delete_with_instance.unwrap_or(false);
-        Ok(tx.save_disk(&disk)?)
+        tx.save_disk(&disk)?;
+        Ok(before)
     }
 
     fn devices(&self, tx: &Tx<'_>, instance: &Instance) -> Result<Vec<String>, ControlError> {
@@ -295,12 +299,18 @@ impl Control {
             .collect())
     }
 
-    fn undo_attach(&self, attach: &Attach) -> Result<(), ControlError> {
+    /// Takes back what the intent changed, and nothing that another call has changed since.
+    fn undo_attach(&self, before: &Disk) -> Result<(), ControlError> {
         self.store.write(Durability::Durable, |tx| {
-            if let Some(mut disk) = tx.disk(&attach.disk)? {
-                disk.attachments.retain(|a| a.instance != attach.instance);
-                disk.status = disk.resting_status();
-                tx.save_disk(&disk)?;
+            if let Some(disk) = tx.disk(&before.id)? {
+                tx.save_disk(&Disk {
+                    status: before.status.clone(),
+                    attachments: before.attachments.clone(),
+                    attached_at: before.attached_at,
+                    detached_at: before.detached_at,
+                    delete_with_instance: before.delete_with_instance,
+                    ..disk
+                })?;
             }
             Ok(())
         })

@@ -135,7 +135,8 @@ impl Import {
     /// then the outcome is committed with one.
     ///
     /// # Errors
-    /// A failure, after which the snapshot is failed.
+    /// [`Denied::SnapshotNotFound`] where it was deleted meanwhile; a failure, after which it is
+    /// failed.
     pub fn finish(mut self) -> Result<SnapshotId, ControlError> {
         let control = Arc::clone(&self.control);
         let version = Version(self.snapshot.version);
@@ -147,6 +148,7 @@ impl Import {
         let deleted_meanwhile = control.store.read(|tx| tx.snapshot(&self.snapshot.id))?.is_none();
         if deleted_meanwhile {
             control.engine.delete_snapshot(op_of("delete", version.0), version)?;
+            return Err(Denied::SnapshotNotFound.into());
         }
         Ok(self.snapshot.id.clone())
     }

@@ -8,6 +8,7 @@ mod concurrency;
 mod deletion;
 mod engine;
 mod exports;
+mod failures;
 mod kill;
 mod reset;
 mod restart;

@@ -1,0 +1,152 @@
+//! The engine fails one call: the caller is told so, the records are as they were, and the disk
+//! can be used.
+
+use ebb_control::{ControlError, DataDisk};
+use ebb_domain::{Disk, Instance, InstanceStatus, NewDisk, Snapshot};
+
+use crate::engine::Call;
+use crate::world::{B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
+
+type Records = (Vec<Disk>, Vec<Snapshot>, Vec<Instance>);
+
+fn records(world: &World) -> Records {
+    (world.disks(), world.snapshots(), world.instances())
+}
+
+/// Makes a call fail, looks, and makes the same call succeed.
+fn fails_cleanly(
+    failing: fn(Call) -> bool,
+    prepare: fn(&World, &mut Base),
+    call: fn(&World, &Base) -> Result<(), ControlError>,
+) {
+    let world = World::new();
+    let mut base = world.base();
+    prepare(&world, &mut base);
+    world.assert_at_rest();
+    let before = records(&world);
+    world.engine.fail(failing);
+    let outcome = call(&world, &base);
+    assert!(matches!(outcome, Err(ControlError::Engine(_))), "{outcome:?}");
+    assert_eq!(records(&world), before);
+    world.engine.look_away();
+    world.assert_at_rest();
+    world.assert_content(&base.disk, B);
+    call(&world, &base).unwrap();
+    world.assert_at_rest();
+    world.exercise();
+    world.restart().assert_at_rest();
+}
+
+fn as_it_is(_: &World, _: &mut Base) {}
+
+fn stopped(world: &World, base: &mut Base) {
+    world.stop(&base.instance);
+}
+
+/// Another disk, never attached: the base's own is looked at afterwards.
+fn with_spare_disk(world: &World, _: &mut Base) {
+    world.create_disk();
+}
+
+fn spare_disk(world: &World) -> Disk {
+    world.disks().into_iter().find(|disk| disk.attachments.is_empty()).unwrap()
+}
+
+#[test]
+fn create_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::Create(_)),
+        as_it_is,
+        |world, _| world.control.create_disk(&world.root(), &new_disk(20)).map(drop),
+    );
+}
+
+#[test]
+fn create_disk_from_a_snapshot() {
+    fails_cleanly(
+        |call| matches!(call, Call::Fork(..)),
+        as_it_is,
+        |world, base| {
+            let mut request = new_disk(20);
+            request.snapshot = Some(base.snapshot.clone());
+            world.control.create_disk(&world.root(), &request).map(drop)
+        },
+    );
+}
+
+#[test]
+fn create_snapshot() {
+    fails_cleanly(
+        |call| matches!(call, Call::Snapshot(..)),
+        as_it_is,
+        |world, base| {
+            world.control.create_snapshot(&world.scope(), &new_snapshot(&base.disk)).map(drop)
+        },
+    );
+}
+
+#[test]
+fn reset_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::Reset(..)),
+        |world, base| {
+            stopped(world, base);
+            base.snapshot = world.snapshot(&base.disk);
+        },
+        |world, base| world.reset(&base.disk, &base.snapshot),
+    );
+}
+
+#[test]
+fn attach_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::Open(_)),
+        with_spare_disk,
+        |world, base| {
+            let mut attach = attach_to(&spare_disk(world).id, &base.instance);
+            attach.request.delete_with_instance = Some(true);
+            world.control.attach_disk(&world.scope(), &attach)
+        },
+    );
+}
+
+#[test]
+fn attach_disk_that_was_attached_before() {
+    fails_cleanly(
+        |call| matches!(call, Call::Open(_)),
+        |world, base| {
+            with_spare_disk(world, base);
+            let disk = spare_disk(world).id;
+            world.attach(&disk, &base.instance);
+            world.detach(&disk, &base.instance).unwrap();
+            world.until_disk(&disk, &ebb_domain::DiskStatus::Available);
+        },
+        |world, base| {
+            let attach = attach_to(&spare_disk(world).id, &base.instance);
+            world.control.attach_disk(&world.scope(), &attach)
+        },
+    );
+}
+
+/// The first disk of the second instance is one too many: what was made before it goes again.
+#[test]
+fn run_instances() {
+    fails_cleanly(
+        |call| matches!(call, Call::Fork(..)),
+        as_it_is,
+        |world, base| {
+            let mut run = new_instance();
+            run.amount = 2;
+            run.data_disks = vec![DataDisk {
+                disk: NewDisk { size_gib: Some(20), ..NewDisk::default() },
+                snapshot: Some(base.snapshot.clone()),
+                ..DataDisk::default()
+            }];
+            let ids = world.control.run_instances(&world.root(), &run)?;
+            for id in ids {
+                world.until_instance(&id, InstanceStatus::Running);
+            }
+            Ok(())
+        },
+    );
+}
