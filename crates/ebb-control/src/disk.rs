@@ -375,7 +375,8 @@ impl Control {
     /// Durable by the intent's commit: a Deleting that is found on start is carried out.
     ///
     /// # Errors
-    /// The first refusal, or a failure.
+    /// The first refusal; a failure, after which the disk is as it was, unless the engine has
+    /// stopped.
     pub fn delete_disk(&self, scope: &Scope, id: &DiskId) -> Result<(), ControlError> {
         self.store.write::<_, ControlError>(Durability::Durable, |tx| {
             let region = self.given_region(scope)?;
@@ -388,7 +389,11 @@ impl Control {
             Ok(tx.save_disk(&disk)?)
         })?;
         self.pass(Step::DeleteIntended);
-        self.finish_delete_disk(id)
+        let finished = self.finish_delete_disk(id);
+        if finished.as_ref().is_err_and(ControlError::is_undone) {
+            self.store.write(Durability::Durable, |tx| self.rest_disk(tx, id))?;
+        }
+        finished
     }
 
     /// Carries a Deleting to its end. Idempotent.

@@ -21,6 +21,14 @@ pub enum ControlError {
     Mismatch(String),
 }
 
+impl ControlError {
+    /// Whether the engine has done nothing and goes on, so that the call can be taken back. One
+    /// that has stopped may have done it; the intent then stays for the next start.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(self, Self::Engine(error) if !matches!(error, EngineError::Stopped(_)))
+    }
+}
+
 impl From<Denied> for ControlError {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)

@@ -139,23 +139,47 @@ impl Control {
     /// Durable by the intent's commit: a deletion that is found on start is carried out.
     ///
     /// # Errors
-    /// The first refusal, or a failure.
+    /// The first refusal; a failure, after which the snapshot is as it was, unless the engine has
+    /// stopped.
     pub fn delete_snapshot(
         &self,
         scope: &Scope,
         id: &SnapshotId,
         force: bool,
     ) -> Result<(), ControlError> {
-        self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+        let before = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
             let region = self.given_region(scope)?;
             let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
             let disks = tx.disks_made_from(id)?;
             check_delete_snapshot(&snapshot, disks, is_held(tx, id)?, force)?;
-            snapshot.status = SnapshotStatus::Deleting;
-            Ok(tx.save_snapshot(&snapshot)?)
+            let before = std::mem::replace(&mut snapshot.status, SnapshotStatus::Deleting);
+            tx.save_snapshot(&snapshot)?;
+            Ok(before)
         })?;
         self.pass(Step::SnapshotDeleteIntended);
-        self.finish_delete_snapshot(id)
+        let finished = self.finish_delete_snapshot(id);
+        if finished.as_ref().is_err_and(ControlError::is_undone) {
+            self.undo_delete_snapshot(id, before)?;
+        }
+        finished
+    }
+
+    fn undo_delete_snapshot(
+        &self,
+        id: &SnapshotId,
+        before: SnapshotStatus,
+    ) -> Result<(), ControlError> {
+        self.store.write(Durability::Durable, |tx| {
+            if let Some(mut snapshot) = tx.snapshot(id)? {
+                // An import may have ended meanwhile without its record.
+                snapshot.status = match before {
+                    SnapshotStatus::Progressing => SnapshotStatus::Failed,
+                    other => other,
+                };
+                tx.save_snapshot(&snapshot)?;
+            }
+            Ok(())
+        })
     }
 
     /// Carries a deletion to its end. Idempotent.

@@ -150,3 +150,21 @@ fn run_instances() {
         },
     );
 }
+
+#[test]
+fn delete_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::DeleteVolume(_)),
+        with_spare_disk,
+        |world, _| world.control.delete_disk(&world.scope(), &spare_disk(world).id),
+    );
+}
+
+#[test]
+fn delete_snapshot() {
+    fails_cleanly(
+        |call| matches!(call, Call::DeleteSnapshot(_)),
+        as_it_is,
+        |world, base| world.delete_snapshot(&base.snapshot),
+    );
+}
