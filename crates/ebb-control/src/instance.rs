@@ -218,14 +218,17 @@ impl Control {
             if delete.dry_run { Err(Denied::DryRun.into()) } else { Ok(disks) }
         })?;
         self.pass(Step::InstanceRemoved);
+        // One that fails holds up no other, and is carried out by the next start.
+        let mut outcome = Ok(());
         for (id, status) in disks {
-            match status {
-                DiskStatus::Deleting => self.finish_delete_disk(&id)?,
-                DiskStatus::Detaching => self.finish_detach(&id)?,
-                _ => self.settle(&id)?,
-            }
+            let finished = match status {
+                DiskStatus::Deleting => self.finish_delete_disk(&id),
+                DiskStatus::Detaching => self.finish_detach(&id),
+                _ => self.settle(&id),
+            };
+            outcome = outcome.and(finished);
         }
-        Ok(())
+        outcome
     }
 
     fn release_disks(

@@ -168,3 +168,23 @@ fn delete_snapshot() {
         |world, base| world.delete_snapshot(&base.snapshot),
     );
 }
+
+/// The instance is gone when its disks follow. One that cannot go now is deleted by the next start,
+/// and holds up no other.
+#[test]
+fn delete_instance() {
+    let world = World::new();
+    let base = world.base();
+    let system = world.read(|tx| tx.disks_of_instance(&base.instance))[0].clone();
+    world.engine.fail(|call| matches!(call, Call::DeleteVolume(_)));
+    let outcome = world.delete_instance(&base.instance);
+    assert!(matches!(outcome, Err(ControlError::Engine(_))), "{outcome:?}");
+    world.engine.look_away();
+    assert_eq!(world.find_instance(&base.instance), None);
+    assert_eq!(world.disk(&base.disk).status, ebb_domain::DiskStatus::Available);
+    assert_eq!(world.disk(&system.id).status, ebb_domain::DiskStatus::Deleting);
+    let world = world.restart();
+    assert_eq!(world.find_disk(&system.id), None);
+    world.assert_at_rest();
+    world.exercise();
+}
