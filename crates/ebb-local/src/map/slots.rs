@@ -81,6 +81,11 @@ impl<T> Slots<T> {
         range.filter(|&i| self.contains(i as u8)).zip(&self.entries[first..])
     }
 
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<T>()
+    }
+
     /// Most pages of a scattered volume hold one entry for ever, so the list grows slowly at first.
     fn make_room(&mut self) {
         let n = self.entries.len();

@@ -64,3 +64,27 @@ fn removing_everything_cuts_off_subtrees_unopened() {
     assert_eq!(trash.len(), 1, "all of it lay under one entry of the root");
     assert!(content(&map, 0..u64::MAX).is_empty());
 }
+
+/// Bytes that a page and those below it take from the heap, with the allocator's own share.
+fn heap_bytes(page: &Page) -> usize {
+    let counted = |entries: usize| 2 * 16 + size_of::<Page>() + 2 * size_of::<usize>() + entries;
+    match page {
+        Page::Leaf(blocks) => counted(blocks.heap_bytes()),
+        Page::Inner(children) => {
+            let below: usize = children.range(0..256).map(|(_, c)| heap_bytes(c)).sum();
+            counted(children.heap_bytes()) + below
+        }
+    }
+}
+
+#[test]
+fn blocks_scattered_over_the_largest_volume_cost_some_hundred_bytes_each() {
+    let mut map = Map::default();
+    let mut lba: u64 = 1;
+    for n in 0..262_144 {
+        lba = lba.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        map.insert(lba >> 30, stored(n));
+    }
+    let bytes = heap_bytes(map.root.as_ref().unwrap());
+    assert!(bytes < 100 << 20, "{bytes} bytes");
+}

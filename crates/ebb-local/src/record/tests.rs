@@ -115,3 +115,56 @@ proptest! {
         let _ = decode(&bytes);
     }
 }
+
+/// The places of the fields are those of docs/internals/format.md, written down here once more.
+#[test]
+fn the_bytes_are_where_the_format_says() {
+    let volume = VolumeId(0x0102_0304_0506_0708);
+    let run = |lba, len| Run { volume, lba, len };
+    let header = Header {
+        place: Place {
+            pool_id: [0xab; 16],
+            log_gen: 5,
+            seq: 6,
+            prev_crc: 7,
+            segment_id: 8,
+            block: 9,
+        },
+        epoch: 10,
+        durable_seq: 4,
+        next: Segment { id: 11, extent: 12 },
+        entries: vec![Entry::Write(run(13, 2)), Entry::Zero(run(14, 15))],
+        data_crcs: vec![0x1111_2222, 0x3333_4444],
+    };
+    let (bytes, crc) = header.encode();
+    let number = |at: usize, length: usize| {
+        let mut n = [0; 8];
+        n[..length].copy_from_slice(&bytes[at..at + length]);
+        u64::from_le_bytes(n)
+    };
+    assert_eq!(&bytes[..8], b"EBBTREC\x01");
+    let halves = [number(8, 2), number(10, 2)];
+    assert_eq!(halves, [2, 2], "entries, blocks");
+    assert_eq!(number(12, 4), 10, "epoch");
+    assert_eq!(bytes[16..32], [0xab; 16]);
+    let long = [32, 40, 48, 56, 80, 88].map(|at| number(at, 8));
+    assert_eq!(long, [5, 6, 8, 4, 11, 12]);
+    assert_eq!([number(64, 4), number(68, 4)], [9, 7], "block, crc before");
+    assert_eq!(number(76, 4), u64::from(crc));
+    assert_eq!([bytes[128], bytes[160]], [1, 2], "kinds");
+    assert_eq!(number(136, 8), volume.0);
+    assert_eq!([number(144, 8), number(152, 8)], [13, 2]);
+    assert_eq!([number(192, 4), number(196, 4)], [0x1111_2222, 0x3333_4444]);
+    assert!(bytes[200..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_change_is_where_the_format_says() {
+    let change = Change::Fork { source: SnapshotId(3), volume: VolumeId(4), size_bytes: 5 };
+    let bytes = Entry::Version(OpId([9; 16]), change).encode();
+    let mut expected = vec![0; 64];
+    (expected[0], expected[1]) = (4, 2);
+    expected[8..24].fill(9);
+    (expected[24], expected[32], expected[40]) = (4, 3, 5);
+    assert_eq!(bytes, expected);
+}
