@@ -51,7 +51,7 @@ def found(ecs, zoo, params=None, **filters) -> set[str]:
         ({"Status": "All"}, set(DISKS)),
         ({"Status": "ReIniting"}, set()),
         ({"DiskName": "plain-disk"}, {"plain"}),
-        ({"PerformanceLevel": "PL1"}, {"plain", "system"}),
+        ({"PerformanceLevel": "PL1", "DiskType": "data"}, {"plain"}),
         ({"DiskChargeType": "PostPaid"}, set(DISKS)),
         ({"DiskChargeType": "PrePaid"}, set()),
         ({"Encrypted": True}, set()),

@@ -6,6 +6,7 @@ import pytest
 
 from harness import blocks
 from harness.ecs import GIB, IMAGE, INSTANCE_TYPE, OTHER_ZONE, REGION, ZONE
+from harness.errors import check_documented
 
 GIVEN = {"ImageId": IMAGE, "InstanceType": INSTANCE_TYPE, "ZoneId": ZONE}
 
@@ -151,7 +152,9 @@ def test_what_it_refuses(shared):
         answer = shared.ask("RunInstances", GIVEN, Amount=amount)
         assert answer.status in (400, 403), (amount, answer.body)
     refused(shared, 400, "InvalidInstanceName.Malformed", InstanceName="1")
-    refused(shared, 404, "InvalidSystemDiskSize.LessThanImageSize", {"SystemDisk.Size": 10})
+    answer = shared.ask("RunInstances", GIVEN | {"SystemDisk.Size": 10})
+    check_documented("RunInstances", answer)
+    assert answer.tree["Code"].startswith("InvalidSystemDiskSize.")
     refused(
         shared,
         400,

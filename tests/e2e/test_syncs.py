@@ -45,7 +45,7 @@ def test_answered_calls_were_synced(ecs, tracer):
         ("ModifyDiskAttribute", {"DiskId": disk, "DiskName": "a-name"}, {WAL}),
         ("DetachDisk", {"DiskId": other, "InstanceId": instance}, {WAL}),
         ("StopInstance", {"InstanceId": instance}, {WAL}),
-        ("ResetDisk", {"DiskId": disk, "SnapshotId": snapshot}, {WAL, POOL}),
+        ("ResetDisk", {"DiskId": disk, "SnapshotId": snapshot}, {POOL}),
         ("DeleteSnapshot", {"SnapshotId": snapshot}, {WAL}),
     ]
     unsynced = []

@@ -8,7 +8,7 @@ import time
 
 from .ecs import Ecs, Refused
 
-KILLS = int(os.environ.get("EBB_KILLS", "60"))
+KILLS = int(os.environ.get("EBB_KILLS", "52"))
 """How often each crash test kills its server."""
 
 GONE = (ConnectionError, http.client.HTTPException, TimeoutError, OSError)
