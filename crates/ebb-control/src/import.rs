@@ -12,7 +12,7 @@ use ebb_domain::{
     SnapshotStatus, Timestamp, snapshot_name,
 };
 use ebb_store::Durability;
-use ebb_volume::{Io, SnapshotId as Version, Volume, VolumeId, run};
+use ebb_volume::{EngineError, Io, SnapshotId as Version, Volume, VolumeId, run};
 
 use crate::control::find_disk;
 use crate::reconcile::op_of;
@@ -37,7 +37,8 @@ pub struct ImportRequest {
 pub struct Import {
     control: Arc<Control>,
     snapshot: Snapshot,
-    volume: VolumeId,
+    /// Its own, until it has served its purpose.
+    volume: Option<VolumeId>,
     handle: Option<Arc<dyn Volume>>,
     size_bytes: u64,
     written_bytes: u64,
@@ -86,19 +87,31 @@ impl Control {
         let mut import = Import {
             control: Arc::clone(self),
             snapshot,
-            volume: VolumeId(self.new_engine_id()),
+            volume: None,
             handle: None,
             size_bytes,
             written_bytes: 0,
         };
-        let op = op_of("create", import.volume.0);
-        self.engine.create_volume(op, import.volume, size_bytes)?;
-        import.handle = Some(self.engine.open(import.volume)?);
+        if let Err(error) = import.begin() {
+            self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+                Ok(tx.remove_snapshot(import.id())?)
+            })?;
+            return Err(error.into());
+        }
         Ok(import)
     }
 }
 
 impl Import {
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let engine = &self.control.engine;
+        let volume = VolumeId(self.control.new_engine_id());
+        engine.create_volume(op_of("create", volume.0), volume, self.size_bytes)?;
+        self.volume = Some(volume);
+        self.handle = Some(engine.open(volume)?);
+        Ok(())
+    }
+
     /// The snapshot's id.
     #[must_use]
     pub fn id(&self) -> &SnapshotId {
@@ -125,7 +138,7 @@ impl Import {
         if piece.iter().any(|byte| *byte != 0) {
             let handle = self.handle.as_ref().expect("an import that is not finished is open");
             run(handle.as_ref(), Io::Write { offset, data: piece, fua: false })
-                .map_err(ebb_volume::EngineError::from)?;
+                .map_err(EngineError::from)?;
         }
         Ok(())
     }
@@ -139,9 +152,10 @@ impl Import {
     /// failed.
     pub fn finish(mut self) -> Result<SnapshotId, ControlError> {
         let control = Arc::clone(&self.control);
+        let volume = self.volume.expect("an import that is not finished has its volume");
         let version = Version(self.snapshot.version);
         let op = op_of("snapshot", version.0);
-        control.engine.create_snapshots(op, &[(self.volume, version)])?;
+        control.engine.create_snapshots(op, &[(volume, version)])?;
         control.pass(Step::ImportVersionMade);
         self.drop_volume();
         control.store.write(Durability::Durable, |tx| accomplish(tx, &self.snapshot.id))?;
@@ -155,15 +169,14 @@ impl Import {
 
     /// The volume has served its purpose. If it cannot be removed now, the next start does it.
     fn drop_volume(&mut self) {
-        if self.handle.take().is_none() {
-            return;
-        }
+        let Some(volume) = self.volume.take() else { return };
+        self.handle = None;
         let engine = &self.control.engine;
         let removed = engine
-            .revoke(self.volume)
-            .and_then(|()| engine.delete_volume(op_of("delete", self.volume.0), self.volume));
+            .revoke(volume)
+            .and_then(|()| engine.delete_volume(op_of("delete", volume.0), volume));
         if let Err(error) = removed {
-            tracing::warn!(volume = ?self.volume, %error, "an import's volume stays until the next start");
+            tracing::warn!(?volume, %error, "an import's volume stays until the next start");
         }
     }
 }

@@ -9,6 +9,7 @@ mod deletion;
 mod engine;
 mod exports;
 mod failures;
+mod import;
 mod kill;
 mod reset;
 mod restart;
