@@ -400,8 +400,7 @@ impl Control {
     pub(crate) fn finish_delete_disk(&self, id: &DiskId) -> Result<(), ControlError> {
         let Some(disk) = self.store.read(|tx| tx.disk(id))? else { return Ok(()) };
         self.settle(id)?;
-        let op = crate::reconcile::op_of("delete", disk.volume);
-        self.engine.delete_volume(op, VolumeId(disk.volume))?;
+        self.engine.delete_volume(self.new_op(), VolumeId(disk.volume))?;
         self.pass(Step::VolumeDeleted);
         let now = self.now();
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_disk(id, now)?))

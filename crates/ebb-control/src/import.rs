@@ -158,10 +158,11 @@ impl Import {
         control.engine.create_snapshots(op, &[(volume, version)])?;
         control.pass(Step::ImportVersionMade);
         self.drop_volume();
-        control.store.write(Durability::Durable, |tx| accomplish(tx, &self.snapshot.id))?;
-        let deleted_meanwhile = control.store.read(|tx| tx.snapshot(&self.snapshot.id))?.is_none();
-        if deleted_meanwhile {
-            control.engine.delete_snapshot(op_of("delete", version.0), version)?;
+        let kept =
+            control.store.write(Durability::Durable, |tx| accomplish(tx, &self.snapshot.id))?;
+        if !kept {
+            // Its deletion may have come before there was a version to delete.
+            control.engine.delete_snapshot(control.new_op(), version)?;
             return Err(Denied::SnapshotNotFound.into());
         }
         Ok(self.snapshot.id.clone())
@@ -174,7 +175,7 @@ impl Import {
         let engine = &self.control.engine;
         let removed = engine
             .revoke(volume)
-            .and_then(|()| engine.delete_volume(op_of("delete", volume.0), volume));
+            .and_then(|()| engine.delete_volume(self.control.new_op(), volume));
         if let Err(error) = removed {
             tracing::warn!(?volume, %error, "an import's volume stays until the next start");
         }
@@ -203,7 +204,7 @@ impl Control {
             Ok(Some(snapshot.version))
         })?;
         if let Some(version) = failed {
-            self.engine.delete_snapshot(op_of("delete", version), Version(version))?;
+            self.engine.delete_snapshot(self.new_op(), Version(version))?;
         }
         Ok(())
     }

@@ -24,8 +24,9 @@ use crate::snapshot::accomplish;
 use crate::work::Job;
 use crate::{Control, ControlError};
 
-/// The operation id of what is done once in the life of a volume or a version: made from what it
-/// does and to which, so that a start after a crash asks for the same operation again.
+/// The operation id of what makes a volume or a version: made from what it does and to which, so
+/// that a start after a crash asks for the same operation again. A deletion has a new one each time:
+/// it changes nothing where there is nothing, and must not pass for done because it once did so.
 pub(crate) fn op_of(what: &str, id: u64) -> OpId {
     let mut bytes = [0; 16];
     for (byte, letter) in bytes.iter_mut().zip(what.bytes().take(8)) {
@@ -65,7 +66,8 @@ impl Control {
             (SnapshotStatus::Deleting, _) => self.finish_delete_snapshot(&snapshot.id),
             (SnapshotStatus::Progressing, Origin::Import) => self.fail_import(&snapshot.id),
             (SnapshotStatus::Progressing, Origin::User) if is_held => {
-                self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))
+                self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))?;
+                Ok(())
             }
             (SnapshotStatus::Progressing, Origin::User) => {
                 self.store.write(Durability::Durable, |tx| Ok(tx.remove_snapshot(&snapshot.id)?))
@@ -99,13 +101,13 @@ impl Control {
         for VolumeId(id) in held.volumes.iter().map(|volume| volume.id) {
             if !volumes.contains(&id) {
                 tracing::info!(volume = id, "removing a volume that no disk has");
-                self.engine.delete_volume(op_of("delete", id), VolumeId(id))?;
+                self.engine.delete_volume(self.new_op(), VolumeId(id))?;
             }
         }
         for Version(id) in held.snapshots.iter().map(|snapshot| snapshot.id) {
             if !versions.contains(&id) {
                 tracing::info!(version = id, "removing a version that no snapshot has");
-                self.engine.delete_snapshot(op_of("delete", id), Version(id))?;
+                self.engine.delete_snapshot(self.new_op(), Version(id))?;
             }
         }
         Ok(())

@@ -9,7 +9,6 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
 use crate::control::account;
-use crate::reconcile::op_of;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
 
@@ -314,7 +313,7 @@ impl Control {
     ) -> Result<(), ControlError> {
         for disk in &made.disks {
             let volume = VolumeId(disk.volume);
-            if let Err(error) = self.engine.delete_volume(op_of("delete", disk.volume), volume) {
+            if let Err(error) = self.engine.delete_volume(self.new_op(), volume) {
                 tracing::warn!(?volume, %error, "an unused volume stays until the next start");
             }
         }

@@ -185,8 +185,7 @@ impl Control {
     /// Carries a deletion to its end. Idempotent.
     pub(crate) fn finish_delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {
         let Some(snapshot) = self.store.read(|tx| tx.snapshot(id))? else { return Ok(()) };
-        let version = Version(snapshot.version);
-        self.engine.delete_snapshot(op_of("delete", version.0), version)?;
+        self.engine.delete_snapshot(self.new_op(), Version(snapshot.version))?;
         self.pass(Step::VersionDeleted);
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_snapshot(id)?))
     }
@@ -241,11 +240,13 @@ fn visible(
     Ok(found.ok_or(Denied::SnapshotNotFound)?)
 }
 
-pub(crate) fn accomplish(tx: &Tx<'_>, id: &SnapshotId) -> Result<(), ControlError> {
+/// Answers whether it was still progressing.
+pub(crate) fn accomplish(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
     let found = tx.snapshot(id)?.filter(|found| found.status == SnapshotStatus::Progressing);
-    let Some(mut snapshot) = found else { return Ok(()) };
+    let Some(mut snapshot) = found else { return Ok(false) };
     snapshot.status = SnapshotStatus::Accomplished;
-    Ok(tx.save_snapshot(&snapshot)?)
+    tx.save_snapshot(&snapshot)?;
+    Ok(true)
 }
 
 /// The snapshot that the first call with a token made, once it has ended.

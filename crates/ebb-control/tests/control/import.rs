@@ -64,15 +64,13 @@ fn the_image_is_the_snapshot_and_the_rest_reads_zero() {
 fn one_that_is_too_long_is_refused_and_failed() {
     let world = World::new();
     let base = world.base();
-    let mut request_5 = new_disk(5);
-    request_5.disk.category = Some("cloud".into());
-    let small = world.control.create_disk(&world.root(), &request_5).unwrap();
+    let mut request_1 = new_disk(1);
+    request_1.disk.performance_level = Some("PL0".into());
+    let small = world.control.create_disk(&world.root(), &request_1).unwrap();
     let mut import = world.control.import_snapshot(&request(&small)).unwrap();
-    let zeros = Bytes::from(vec![0; 1 << 20]);
-    while import.room_bytes() > 0 {
-        import.write(zeros.clone()).unwrap();
-    }
-    assert_eq!(denied(import.write(Bytes::from_static(&[0]))), Denied::SizeNotOffered);
+    import.write(Bytes::from(vec![0; 4096])).unwrap();
+    let too_long = Bytes::from(vec![0; (1 << 30) - 4096 + 1]);
+    assert_eq!(denied(import.write(too_long)), Denied::SizeNotOffered);
     drop(import);
     assert_eq!(other_than(&world, &base)[0].status, SnapshotStatus::Failed);
     world.assert_at_rest();
@@ -176,4 +174,23 @@ fn a_local_disk_or_none_at_all_takes_no_import() {
     let disk = world.control.create_disk(&world.root(), &ephemeral).unwrap();
     let refused = world.control.import_snapshot(&request(&disk)).map(|_| ());
     assert_eq!(denied(refused), Denied::CategoryUnsupported);
+}
+
+#[test]
+fn one_that_is_deleted_meanwhile_leaves_nothing() {
+    for at_the_end in [false, true] {
+        let world = World::new();
+        let base = world.base();
+        let mut import = world.control.import_snapshot(&request(&base.disk)).unwrap();
+        import.write(Bytes::from(image())).unwrap();
+        let id = import.id().clone();
+        world.delete_snapshot(&id).unwrap();
+        if at_the_end {
+            assert_eq!(denied(import.finish()), Denied::SnapshotNotFound);
+        } else {
+            drop(import);
+        }
+        assert_eq!(other_than(&world, &base), []);
+        world.assert_at_rest();
+    }
 }
