@@ -14,6 +14,7 @@
 //! refuses: a chain that does not reach its cut, or a header behind the cut which says that what
 //! is missing was durable.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use ebb_volume::EngineError;
@@ -70,7 +71,17 @@ struct Reader<'a, S> {
     storage: &'a S,
     superblock: &'a Superblock,
     planted: Planted,
+    window: RefCell<Window>,
 }
+
+/// What was read last, and some behind it: headers lie close together, and the cache is cold.
+#[derive(Default)]
+struct Window {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+const WINDOW_BYTES: usize = 256 << 10;
 
 /// Reads the whole log.
 pub(crate) fn recover(
@@ -78,7 +89,7 @@ pub(crate) fn recover(
     superblock: &Superblock,
     planted: Planted,
 ) -> Result<Recovered, EngineError> {
-    let reader = Reader { storage, superblock, planted };
+    let reader = Reader { storage, superblock, planted, window: RefCell::default() };
     let generations = reader.generations()?;
     let mut found = Recovered::default();
     for (i, generation) in generations.iter().enumerate() {
@@ -208,10 +219,8 @@ impl<S: Storage> Reader<'_, S> {
             return Ok(None);
         }
         let mut bytes = [0; BLOCK];
-        match self.read(geometry.offset(segment.extent, block), &mut bytes) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(error) => return Err(error),
+        if !self.read_block(geometry.offset(segment.extent, block), &mut bytes)? {
+            return Ok(None);
         }
         Ok(Header::decode(&bytes).ok().filter(|(header, _)| {
             let place = header.place;
@@ -277,6 +286,24 @@ impl<S: Storage> Reader<'_, S> {
         Ok(())
     }
 
+    /// A block by way of the window. False past the end of the file.
+    fn read_block(&self, offset: u64, into: &mut [u8; BLOCK]) -> Result<bool, EngineError> {
+        let mut window = self.window.borrow_mut();
+        let end = window.offset + window.bytes.len() as u64;
+        if offset < window.offset || offset + BLOCK as u64 > end {
+            window.fill(self.storage, offset);
+        }
+        let at = (offset - window.offset) as usize;
+        match window.bytes.get(at..at + BLOCK) {
+            Some(block) => {
+                into.copy_from_slice(block);
+                Ok(true)
+            }
+            // The end of the file, or a bad sector somewhere in the window: only this block counts.
+            None => self.read(offset, into),
+        }
+    }
+
     /// False past the end of the file.
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<bool, EngineError> {
         match self.storage.read_at(offset, into) {
@@ -284,6 +311,26 @@ impl<S: Storage> Reader<'_, S> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(EngineError::Stopped(format!("reading the log: {error}"))),
         }
+    }
+}
+
+impl Window {
+    /// Reads as much as there is from `offset` on; nothing where reading fails.
+    fn fill(&mut self, storage: &impl Storage, offset: u64) {
+        self.offset = offset;
+        self.bytes.resize(WINDOW_BYTES, 0);
+        let mut read = 0;
+        while read < WINDOW_BYTES {
+            match storage.read_some(offset + read as u64, &mut self.bytes[read..]) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(_) => {
+                    read = 0;
+                    break;
+                }
+            }
+        }
+        self.bytes.truncate(read);
     }
 }
 

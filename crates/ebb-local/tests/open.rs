@@ -18,7 +18,9 @@ fn what_was_flushed_is_there_after_reopening() {
     run(&*volume, Io::Flush).unwrap();
     drop((engine, volume));
 
+    let began = Instant::now();
     let engine = LocalEngine::open(directory.path(), Options::default()).unwrap();
+    println!("opened again in {:?}", began.elapsed());
     let volume = engine.open(VolumeId(1)).unwrap();
     let (offset, length) = (4998, 14);
     let read = run(&*volume, Io::Read { offset, length }).unwrap();
