@@ -163,20 +163,17 @@ impl Control {
             };
             // Starting publishes before it says Running; stopping ends before it says Stopped.
             self.settle_disks(id)?;
-            self.pass_on(id, instance.status, next)?;
+            self.pass_on(&instance, next)?;
             self.pass(Step::InstancePassed);
         }
     }
 
-    fn pass_on(
-        &self,
-        id: &InstanceId,
-        from: InstanceStatus,
-        to: InstanceStatus,
-    ) -> Result<(), ControlError> {
+    /// Changes nothing where the record is not the one that was acted on: another thread may have
+    /// ended this stop, and the status be that of the next one.
+    fn pass_on(&self, before: &Instance, to: InstanceStatus) -> Result<(), ControlError> {
         let now = self.now();
         self.store.write(Durability::Durable, |tx| {
-            let found = tx.instance(id)?.filter(|instance| instance.status == from);
+            let found = tx.instance(&before.id)?.filter(|instance| instance == before);
             let Some(mut instance) = found else { return Ok(()) };
             instance.status = to;
             if to == InstanceStatus::Running {

@@ -1,12 +1,14 @@
 //! An export answers exactly while its disk is attached to an instance that is Running, and who had
 //! it before has lost it for ever.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
 
 use ebb_domain::{DiskStatus, InstanceStatus};
 use ebb_volume::IoError;
 
-use crate::world::{A, B, Base, World, denied, write};
+use crate::world::{A, B, Base, World, denied, until, write};
 
 fn client_after(act: impl Fn(&World, &Base)) {
     let world = World::new();
@@ -88,4 +90,73 @@ fn a_disk_of_a_stopped_instance_answers_once_it_starts() {
     world.start(&base.instance);
     assert!(world.exports.get(&disk).is_some());
     world.assert_at_rest();
+}
+
+/// Two threads carry one stop. The slower one comes back when the instance has been started and is
+/// being stopped again: it must not say Stopped of a stop that it has not carried.
+#[test]
+fn a_late_thread_does_not_end_another_stop() {
+    let world = World::new();
+    let base = world.base();
+    world.stop(&base.instance);
+    let late = Arc::new(Late::default());
+    // The thread that says Running is the late one. It is held before it looks again.
+    world.probe.set({
+        let late = Arc::clone(&late);
+        move |_| {
+            if late.is_me() {
+                late.passes.fetch_add(1, Ordering::SeqCst);
+                until("the late thread may look", || late.may_look.load(Ordering::SeqCst));
+            }
+        }
+    });
+    world.start(&base.instance);
+    until("the late thread is held", || late.passes.load(Ordering::SeqCst) == 1);
+    // It finds the instance Stopping, as another thread does, which waits for it here; then it is
+    // held before it says Stopped.
+    world.universe.clock.look({
+        let late = Arc::clone(&late);
+        move || {
+            if late.is_me() {
+                late.looked.store(true, Ordering::SeqCst);
+                until("the late thread may go on", || late.may_go_on.load(Ordering::SeqCst));
+            } else if thread::current().name().is_some_and(|name| name.starts_with("work-")) {
+                until("the late thread has looked", || late.looked.load(Ordering::SeqCst));
+            }
+        }
+    });
+    let stop = || {
+        let (ids, stop) = (std::slice::from_ref(&base.instance), ebb_control::Stop::default());
+        world.control.stop_instances(&world.scope(), ids, &stop, true, false).unwrap();
+    };
+    stop();
+    late.may_look.store(true, Ordering::SeqCst);
+    world.until_instance(&base.instance, InstanceStatus::Stopped);
+    world.start(&base.instance);
+    world.exports.stuck.store(true, Ordering::SeqCst);
+    stop();
+    late.may_go_on.store(true, Ordering::SeqCst);
+    until("the late thread has passed", || late.passes.load(Ordering::SeqCst) >= 2);
+    let status = world.find_instance(&base.instance).unwrap().status;
+    assert_eq!(status, InstanceStatus::Stopping, "while a client still has the disk");
+    world.exports.stuck.store(false, Ordering::SeqCst);
+    world.until_instance(&base.instance, InstanceStatus::Stopped);
+    world.assert_at_rest();
+}
+
+#[derive(Default)]
+struct Late {
+    thread: OnceLock<ThreadId>,
+    passes: AtomicUsize,
+    may_look: AtomicBool,
+    looked: AtomicBool,
+    may_go_on: AtomicBool,
+}
+
+impl Late {
+    /// The first that asks is the one.
+    fn is_me(&self) -> bool {
+        let me = thread::current().id();
+        *self.thread.get_or_init(|| me) == me
+    }
 }

@@ -30,17 +30,31 @@ pub(crate) const DATABASE: &str = "metadata.db";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// 2025-01-01T00:00:00Z, and a millisecond more each time it is asked.
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    millis: AtomicI64,
+    hook: Mutex<Option<ClockHook>>,
+}
+
+type ClockHook = Arc<dyn Fn() + Send + Sync>;
 
 impl TestClock {
     pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.millis.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// Called on whichever thread asks for the time.
+    pub(crate) fn look(&self, hook: impl Fn() + Send + Sync + 'static) {
+        *self.hook.lock().unwrap() = Some(Arc::new(hook));
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.0.fetch_add(1, Ordering::SeqCst))
+        let hook = self.hook.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            hook();
+        }
+        Timestamp::from_unix_millis(self.millis.fetch_add(1, Ordering::SeqCst))
     }
 }
 
@@ -126,7 +140,10 @@ pub(crate) struct Universe {
 impl Default for Universe {
     fn default() -> Self {
         Self {
-            clock: Arc::new(TestClock(AtomicI64::new(1_735_689_600_000))),
+            clock: Arc::new(TestClock {
+                millis: AtomicI64::new(1_735_689_600_000),
+                hook: Mutex::default(),
+            }),
             entropy: Arc::new(TestEntropy(AtomicU64::new(7))),
         }
     }
