@@ -352,22 +352,32 @@ impl Control {
 
     /// Carries a Detaching to its end. Idempotent.
     pub(crate) fn finish_detach(&self, id: &DiskId) -> Result<(), ControlError> {
-        self.settle(id)?;
-        self.pass(Step::DetachWithdrawn);
-        let now = self.now();
-        self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
-            if let Some(mut disk) = tx.disk(id)?.filter(|d| d.status == DiskStatus::Detaching) {
-                if !disk.multi_attach {
-                    disk.attachments.clear();
-                }
-                disk.status = disk.resting_status();
-                disk.detached_at = Some(now);
-                tx.save_disk(&disk)?;
+        while let Some(disk) = self.store.read(|tx| detaching(tx, id))? {
+            self.settle(id)?;
+            self.pass(Step::DetachWithdrawn);
+            if self.end_detach(&disk)? {
+                break;
             }
-            Ok(())
-        })?;
+        }
         // A shared disk that another running instance still has answers again.
         self.settle(id)
+    }
+
+    /// Changes nothing, and says so, where the record is not the one that was acted on: another
+    /// thread may have ended this detachment, and the status be that of the next one.
+    fn end_detach(&self, before: &Disk) -> Result<bool, ControlError> {
+        let now = self.now();
+        self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+            let found = detaching(tx, &before.id)?.filter(|disk| disk == before);
+            let Some(mut disk) = found else { return Ok(false) };
+            if !disk.multi_attach {
+                disk.attachments.clear();
+            }
+            disk.status = disk.resting_status();
+            disk.detached_at = Some(now);
+            tx.save_disk(&disk)?;
+            Ok(true)
+        })
     }
 
     /// Deletes a disk. Its manual snapshots stay.
@@ -431,6 +441,10 @@ impl Control {
             Ok(())
         })
     }
+}
+
+fn detaching(tx: &Tx<'_>, id: &DiskId) -> Result<Option<Disk>, ControlError> {
+    Ok(tx.disk(id)?.filter(|disk| disk.status == DiskStatus::Detaching))
 }
 
 fn apply(disk: &mut Disk, change: &DiskChange) -> Result<(), Denied> {

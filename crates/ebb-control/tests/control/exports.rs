@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
+use ebb_control::Step;
 use ebb_domain::{DiskStatus, InstanceStatus};
 use ebb_volume::IoError;
 
@@ -141,6 +143,40 @@ fn a_late_thread_does_not_end_another_stop() {
     assert_eq!(status, InstanceStatus::Stopping, "while a client still has the disk");
     world.exports.stuck.store(false, Ordering::SeqCst);
     world.until_instance(&base.instance, InstanceStatus::Stopped);
+    world.assert_at_rest();
+}
+
+/// The same of a detachment: a worker and DeleteInstance carry one, and it comes back during the
+/// next.
+#[test]
+fn a_late_thread_does_not_end_another_detachment() {
+    let world = World::new();
+    let base = world.base();
+    let other = world.run_instance();
+    let late = Arc::new(Late::default());
+    world.probe.set({
+        let late = Arc::clone(&late);
+        move |step| {
+            if step == Step::DetachWithdrawn && late.is_me() {
+                late.passes.fetch_add(1, Ordering::SeqCst);
+                until("the late thread may go on", || late.may_go_on.load(Ordering::SeqCst));
+            }
+        }
+    });
+    world.detach(&base.disk, &base.instance).unwrap();
+    until("the late thread is held", || late.passes.load(Ordering::SeqCst) == 1);
+    world.delete_instance(&base.instance).unwrap();
+    assert_eq!(world.disk(&base.disk).status, DiskStatus::Available);
+    world.attach(&base.disk, &other);
+    world.exports.stuck.store(true, Ordering::SeqCst);
+    world.detach(&base.disk, &other).unwrap();
+    until("the next one withdraws", || world.exports.withdrawing.load(Ordering::SeqCst) == 1);
+    late.may_go_on.store(true, Ordering::SeqCst);
+    // Whatever the late thread does, it may not make the disk Available.
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(world.disk(&base.disk).status, DiskStatus::Detaching, "a client still has it");
+    world.exports.stuck.store(false, Ordering::SeqCst);
+    world.until_disk(&base.disk, &DiskStatus::Available);
     world.assert_at_rest();
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,6 +79,8 @@ pub(crate) struct Exports {
     pub(crate) log: Mutex<Vec<String>>,
     /// While set, withdrawing waits: a client that does not let go.
     pub(crate) stuck: AtomicBool,
+    /// Withdrawals under way.
+    pub(crate) withdrawing: AtomicUsize,
 }
 
 impl Exports {
@@ -95,12 +97,14 @@ impl ExportTable for Exports {
     }
 
     fn withdraw(&self, name: &str) {
+        self.withdrawing.fetch_add(1, Ordering::SeqCst);
         let started = Instant::now();
         while self.stuck.load(Ordering::SeqCst) && started.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(1));
         }
         self.log.lock().unwrap().push(format!("withdraw {name}"));
         let before = self.table.lock().unwrap().remove(name);
+        self.withdrawing.fetch_sub(1, Ordering::SeqCst);
         assert!(before.is_some(), "{name} was withdrawn twice");
     }
 }
