@@ -4,6 +4,7 @@
 //! test   installs what the tests need, then runs every stage: format, lints, Rust tests,
 //!        generated pages, and the Python and Node tests that drive the built server
 //! e2e    only the Python and Node tests, with arguments for pytest
+//! bench  measures the release build from outside
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! list of steps to keep in agreement. Checks of the source itself (who may depend on whom, sizes,
 //! leftovers) are not here: they are tests of this crate, in `tests/`.
 
+mod bench;
 mod command;
 mod docs;
 mod install;
@@ -46,6 +48,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measure ResetDisk on the release build.
+    Bench,
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
     let result = Workspace::find().and_then(|workspace| match Cli::parse().command {
         Task::Test { only } => stages::run(&workspace, &only),
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
+        Task::Bench => bench::reset(&workspace),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

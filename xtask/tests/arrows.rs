@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
+    ("ebb-bench", &["ebb-api", "ebb-nbd"]),
     ("ebb-control", &["ebb-domain", "ebb-store", "ebb-volume"]),
     ("ebb-domain", &[]),
     ("ebb-local", &["ebb-volume"]),

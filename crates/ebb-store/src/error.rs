@@ -55,10 +55,6 @@ pub enum StoreError {
     /// A page token that no list gave.
     #[error("the page token is of no page of this list")]
     BadToken,
-    /// An engine id was asked for in a transaction that a power loss could take back, and the id
-    /// would then be given again.
-    #[error("an engine id can only be taken in a durable transaction")]
-    NotDurable,
     /// An earlier write failed in a way that leaves open what is on the disk. Nothing is written
     /// any more until the store is opened again; reading goes on.
     #[error("the metadata store has stopped writing after a failure of its disk; start again")]

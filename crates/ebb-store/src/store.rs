@@ -112,7 +112,7 @@ impl Store {
         let reader = self.readers.take()?;
         let transaction = reader.connection().unchecked_transaction().map_err(StoreError::Sql)?;
         // Dropping the transaction ends it; there is nothing to commit.
-        f(&Tx::new(&transaction, Durability::Recoverable))
+        f(&Tx::new(&transaction))
     }
 
     /// Runs `f` alone and commits what it did; nothing of it where it fails or panics.
@@ -138,7 +138,7 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::Sql)?;
         // An early return and a panic both drop the transaction, which rolls it back.
-        let result = f(&Tx::new(&transaction, durability))?;
+        let result = f(&Tx::new(&transaction))?;
         if let Err(error) = transaction.commit() {
             if !undoes_cleanly(&error) {
                 stop(&self.stopped, &error);

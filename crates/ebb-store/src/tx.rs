@@ -10,8 +10,8 @@ use rusqlite::{Connection, params_from_iter};
 
 pub(crate) use rusqlite::types::Value;
 
+use crate::StoreError;
 use crate::row::Row;
-use crate::{Durability, StoreError};
 
 /// What a closure given to [`Store::read`](crate::Store::read) or
 /// [`Store::write`](crate::Store::write) sees.
@@ -20,18 +20,13 @@ use crate::{Durability, StoreError};
 /// the caller to decide. The lists have the account in their query.
 pub struct Tx<'a> {
     connection: &'a Connection,
-    durability: Durability,
     /// The version of each row that was read, by table and id.
     versions: RefCell<HashMap<(&'static str, String), i64>>,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(connection: &'a Connection, durability: Durability) -> Self {
-        Self { connection, durability, versions: RefCell::default() }
-    }
-
-    pub(crate) fn is_durable(&self) -> bool {
-        self.durability == Durability::Durable
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self { connection, versions: RefCell::default() }
     }
 
     /// All rows at once: a statement that is still running would be in the way of the next one in

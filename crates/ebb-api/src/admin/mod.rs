@@ -159,6 +159,9 @@ impl From<ControlError> for Refusal {
         Self(match error {
             ControlError::Denied(Denied::InstanceNotFound) => "there is no such instance".into(),
             ControlError::Denied(Denied::DiskNotFound) => "there is no such disk".into(),
+            ControlError::Denied(Denied::SnapshotNotFound) => {
+                "the snapshot was deleted while it was imported".into()
+            }
             ControlError::Denied(Denied::CategoryUnsupported) => {
                 "a local or ephemeral disk has no snapshots".into()
             }

@@ -2,11 +2,6 @@
 -- Times are milliseconds since 1970, flags 0 or 1, names of states the wire's.
 -- In PostgreSQL the texts that lists are ordered by are COLLATE "C", as SQLite's BINARY.
 
-CREATE TABLE sequences (
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE accounts (
     id TEXT PRIMARY KEY,
     balance_fen INTEGER NOT NULL,

@@ -113,24 +113,6 @@ fn what_was_not_read_in_the_transaction_is_not_saved() {
 }
 
 #[test]
-fn no_engine_id_is_given_twice() {
-    let (folder, store) = fresh();
-    let first = write(&store, |tx| Ok((tx.next_engine_id()?, tx.next_engine_id()?)));
-    assert_eq!(first, (1, 2));
-    // No engine has heard of a number whose transaction failed, so it may be given again.
-    let failed: Result<(), CallError> = store.write(Durability::Durable, |tx| {
-        tx.next_engine_id()?;
-        Err(CallError::Refused)
-    });
-    assert!(failed.is_err());
-    drop(store);
-    let store = Store::open(&folder.path().join("metadata.db")).unwrap();
-    assert!(write(&store, |tx| tx.next_engine_id()) > 2);
-    let refused = store.write(Durability::Recoverable, |tx| tx.next_engine_id());
-    assert!(matches!(refused, Err(StoreError::NotDurable)), "{refused:?}");
-}
-
-#[test]
 fn readers_see_whole_writes_and_one_state_each() {
     let (_folder, store) = fresh();
     let done = AtomicBool::new(false);

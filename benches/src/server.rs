@@ -1,0 +1,80 @@
+//! A server process of the built program.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use ebb_api::client::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::Failure;
+
+/// A running server; it is ended with this.
+pub(crate) struct Server {
+    process: Child,
+    client: Client,
+    nbd: String,
+}
+
+impl Server {
+    /// Returns once the server has said that it is ready.
+    pub(crate) fn start(program: &str, folder: &Path) -> Result<Self, Failure> {
+        let data_dir = folder.join("data");
+        let mut process = Command::new(program)
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(&data_dir)
+            .args(["--listen", "127.0.0.1:0", "--nbd-listen", "127.0.0.1:0"])
+            .env("EBB_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = process.stdout.take().ok_or("the server has no output")?;
+        let (mut api, mut nbd) = (String::new(), String::new());
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            match line.split_once(' ') {
+                Some(("api", address)) => address.clone_into(&mut api),
+                Some(("nbd", address)) => nbd = address.replace("nbd://", ""),
+                _ if line == "ready" => break,
+                _ => {}
+            }
+        }
+        let credentials: toml::Table =
+            std::fs::read_to_string(data_dir.join("credentials"))?.parse()?;
+        let text = |key: &str| credentials[key].as_str().unwrap_or_default().to_owned();
+        let client = Client::new(api, text("access_key_id"), text("access_key_secret"));
+        Ok(Self { process, client, nbd })
+    }
+
+    pub(crate) async fn call(
+        &self,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Value, Failure> {
+        Ok(self.client.call(action, params).await?)
+    }
+
+    pub(crate) fn export(&self, disk: &str) -> Result<ebb_nbd::client::Client, Failure> {
+        Ok(ebb_nbd::client::Client::connect_tcp(&self.nbd, disk)?)
+    }
+
+    /// Resident memory.
+    pub(crate) fn resident_kib(&self) -> Result<u64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        Ok(number.ok_or("the kernel does not say VmRSS")?.parse()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself; either way it is waited for.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.process.wait();
+    }
+}
