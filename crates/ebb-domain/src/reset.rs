@@ -59,9 +59,7 @@ pub fn check_reset(facts: ResetFacts) -> Result<(Disk, Snapshot), Denied> {
         DiskFound::Here(disk) => *disk,
     };
     check_disk(&facts.account, &disk, facts.restricted, facts.unfinished_snapshot)?;
-    for instance in &facts.instances {
-        check_instance(&facts.account, instance.as_ref())?;
-    }
+    check_instances(&facts.account, &facts.instances)?;
     let snapshot = match facts.snapshot {
         SnapshotFound::Never => return Err(Denied::SnapshotNotFound),
         SnapshotFound::Here(snapshot) => *snapshot,
@@ -94,15 +92,21 @@ fn check_disk(
     if unfinished_snapshot { Err(Denied::UnfinishedSnapshot) } else { Ok(()) }
 }
 
-fn check_instance(account: &Account, instance: Option<&Instance>) -> Result<(), Denied> {
-    let Some(instance) = instance else { return Err(Denied::InstanceNotFound) };
-    if instance.security_lock {
+/// Row by row, whichever of the instances it is.
+fn check_instances(account: &Account, instances: &[Option<Instance>]) -> Result<(), Denied> {
+    let there: Option<Vec<&Instance>> = instances.iter().map(Option::as_ref).collect();
+    let there = there.ok_or(Denied::InstanceNotFound)?;
+    let any = |fails: fn(&Instance) -> bool| there.iter().any(|instance| fails(instance));
+    if any(|instance| instance.security_lock) {
         return Err(Denied::InstanceLocked);
     }
-    if instance.expired || account.arrears {
+    if any(|instance| instance.expired) || (account.arrears && !there.is_empty()) {
         return Err(Denied::InstanceExpired);
     }
-    if instance.status == InstanceStatus::Stopped { Ok(()) } else { Err(Denied::InstanceStatus) }
+    if any(|instance| instance.status != InstanceStatus::Stopped) {
+        return Err(Denied::InstanceStatus);
+    }
+    Ok(())
 }
 
 fn check_snapshot(disk: &Disk, snapshot: &Snapshot) -> Result<(), Denied> {

@@ -194,3 +194,23 @@ fn every_instance_of_a_shared_disk_must_be_stopped() {
     facts.instances.push(Some(running));
     assert_eq!(check_reset(facts), Err(Denied::InstanceStatus));
 }
+
+#[test]
+fn of_two_instances_the_earlier_row_answers() {
+    let states: [(Denied, Option<Instance>); 4] = [
+        (Denied::InstanceNotFound, None),
+        (Denied::InstanceLocked, Some(Instance { security_lock: true, ..instance() })),
+        (Denied::InstanceExpired, Some(Instance { expired: true, ..instance() })),
+        (Denied::InstanceStatus, Some(Instance { status: InstanceStatus::Running, ..instance() })),
+    ];
+    for (n, (first, earlier)) in states.iter().enumerate() {
+        for (_, later) in &states[n..] {
+            for instances in
+                [vec![earlier.clone(), later.clone()], vec![later.clone(), earlier.clone()]]
+            {
+                let facts = ResetFacts { instances, ..fine() };
+                assert_eq!(check_reset(facts).as_ref(), Err(first));
+            }
+        }
+    }
+}
