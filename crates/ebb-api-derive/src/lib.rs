@@ -4,9 +4,9 @@
 //! #[derive(Params)]
 //! struct CreateDisk {
 //!     region_id: RegionId,                       RegionId, required
-//!     #[param(name = "KMSKeyId")]                the name, where it is not the field's in PascalCase
+//!     #[param(name = "KMSKeyId")]                the name, where it is not the field's
 //!     kms_key_id: Option<String>,
-//!     #[param(missing = "MissingDiskSize")]      the code, or a `fn(&str) -> ApiError`, for a required
+//!     #[param(missing = "MissingDiskSize")]      the code, or a `fn(&str) -> ApiError`, for one
 //!     size: u32,                                 parameter that is not there
 //!     #[param(required)]                         at least one entry of a list
 //!     tag: Vec<Tag>,

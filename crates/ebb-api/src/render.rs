@@ -151,8 +151,9 @@ mod tests {
             {"DiskId": "d-1", "Encrypted": false}, {"DiskId": "d-2", "Encrypted": true}]}});
         assert_eq!(
             xml(reply),
-            "<TotalCount>2</TotalCount><Disks><Disk><DiskId>d-1</DiskId><Encrypted>false\
-             </Encrypted></Disk><Disk><DiskId>d-2</DiskId><Encrypted>true</Encrypted></Disk></Disks>"
+            "<TotalCount>2</TotalCount><Disks>\
+             <Disk><DiskId>d-1</DiskId><Encrypted>false</Encrypted></Disk>\
+             <Disk><DiskId>d-2</DiskId><Encrypted>true</Encrypted></Disk></Disks>"
         );
     }
 
@@ -200,7 +201,8 @@ mod tests {
         let id = RequestId::random();
         let error = ApiError::new(404, "InvalidDiskId.NotFound", "No \"such\" <disk>.");
         let link = format!(
-            "https://api.aliyun.com/troubleshoot?q=InvalidDiskId.NotFound&product=Ecs&requestId={id}"
+            "https://api.aliyun.com/troubleshoot\
+             ?q=InvalidDiskId.NotFound&product=Ecs&requestId={id}"
         );
         let json: Value =
             serde_json::from_str(&Format::Json.failure(&error, &id, "h:1", "Ecs")).unwrap();

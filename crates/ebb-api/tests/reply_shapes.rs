@@ -76,6 +76,9 @@ fn furnish(plane: &Plane) -> String {
     shared
 }
 
+/// An operation, its parameters, and how many values its reply has at least.
+type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], usize);
+
 #[test]
 fn lists_show_documented_keys_only() {
     if documented("DescribeDisks").is_none() {
@@ -86,7 +89,7 @@ fn lists_show_documented_keys_only() {
     let disk = furnish(&plane);
     let region = ("RegionId", "cn-hangzhou");
     let of_disk = [region, ("ResourceType", "disk"), ("ResourceId.1", disk.as_str())];
-    let asked: [(&str, &[(&str, &str)], usize); 8] = [
+    let asked: [Asked<'_>; 8] = [
         ("DescribeDisks", &[region], 100),
         ("DescribeInstances", &[region], 30),
         ("DescribeInstanceStatus", &[region], 5),

@@ -5,8 +5,8 @@
 //!                 ▲           └─────► Rebooting
 //!                 └──────────────────────┘
 //! ```
-//! A call commits the status that ends in -ing and is answered; [`Control::carry_instance`] does the
-//! rest, now or after a restart.
+//! A call commits the status that ends in -ing and is answered; [`Control::carry_instance`] does
+//! the rest, now or after a restart.
 
 use ebb_domain::{
     Account, Denied, DiskStatus, Instance, InstanceId, InstanceStatus, RegionId, check_delete,

@@ -10,10 +10,10 @@
 //! - Check and change happen in one transaction. Of two calls that collide, one finds the other's
 //!   state and is refused.
 //! - The engine is the truth about bytes, the store about everything else. A call that touches both
-//!   commits a status that ends in -ing, does the engine's part (idempotent by id), then commits the
-//!   outcome. That status *is* the intent: [`Control::start`] finishes or undoes each one it finds.
-//! - A commit is synced where nothing else could prove it: see [`Durability`](ebb_store::Durability)
-//!   at each call.
+//!   commits a status that ends in -ing, does the engine's part (idempotent by id), then commits
+//!   the outcome. That status *is* the intent: [`Control::start`] finishes or undoes each it finds.
+//! - A commit is synced where nothing else could prove it: see
+//!   [`Durability`](ebb_store::Durability) at each call.
 //! - Exports follow the record: after every change of a disk or an instance the export is settled
 //!   to what the record says, so it cannot matter who came last.
 //!

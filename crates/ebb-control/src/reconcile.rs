@@ -25,8 +25,9 @@ use crate::work::Job;
 use crate::{Control, ControlError};
 
 /// The operation id of what makes a volume or a version: made from what it does and to which, so
-/// that a start after a crash asks for the same operation again. A deletion has a new one each time:
-/// it changes nothing where there is nothing, and must not pass for done because it once did so.
+/// that a start after a crash asks for the same operation again. A deletion has a new one each
+/// time: it changes nothing where there is nothing, and must not pass for done because it once did
+/// so.
 pub(crate) fn op_of(what: &str, id: u64) -> OpId {
     let mut bytes = [0; 16];
     for (byte, letter) in bytes.iter_mut().zip(what.bytes().take(8)) {

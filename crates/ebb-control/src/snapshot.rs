@@ -34,7 +34,8 @@ pub struct CreateSnapshot {
 }
 
 impl Control {
-    /// Freezes a disk as it is at one instant within this call. It is accomplished when this returns.
+    /// Freezes a disk as it is at one instant within this call. It is accomplished when this
+    /// returns.
     ///
     /// Durable by the engine's sync and then by the outcome's commit. The intent needs no sync: a
     /// version without a row is removed on start.
@@ -208,8 +209,8 @@ impl Control {
     }
 }
 
-/// Whether a disk is being reset to the snapshot or made from it. Without it that could not be done,
-/// neither now nor by the next start.
+/// Whether a disk is being reset to the snapshot or made from it. Without it that could not be
+/// done, neither now nor by the next start.
 fn is_held(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
     let is_source = |disk: &Disk| {
         disk.status == DiskStatus::Creating && disk.source_snapshot.as_ref() == Some(id)

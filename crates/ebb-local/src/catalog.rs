@@ -1,7 +1,7 @@
 //! The version tree: volumes, snapshots, and the map of each.
 //!
 //! ```text
-//!   volume ─► head ─ parent ─► version of a snapshot ─ parent ─► …        each with the root of a map
+//!   volume ─► head ─ parent ─► version of a snapshot ─ parent ─► …   each with a map's root
 //! ```
 //! A change is checked against the catalog, then logged, then applied; recovery applies the same
 //! entries in the same order, so both come to the same catalog. Every change is one step here,

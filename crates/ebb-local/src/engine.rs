@@ -54,12 +54,13 @@ pub struct LocalEngine {
 }
 
 impl LocalEngine {
-    /// Opens the pool in `directory`, an existing directory; makes an empty one where there is none.
+    /// Opens the pool in `directory`, an existing directory; makes an empty one where there is
+    /// none.
     /// `pool.dat` has mode 0600.
     ///
     /// # Errors
-    /// [`EngineError::Stopped`] where the file can not be opened, read or written, or another engine
-    /// has it open; [`EngineError::Corrupt`] where something is missing that was durable;
+    /// [`EngineError::Stopped`] where the file can not be opened, read or written, or another
+    /// engine has it open; [`EngineError::Corrupt`] where something is missing that was durable;
     /// [`EngineError::NoSpace`] where there is no space for the first segment.
     pub fn open(directory: &Path, options: Options) -> Result<Self, EngineError> {
         let file = PoolFile::open(directory).map_err(|error| cannot_open(directory, &error))?;

@@ -4,8 +4,8 @@
 //!   0         64 KiB        1 MiB        + S           + 2 S
 //!   | slot 0  | slot 1      | extent 0   | extent 1    | …        S = one segment, 16 MiB
 //! ```
-//! An extent is a place in the file, by number. A segment is what lies in one; its id is never given
-//! to another, so a block's [`Address`] names its content for ever.
+//! An extent is a place in the file, by number. A segment is what lies in one; its id is never
+//! given to another, so a block's [`Address`] names its content for ever.
 
 /// The block, in bytes.
 pub(crate) const BLOCK: usize = ebb_volume::BLOCK_BYTES as usize;

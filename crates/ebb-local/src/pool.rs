@@ -9,8 +9,8 @@
 //! one syncs for all who wait, one makes a segment ready. The engine calls them from the submitting
 //! thread and from two of its own; the simulator calls them one at a time.
 //!
-//! A record is written by one thread at a time and applied to the catalog when it is written, in the
-//! order of the log. So recovery, which applies what it reads in that order, comes to the same.
+//! A record is written by one thread at a time and applied to the catalog when it is written, in
+//! the order of the log. So recovery, which applies what it reads in that order, comes to the same.
 //!
 //! A write or a sync that fails stops the pool for good: after it nobody knows what the file holds,
 //! until recovery reads it.

@@ -4,10 +4,10 @@
 //!   superblock ─► Start of generation 3 ─► Start of 2 ─► Start of 1          found backwards
 //!   1: records … cut | 2: records … cut | 3: records … first invalid one     then read forwards
 //! ```
-//! A generation begins with a Start record in a segment of its own. It is the next link of the chain
-//! (`seq`, `prev_crc`) after the record where the generation before it was cut, and was durable
-//! before the superblock named it. So an older generation ends exactly there, whatever else its
-//! segments hold, and everything in it is durable. In the newest one a record past the highest
+//! A generation begins with a Start record in a segment of its own. It is the next link of the
+//! chain (`seq`, `prev_crc`) after the record where the generation before it was cut, and was
+//! durable before the superblock named it. So an older generation ends exactly there, whatever else
+//! its segments hold, and everything in it is durable. In the newest one a record past the highest
 //! `durable_seq` counts only if its data is whole; the first that is not, is the cut.
 //!
 //! A crash loses records at the end. Whatever else is missing was lost by the disk, and recovery

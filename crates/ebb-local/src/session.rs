@@ -1,11 +1,11 @@
 //! Who has a volume open, and which blocks are being changed.
 //!
-//! A handle carries the generation of its session. Reset, delete and revoke end the session; the next
-//! handle begins another, with a generation never used before. The generation is compared under the
-//! same lock under which a write is ordered, so a stale handle can not write.
+//! A handle carries the generation of its session. Reset, delete and revoke end the session; the
+//! next handle begins another, with a generation never used before. The generation is compared
+//! under the same lock under which a write is ordered, so a stale handle can not write.
 //!
-//! A request that changes blocks claims them while it is under way. One that changes a block in part
-//! reads it first, and so must be alone on its blocks; all others may share.
+//! A request that changes blocks claims them while it is under way. One that changes a block in
+//! part reads it first, and so must be alone on its blocks; all others may share.
 
 use std::collections::HashMap;
 use std::ops::Range;

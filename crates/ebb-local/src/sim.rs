@@ -1,11 +1,12 @@
 //! The simulator: the engine's own code on a disk that crashes and lies, from one seed.
 //!
 //! ```text
-//!   seed ─► world: random requests, changes, steps ─► pool ─► SimDisk: loses, tears, reorders, fails
-//!              └── model: every change in the order of the log; an image is right if it is a prefix
+//!   seed ─► world: random requests, changes, steps ─► pool ─► SimDisk: loses, tears,
+//!              │                                                           reorders, fails
+//!              └── model: every change in the order of the log; a right image is a prefix
 //! ```
-//! Nothing here has threads or a clock: the same seed makes the same trace. `SIM_SEEDS=3,17` replays
-//! seeds, and `SIM_SEEDS=0..500` runs more of them.
+//! Nothing here has threads or a clock: the same seed makes the same trace. `SIM_SEEDS=3,17`
+//! replays seeds, and `SIM_SEEDS=0..500` runs more of them.
 //!
 //! The planted bugs at the end are the check of the simulator itself.
 

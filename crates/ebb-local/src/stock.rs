@@ -3,9 +3,10 @@
 //! ```text
 //!   line:  [ready] [ready] [planned] …        the front is what every header names as `next`
 //! ```
-//! An extent is written and synced once before it is ready, lowest first: that the host's file system
-//! is full shows up there, never inside a record. One written in an earlier life is ready at once;
-//! what it still holds of an older log is no part of this one's chain. Ids are given only below a limit that is durable in the superblock.
+//! An extent is written and synced once before it is ready, lowest first: that the host's file
+//! system is full shows up there, never inside a record. One written in an earlier life is ready at
+//! once; what it still holds of an older log is no part of this one's chain. Ids are given only
+//! below a limit that is durable in the superblock.
 
 use std::collections::{BTreeSet, VecDeque};
 

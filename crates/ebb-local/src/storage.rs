@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// A file of bytes with a cache before it. A write is durable only once a [`Storage::sync`] that was
-/// called after the write returned has itself returned `Ok`.
+/// A file of bytes with a cache before it. A write is durable only once a [`Storage::sync`] that
+/// was called after the write returned has itself returned `Ok`.
 pub(crate) trait Storage: Send + Sync {
     /// Reads some bytes, 0 at the end of the file.
     fn read_some(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
@@ -11,7 +11,8 @@ pub(crate) trait Storage: Send + Sync {
     /// Writes some bytes of `parts`, one after the other. Makes the file longer where need be.
     fn write_some(&self, offset: u64, parts: &[&[u8]]) -> io::Result<usize>;
 
-    /// Makes durable every write that returned before this call. Never called again after it failed.
+    /// Makes durable every write that returned before this call. Never called again after it
+    /// failed.
     fn sync(&self) -> io::Result<()>;
 
     /// The file's length in bytes.
@@ -20,8 +21,8 @@ pub(crate) trait Storage: Send + Sync {
     /// Takes space for a range, so that writing it can not fail for lack of space.
     fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
 
-    /// Forgets what is cached and not dirty: after a failed sync the cache may hold clean pages that
-    /// never reached the disk, and recovery must not build on them.
+    /// Forgets what is cached and not dirty: after a failed sync the cache may hold clean pages
+    /// that never reached the disk, and recovery must not build on them.
     fn forget_cached(&self) -> io::Result<()>;
 
     /// Lets another open the file.

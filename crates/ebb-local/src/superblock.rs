@@ -1,8 +1,8 @@
 //! The superblock: where the log's newest generation begins.
 //!
-//! Two slots, each one block with a checksum, written one after the other with a sync behind each: at
-//! every moment one of them is whole. The newer valid one counts. Opening a pool brings both to the
-//! same content, so that a flipped bit in one slot never brings an older state back.
+//! Two slots, each one block with a checksum, written one after the other with a sync behind each:
+//! at every moment one of them is whole. The newer valid one counts. Opening a pool brings both to
+//! the same content, so that a flipped bit in one slot never brings an older state back.
 
 use ebb_volume::EngineError;
 use zerocopy::byteorder::little_endian::{U32, U64};

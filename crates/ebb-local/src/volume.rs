@@ -29,8 +29,8 @@ impl<S: Storage> Volume for Handle<S> {
         self.pool.size_bytes(self.volume)
     }
 
-    /// Reads complete on this thread; so do changes, unless another thread is writing. Only what has
-    /// to be durable completes on the sync thread.
+    /// Reads complete on this thread; so do changes, unless another thread is writing. Only what
+    /// has to be durable completes on the sync thread.
     fn submit(&self, io: Io, done: Completion) {
         let change = |offset, guest, fua, done| {
             self.pool.change_bytes(self.volume, self.generation, offset, guest, fua, done);

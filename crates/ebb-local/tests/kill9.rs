@@ -1,9 +1,9 @@
 //! A real process on a real file, killed with SIGKILL at random, again and again.
 //!
 //! The child is this test binary, started anew. What it does at each step follows from the step's
-//! number, so the parent knows what the pool must hold: every step that was answered, and of the one
-//! under way all or nothing. (A kill loses no page of the cache; that syncs are in the right places
-//! is shown by the simulator.)
+//! number, so the parent knows what the pool must hold: every step that was answered, and of the
+//! one under way all or nothing. (A kill loses no page of the cache; that syncs are in the right
+//! places is shown by the simulator.)
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;

@@ -11,8 +11,8 @@
 //!   state, a write happens wholly or not at all.
 //! - A row is saved only over the version that the same transaction read.
 //! - A row that does not read back as what was stored is [`StoreError::Corrupt`], never a guess.
-//! - Only store.rs, tx.rs, row.rs, error.rs and the schema know that it is SQLite. The SQL elsewhere
-//!   is what PostgreSQL understands too.
+//! - Only store.rs, tx.rs, row.rs, error.rs and the schema know that it is SQLite. The SQL
+//!   elsewhere is what PostgreSQL understands too.
 //!
 //! Deliberately not here: what may happen (ebb-domain), when it happens (ebb-control), clocks.
 

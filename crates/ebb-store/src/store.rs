@@ -9,8 +9,8 @@
 //! journal_mode=WAL`), and a commit has happened once its frames are in the log. With `PRAGMA
 //! synchronous=FULL` COMMIT returns only after an `fsync` of the log, which covers every commit
 //! before it too; with `NORMAL` it does not sync. A log that was made or begins anew syncs its
-//! header first, and the directory where it was made. A checkpoint syncs the log, then copies, then syncs the database, whatever
-//! the level, and only then is the log written from its start again.
+//! header first, and the directory where it was made. A checkpoint syncs the log, then copies, then
+//! syncs the database, whatever the level, and only then is the log written from its start again.
 //!
 //! A sync that failed may have dropped what it was to write, and the next one would succeed without
 //! it: a later commit would be answered, with a hole before it in the log. So after such a failure
@@ -88,8 +88,8 @@ impl Store {
         }
         connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
         set_level(&connection, Durability::Durable)?;
-        // What an earlier process could not sync may be in the page cache only, and looks whole. Once
-        // it is copied and synced, no later commit depends on that log.
+        // What an earlier process could not sync may be in the page cache only, and looks whole.
+        // Once it is copied and synced, no later commit depends on that log.
         empty_log(&connection)?;
         schema::migrate(&mut connection)?;
         let stopped = Arc::new(AtomicBool::new(false));
@@ -217,8 +217,8 @@ fn set_level(connection: &Connection, durability: Durability) -> Result<(), Stor
     Ok(())
 }
 
-/// Copies the log into the database, syncs both, and truncates the log. Where a read is going on the
-/// log keeps its length; the row that says so is of no use here.
+/// Copies the log into the database, syncs both, and truncates the log. Where a read is going on
+/// the log keeps its length; the row that says so is of no use here.
 fn empty_log(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -1,7 +1,8 @@
 //! The seam between disks and engines: what an engine is asked, and what it promises.
 //!
 //! ```text
-//!   ebb-control ──► Engine   create, snapshot, fork, reset, delete      (rare, synchronous, durable)
+//!   ebb-control ──► Engine   create, snapshot, fork, reset, delete      (rare, synchronous,
+//! durable)
 //!   ebb-nbd ──────► Volume   read, write, zero, discard, flush          (often, asynchronous)
 //! ```
 //!

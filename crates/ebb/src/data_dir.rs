@@ -140,7 +140,8 @@ fn random_text(length: usize) -> String {
     text
 }
 
-/// Writes a small file so that after a crash it is the old one or the new one, never half of either.
+/// Writes a small file so that after a crash it is the old one or the new one, never half of
+/// either.
 fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file =

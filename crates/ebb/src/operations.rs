@@ -1,7 +1,7 @@
 //! `ebb operations`: the table of operations, for the reference page and for tests.
 
 use clap::Args;
-use ebb_api::{INTERNAL_ERROR, Kind, OperationDef, ParamDef, refusals};
+use ebb_api::{INTERNAL_ERROR, Kind, OperationDef, ParamDef, Refusal, refusals};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -43,12 +43,14 @@ fn as_json(operation: &OperationDef) -> Value {
             "required": param.required,
         })
     };
-    let error = |row: &ebb_api::Refusal| json!({ "http": row.status, "code": row.code, "message": row.message });
+    let error =
+        |row: &Refusal| json!({ "http": row.status, "code": row.code, "message": row.message });
+    let errors = refusals(operation.name).iter().chain([&INTERNAL_ERROR]);
     json!({
         "name": operation.name,
         "version": operation.product.version,
         "params": operation.params.iter().map(param).collect::<Vec<_>>(),
-        "errors": refusals(operation.name).iter().chain([&INTERNAL_ERROR]).map(error).collect::<Vec<_>>(),
+        "errors": errors.map(error).collect::<Vec<_>>(),
     })
 }
 

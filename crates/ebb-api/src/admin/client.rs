@@ -77,7 +77,8 @@ impl AdminClient {
                     piece.truncate(length);
                     Some((Ok(Frame::data(Bytes::from(piece))), Some(image)))
                 }
-                // The error ends the request in its middle, which the server sees as a broken stream.
+                // The error ends the request in its middle, which the server sees as a broken
+                // stream.
                 Err(error) => Some((Err(error), None)),
             }
         });

@@ -102,7 +102,9 @@ fn zone(id: &ZoneId) -> Value {
         "ZoneId": id.as_str(),
         "LocalName": id.as_str(),
         "ZoneType": "AvailabilityZone",
-        "AvailableResourceCreation": { "ResourceTypes": ["VSwitch", "IoOptimized", "Instance", "Disk"] },
+        "AvailableResourceCreation": {
+            "ResourceTypes": ["VSwitch", "IoOptimized", "Instance", "Disk"],
+        },
         "AvailableDiskCategories": { "DiskCategories": all },
         "AvailableInstanceTypes": { "InstanceTypes": types },
         "AvailableVolumeCategories": { "VolumeCategories": [] },

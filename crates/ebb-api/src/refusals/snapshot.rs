@@ -1,4 +1,5 @@
-//! What the operations of snapshots, and of ResetDisk refuse. Statuses and messages are the protocol's own.
+//! What the operations of snapshots, and of ResetDisk refuse. Statuses and messages are the
+//! protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 

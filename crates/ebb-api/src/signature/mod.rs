@@ -1,7 +1,8 @@
 //! Signatures: both schemes, for checking and for signing.
 //!
 //! ```text
-//! Authorization: ACS3-…  → v3      parameter Signature → v1      neither → v1, which says what is missing
+//! Authorization: ACS3-… → v3    parameter Signature → v1    neither → v1, which says what is
+//! missing
 //! ```
 //!
 //! The header `x-acs-action` tells nothing: clients of the older scheme send it too.

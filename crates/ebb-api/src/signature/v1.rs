@@ -1,7 +1,7 @@
 //! The older scheme: a MAC over the sorted parameters, in the parameter `Signature`.
 //!
 //! ```text
-//! StringToSign = METHOD & %2F & percent(name=percent(value)&…)      all of query and form but Signature
+//! StringToSign = METHOD & %2F & percent(name=percent(value)&…)   of query and form, but Signature
 //! Signature    = base64(HMAC-SHA1(secret + "&", StringToSign))
 //! ```
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Authorization: ACS3-HMAC-SHA256 Credential=ID,SignedHeaders=host;x-acs-…,Signature=HEX
-//! CanonicalRequest = METHOD \n / \n query \n (name:value \n)… \n SignedHeaders \n SHA-256 of the body
+//! CanonicalRequest = METHOD \n / \n query \n (name:value \n)… \n SignedHeaders \n SHA-256(body)
 //! StringToSign     = ACS3-HMAC-SHA256 \n SHA-256(CanonicalRequest)
 //! ```
 //!

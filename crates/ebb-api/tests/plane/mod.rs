@@ -159,7 +159,9 @@ impl Plane {
             ("Size", "20"),
             ("DiskCategory", "cloud_essd"),
         ];
-        let params: Vec<_> = always.iter().chain(more).copied().collect();
+        let given = |name| more.iter().any(|(other, _)| *other == name);
+        let always = always.into_iter().filter(|(name, _)| !given(*name));
+        let params: Vec<_> = always.chain(more.iter().copied()).collect();
         self.call("CreateDisk", &params)["DiskId"].as_str().unwrap().to_owned()
     }
 

@@ -469,7 +469,8 @@ pub(crate) fn write(volume: &dyn Volume, byte: u8) -> Result<(), IoError> {
 /// What must be so whenever nothing is under way.
 impl World {
     /// Waits until the workers have carried everything to its end, then compares the records with
-    /// the engine: every disk has its volume, every snapshot its version, and nothing else is there.
+    /// the engine: every disk has its volume, every snapshot its version, and nothing else is
+    /// there.
     #[track_caller]
     pub(crate) fn assert_at_rest(&self) {
         until("instances rest", || self.read(|tx| tx.instances_in_transition()).is_empty());

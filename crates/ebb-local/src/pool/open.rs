@@ -32,8 +32,9 @@ pub(crate) struct Setup {
 impl<S: Storage> Pool<S> {
     /// Opens the pool in `storage`; makes one where it has never held any.
     ///
-    /// When it returns, everything it recovered is durable, and so is the start of the generation in
-    /// which it goes on: nothing that is written from here on can be taken for a part of the old one.
+    /// When it returns, everything it recovered is durable, and so is the start of the generation
+    /// in which it goes on: nothing that is written from here on can be taken for a part of the old
+    /// one.
     pub(crate) fn open(storage: S, setup: Setup) -> Result<Self, EngineError> {
         storage.forget_cached().map_err(unreadable)?;
         let planted = setup.planted;

@@ -16,8 +16,8 @@ use crate::planted::Bug;
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
-/// Bytes written since the last sync that ask for one unasked, so that neither a flush nor a recovery
-/// ever has much more than this before it.
+/// Bytes written since the last sync that ask for one unasked, so that neither a flush nor a
+/// recovery ever has much more than this before it.
 const UNSYNCED_BYTES: u64 = 16 << 20;
 
 /// How long after the disk was full it is tried again.
@@ -303,7 +303,8 @@ impl State {
     }
 }
 
-/// Writes an extent, so that nothing written there later can fail for lack of space. The caller syncs.
+/// Writes an extent, so that nothing written there later can fail for lack of space. The caller
+/// syncs.
 pub(super) fn make_extent(
     storage: &impl Storage,
     geometry: Geometry,

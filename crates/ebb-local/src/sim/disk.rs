@@ -1,7 +1,8 @@
 //! A disk in memory that keeps only what was synced, and not always what it was told.
 //!
 //! Sectors are 512 bytes. Each has what is durable, and each version written since the last sync: a
-//! crash leaves any one of them, for each sector on its own. So writes are lost, torn and reordered.
+//! crash leaves any one of them, for each sector on its own. So writes are lost, torn and
+//! reordered.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -148,7 +149,8 @@ impl SimDisk {
         }
     }
 
-    /// Ends the process, and the machine unless `loss` is [`Loss::None`]. The disk then serves again.
+    /// Ends the process, and the machine unless `loss` is [`Loss::None`]. The disk then serves
+    /// again.
     pub(super) fn crash(&self, random: &mut Random, loss: Loss) {
         let mut inner = self.inner();
         let Inner { cached, durable, unsynced, .. } = &mut *inner;

@@ -1,7 +1,8 @@
 //! What the pool should hold: plain bytes, changed by units in the order of the log.
 //!
-//! A unit is what a crash leaves whole: a block of a write, a run of a zero, a change of versions. After
-//! a crash the image has to be what some number of units makes, at least those that were durable.
+//! A unit is what a crash leaves whole: a block of a write, a run of a zero, a change of versions.
+//! After a crash the image has to be what some number of units makes, at least those that were
+//! durable.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
