@@ -9,6 +9,8 @@ mod code;
 mod disk;
 mod instance;
 mod other;
+#[cfg(test)]
+mod reachable;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,155 @@
+//! What each operation can be refused with, read off its use case: every one must have a row.
+//!
+//! The lists are kept by hand. A rule that is added without its row here is still answered, as a
+//! fault of ours (see [`super::deny`]).
+
+use ebb_domain::Denied as D;
+use ebb_domain::Field as F;
+
+use super::deny;
+use crate::ops::FAMILIES;
+
+const NAMED: &[D] = &[D::Malformed(F::DiskName), D::Malformed(F::Description)];
+const TAGS: &[D] =
+    &[D::TooManyTags, D::DuplicateTagKey, D::Malformed(F::TagKey), D::Malformed(F::TagValue)];
+const TOKEN: &[D] = &[D::TokenMismatch, D::TokenProcessing];
+/// A row was changed by another call, or the region given is none.
+const WRITES: &[D] = &[D::Conflict, D::RegionMalformed];
+const FILTERS: &[D] = &[D::FilterUnknown, D::FilterValue, D::TooManyTags, D::TagWithoutKey];
+/// `NewDisk::check`, but for its names, tags and category.
+const NEW_DISK: &[D] = &[
+    D::PerformanceLevelUnknown,
+    D::ProvisionedIopsUnsupported,
+    D::BurstingUnsupported,
+    D::EncryptionUnavailable,
+    D::NotOnWhiteList,
+    D::PerformanceLevelAndSize,
+];
+const SOURCE: &[D] = &[
+    D::SnapshotNotFound,
+    D::SnapshotNotReady,
+    D::SnapshotTooOld,
+    D::SnapshotCategory,
+    D::SystemSnapshot,
+];
+const PAYS: &[D] = &[D::NotEnoughBalance, D::AccountInArrears];
+const STOP: &[D] =
+    &[D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::DryRun];
+const START: &[D] = &[D::NotEnoughBalance, D::DiskNotReady];
+const DELETE: &[D] = &[D::InstanceNotFound, D::DeletionProtected, D::InstanceStatus, D::DryRun];
+
+type Reachable = (&'static str, &'static [&'static [D]]);
+
+#[rustfmt::skip]
+const REACHABLE: &[Reachable] = &[
+    ("DescribeRegions", &[]),
+    ("DescribeZones", &[&[D::RegionNotFound]]),
+    ("DescribeImages", &[&[D::RegionNotFound]]),
+    ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
+        D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ZoneAndInstance, D::Missing("ZoneId"),
+        D::InstanceNotFound, D::NotSubscription, D::CategoryUnknown, D::CategoryNotOffered,
+        D::Malformed(F::MultiAttach), D::MultiAttachUnsupported, D::KeyWithoutEncryption,
+        D::EphemeralFromSnapshot, D::SizeOrSnapshotMissing, D::SizeUnknown, D::SizeNotOffered,
+    ]]),
+    ("DescribeDisks", &[FILTERS, &[
+        D::RegionNotFound, D::ZoneNotFound, D::TooManyIds, D::DryRun, D::NextToken,
+        D::Malformed(F::DiskIds), D::Malformed(F::DiskType), D::Malformed(F::CategoryFilter),
+        D::Malformed(F::Status), D::Malformed(F::MultiAttach), D::Malformed(F::DiskChargeType),
+        D::Malformed(F::LockReason),
+    ]]),
+    ("AttachDisk", &[WRITES, &[
+        D::DiskNotFound, D::InstanceNotFound, D::NotOnWhiteList, D::NotPortable,
+        D::Malformed(F::DeleteWithInstance), D::NotBootable, D::DiskStatus, D::DiskInArrears,
+        D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::NotInSameZone,
+        D::TooManyDisks, D::Malformed(F::Device), D::DeviceInUse,
+    ]]),
+    ("DetachDisk", &[WRITES, &[
+        D::DiskNotFound, D::InstanceNotFound, D::AlreadyDetached, D::AttachedElsewhere,
+        D::SystemDisk, D::NotPortable, D::EphemeralStays, D::InstanceLocked, D::InstanceStatus,
+        D::DiskStatus, D::NotOnWhiteList,
+    ]]),
+    ("DeleteDisk", &[WRITES, &[
+        D::DiskNotFound, D::NotOnWhiteList, D::NotPortable, D::DiskStatus,
+        D::DiskCreatingSnapshot,
+    ]]),
+    ("ModifyDiskAttribute", &[WRITES, NAMED, &[
+        D::DiskNotFound, D::NotOnWhiteList, D::BurstingUnsupported, D::NotPortable,
+        D::DiskIdAndDiskIds, D::DiskIdOrDiskIdsMissing, D::NothingToModify,
+    ]]),
+    ("RunInstances", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
+        D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ImageNotFound, D::InstanceTypeUnknown,
+        D::Malformed(F::Amount), D::Malformed(F::InstanceName), D::TooManyDisks, D::DeviceInUse,
+        D::Malformed(F::Device), D::Malformed(F::SystemDiskCategory),
+        D::Malformed(F::SystemDiskSize), D::Malformed(F::DataDiskCategory),
+        D::Malformed(F::DataDiskSize), D::DryRun,
+    ]]),
+    ("DescribeInstances", &[FILTERS, &[
+        D::RegionNotFound, D::DryRun, D::NextToken, D::Malformed(F::Status),
+        D::Malformed(F::LockReason), D::Malformed(F::InstanceChargeType),
+        D::Malformed(F::InstanceNetworkType),
+    ]]),
+    ("DescribeInstanceStatus", &[&[D::RegionNotFound, D::ZoneNotFound, D::TooManyIds]]),
+    ("StartInstance", &[WRITES, STOP, START]),
+    ("StartInstances", &[WRITES, STOP, START, &[D::TooManyIds]]),
+    ("StopInstance", &[WRITES, STOP]),
+    ("StopInstances", &[WRITES, STOP, &[D::TooManyIds]]),
+    ("RebootInstance", &[WRITES, STOP]),
+    ("DeleteInstance", &[WRITES, DELETE]),
+    ("DeleteInstances", &[WRITES, DELETE, &[D::TooManyIds]]),
+    ("ResetDisk", &[WRITES, &[
+        D::NotEnoughBalance, D::SnapshotServiceClosed, D::DiskNotFound, D::DiskDeleted,
+        D::NotOnWhiteList, D::CategoryUnsupported, D::DiskStatus, D::UnfinishedSnapshot,
+        D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
+        D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
+        D::SnapshotCategory, D::DryRun,
+    ]]),
+    ("CreateSnapshot", &[WRITES, TAGS, TOKEN, &[
+        D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::DiskNotFound,
+        D::Malformed(F::RetentionDays), D::Malformed(F::SnapshotCategory), D::NotEnoughBalance,
+        D::SnapshotServiceClosed, D::CategoryUnsupported, D::CreatingSnapshot, D::DiskStatus,
+        D::NeverAttached, D::InstanceLocked, D::InstanceStatus, D::SnapshotQuota,
+    ]]),
+    ("DescribeSnapshots", &[FILTERS, &[
+        D::RegionNotFound, D::DryRun, D::NextToken, D::TooManyIds, D::Malformed(F::Status),
+        D::Malformed(F::SnapshotType), D::Malformed(F::Usage), D::Malformed(F::SourceDiskType),
+        D::Malformed(F::SnapshotCategory),
+    ]]),
+    ("DeleteSnapshot", &[WRITES, &[D::SnapshotNotFound, D::SnapshotHasDisks]]),
+    ("OpenSnapshotService", &[&[D::RegionNotFound]]),
+    ("GetCallerIdentity", &[]),
+    ("TagResources", &[TAGS, &[
+        D::RegionNotFound, D::TooManyIds, D::ResourceNotFound, D::ResourceTypeUnknown,
+    ]]),
+    ("UntagResources", &[&[
+        D::RegionNotFound, D::TooManyIds, D::ResourceNotFound, D::ResourceTypeUnknown,
+        D::AllAndKeys,
+    ]]),
+    ("ListTagResources", &[&[
+        D::RegionNotFound, D::TooManyIds, D::TooManyTags, D::TagWithoutKey, D::ResourceTypeUnknown,
+        D::TagsAndResourcesMissing, D::NextToken,
+    ]]),
+];
+
+#[test]
+fn every_refusal_that_can_be_met_has_its_row() {
+    let mut without = Vec::new();
+    for (operation, lists) in REACHABLE {
+        for denied in lists.iter().copied().flatten() {
+            let error = deny(operation, denied);
+            if error.status >= 500 {
+                without.push(format!("{operation}: {}", error.detail().unwrap_or_default()));
+            }
+        }
+    }
+    assert_eq!(without, Vec::<String>::new());
+}
+
+#[test]
+fn every_operation_is_listed() {
+    let mut listed: Vec<_> = REACHABLE.iter().map(|(operation, _)| *operation).collect();
+    let mut known: Vec<_> =
+        FAMILIES.iter().copied().flatten().map(|operation| operation.name).collect();
+    listed.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(listed, known);
+}
