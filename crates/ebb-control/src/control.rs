@@ -155,7 +155,10 @@ impl Control {
     }
 
     /// The region of that name, where it says what is looked at.
-    pub(crate) fn region(&self, id: &RegionId) -> Result<&Region, Denied> {
+    ///
+    /// # Errors
+    /// [`Denied::RegionNotFound`].
+    pub fn region(&self, id: &RegionId) -> Result<&Region, Denied> {
         self.regions.iter().find(|region| region.id == *id).ok_or(Denied::RegionNotFound)
     }
 

@@ -1,7 +1,7 @@
 //! Regions, zones and images (api.md §3.8, §3.9).
 
 use ebb_api_derive::Params;
-use ebb_domain::{Category, Denied, ImageId, Region, RegionId, ZoneId, images, instance_types};
+use ebb_domain::{Category, ImageId, Region, RegionId, ZoneId, images, instance_types};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -82,8 +82,8 @@ impl Operation for DescribeZones {
     type Reply = DescribeZonesReply;
 
     fn call(self, cx: &Context) -> Result<DescribeZonesReply, ApiError> {
-        let region = cx.control.regions().iter().find(|region| region.id == self.region_id);
-        let region = region.ok_or_else(|| deny("DescribeZones", &Denied::RegionNotFound))?;
+        let region = cx.control.region(&self.region_id);
+        let region = region.map_err(|denied| deny("DescribeZones", &denied))?;
         let zones: Vec<Value> = region.zones().iter().map(zone).collect();
         Ok(DescribeZonesReply { zones: json!({ "Zone": zones }) })
     }
@@ -159,10 +159,8 @@ impl Operation for DescribeImages {
     type Reply = DescribeImagesReply;
 
     fn call(self, cx: &Context) -> Result<DescribeImagesReply, ApiError> {
-        let known = cx.control.regions().iter().any(|region| region.id == self.region_id);
-        if !known {
-            return Err(deny("DescribeImages", &Denied::RegionNotFound));
-        }
+        let region = cx.control.region(&self.region_id);
+        region.map_err(|denied| deny("DescribeImages", &denied))?;
         let paging = Paging {
             number: self.page_number,
             size: self.page_size,

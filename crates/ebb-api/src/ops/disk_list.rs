@@ -123,15 +123,10 @@ impl Operation for DescribeDisks {
 
     fn call(self, cx: &Context) -> Result<DescribeDisksReply, ApiError> {
         let refuse = |denied: Denied| deny("DescribeDisks", &denied);
-        cx.control
-            .regions()
-            .iter()
-            .find(|region| region.id == self.region_id)
-            .ok_or_else(|| refuse(Denied::RegionNotFound))
-            .and_then(|region| match &self.zone_id {
-                Some(zone) if !region.zones().contains(zone) => Err(refuse(Denied::ZoneNotFound)),
-                _ => Ok(()),
-            })?;
+        let region = cx.control.region(&self.region_id).map_err(refuse)?;
+        if self.zone_id.as_ref().is_some_and(|zone| !region.zones().contains(zone)) {
+            return Err(refuse(Denied::ZoneNotFound));
+        }
         let nothing = self.matches_nothing(cx)?;
         let dry_run = self.dry_run == Some(true);
         let (mut query, paged) = self.query(cx).map_err(refuse)?;

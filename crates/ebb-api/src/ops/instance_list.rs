@@ -85,7 +85,7 @@ impl Operation for DescribeInstances {
 
     fn call(self, cx: &Context) -> Result<DescribeInstancesReply, ApiError> {
         let refuse = |denied: Denied| deny("DescribeInstances", &denied);
-        check_region(cx, &self.region_id).map_err(refuse)?;
+        cx.control.region(&self.region_id).map_err(refuse)?;
         let account = cx.control.account(&cx.account).map_err(refused("DescribeInstances"))?;
         let dry_run = self.dry_run == Some(true);
         let (query, paged) = self.query(cx, account.arrears).map_err(refuse)?;
@@ -176,11 +176,6 @@ fn any(cx: &Context, region: RegionId, page: ebb_control::PageRequest) -> Instan
     }
 }
 
-fn check_region(cx: &Context, id: &RegionId) -> Result<(), Denied> {
-    let known = cx.control.regions().iter().any(|region| region.id == *id);
-    if known { Ok(()) } else { Err(Denied::RegionNotFound) }
-}
-
 fn status(text: Option<String>) -> Result<Option<String>, Denied> {
     match text.as_deref() {
         None | Some("Pending" | "Starting" | "Running" | "Stopping" | "Stopped") => Ok(text),
@@ -231,10 +226,8 @@ impl Operation for DescribeInstanceStatus {
 
     fn call(self, cx: &Context) -> Result<DescribeInstanceStatusReply, ApiError> {
         let refuse = |denied: Denied| deny("DescribeInstanceStatus", &denied);
-        check_region(cx, &self.region_id).map_err(refuse)?;
-        let zones = cx.control.regions().iter().find(|region| region.id == self.region_id);
-        let zone_known = |zone: &ZoneId| zones.is_some_and(|region| region.zones().contains(zone));
-        if self.zone_id.as_ref().is_some_and(|zone| !zone_known(zone)) {
+        let region = cx.control.region(&self.region_id).map_err(refuse)?;
+        if self.zone_id.as_ref().is_some_and(|zone| !region.zones().contains(zone)) {
             return Err(refuse(Denied::ZoneNotFound));
         }
         if self.instance_id.0.len() > 100 {

@@ -99,10 +99,7 @@ impl Operation for DescribeSnapshots {
 
     fn call(self, cx: &Context) -> Result<DescribeSnapshotsReply, ApiError> {
         let refuse = |denied: Denied| deny("DescribeSnapshots", &denied);
-        let known = cx.control.regions().iter().any(|region| region.id == self.region_id);
-        if !known {
-            return Err(refuse(Denied::RegionNotFound));
-        }
+        cx.control.region(&self.region_id).map_err(refuse)?;
         let dry_run = self.dry_run == Some(true);
         let (query, paged) = self.query(cx).map_err(refuse)?;
         let page = cx.control.snapshots(&query).map_err(refused("DescribeSnapshots"))?;
