@@ -115,6 +115,8 @@ type StepHook = Arc<dyn Fn(Step) + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Probe {
     hook: Mutex<Option<StepHook>>,
+    /// Instances that have passed from one status to the next.
+    instances: AtomicUsize,
 }
 
 impl Probe {
@@ -128,6 +130,9 @@ impl Probe {
 
     fn pass(&self, step: Step) {
         let hook = self.hook.lock().unwrap().clone();
+        if step == Step::InstancePassed {
+            self.instances.fetch_add(1, Ordering::SeqCst);
+        }
         if let Some(hook) = hook {
             hook(step);
         }
@@ -353,21 +358,36 @@ pub(crate) fn attach_to(disk: &DiskId, instance: &InstanceId) -> Attach {
 
 /// The calls.
 impl World {
+    /// Waits also until the worker has passed its steps, which it does after it has said so: a
+    /// test that looks at steps from now on shall not see them.
+    #[track_caller]
+    fn carried<T>(&self, passes: usize, call: impl FnOnce() -> T) -> T {
+        let before = self.probe.instances.load(Ordering::SeqCst);
+        let outcome = call();
+        until("a worker carries the instance", || {
+            self.probe.instances.load(Ordering::SeqCst) >= before + passes
+        });
+        outcome
+    }
+
     pub(crate) fn run_instance(&self) -> InstanceId {
-        let id = self.control.run_instances(&self.root(), &new_instance()).unwrap().remove(0);
+        let run = || self.control.run_instances(&self.root(), &new_instance());
+        let id = self.carried(2, run).unwrap().remove(0);
         self.until_instance(&id, InstanceStatus::Running);
         id
     }
 
     pub(crate) fn stop(&self, id: &InstanceId) {
-        let ids = std::slice::from_ref(id);
-        self.control.stop_instances(&self.scope(), ids, &Stop::default(), true, false).unwrap();
+        let (ids, stop) = (std::slice::from_ref(id), Stop::default());
+        let stop = || self.control.stop_instances(&self.scope(), ids, &stop, true, false).unwrap();
+        self.carried(1, stop);
         self.until_instance(id, InstanceStatus::Stopped);
     }
 
     pub(crate) fn start(&self, id: &InstanceId) {
         let ids = std::slice::from_ref(id);
-        self.control.start_instances(&self.scope(), ids, true, false).unwrap();
+        let start = || self.control.start_instances(&self.scope(), ids, true, false).unwrap();
+        self.carried(1, start);
         self.until_instance(id, InstanceStatus::Running);
     }
 
