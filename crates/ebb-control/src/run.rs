@@ -3,7 +3,7 @@
 use ebb_domain::{
     AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, DiskStatus, Field, Image,
     ImageId, Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag,
-    ZoneId, check_tags, description, disk_size, images, instance_name, instance_type, next_device,
+    ZoneId, check_tags, description, device, disk_size, images, instance_name, instance_type,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
@@ -221,14 +221,7 @@ impl Control {
         let mut disks = vec![self.new_system_disk(tx, request, image, instance)?];
         let mut used = vec![SYSTEM_DEVICE.to_owned()];
         for data in &request.data_disks {
-            let device = match data.device.as_deref().filter(|name| !name.is_empty()) {
-                Some(name) if used.iter().any(|taken| taken == name) => {
-                    return Err(Denied::DeviceInUse.into());
-                }
-                Some(name) if name.starts_with("/dev/xvd") => name.to_owned(),
-                Some(_) => return Err(Denied::Malformed(Field::Device).into()),
-                None => next_device(&used).ok_or(Denied::TooManyDisks)?,
-            };
+            let device = device(&used, data.device.as_deref())?;
             used.push(device.clone());
             disks.push(self.new_data_disk(tx, data, instance, device)?);
         }

@@ -65,7 +65,12 @@ pub fn check_attach(
     device(used, request.device.as_deref())
 }
 
-fn device(used: &[String], asked: Option<&str>) -> Result<String, Denied> {
+/// The device name of a data disk: `/dev/xvd` and one or two letters as asked, or the next free one.
+/// `used` are those of the instance's other disks.
+///
+/// # Errors
+/// [`Denied::Malformed`] with [`Field::Device`], [`Denied::DeviceInUse`], [`Denied::TooManyDisks`].
+pub fn device(used: &[String], asked: Option<&str>) -> Result<String, Denied> {
     let Some(asked) = asked.filter(|name| !name.is_empty()) else {
         return next_device(used).ok_or(Denied::TooManyDisks);
     };
@@ -80,8 +85,7 @@ fn device(used: &[String], asked: Option<&str>) -> Result<String, Denied> {
 }
 
 /// The next free device name: `/dev/xvdb` to `/dev/xvdz`. `/dev/xvda` is the system disk's.
-#[must_use]
-pub fn next_device(used: &[String]) -> Option<String> {
+fn next_device(used: &[String]) -> Option<String> {
     (b'b'..=b'z')
         .map(|letter| format!("/dev/xvd{}", char::from(letter)))
         .find(|name| !used.contains(name))

@@ -21,7 +21,7 @@ mod tag;
 mod time;
 
 pub use account::Account;
-pub use attach::{AttachRequest, check_attach, check_delete_disk, check_detach, next_device};
+pub use attach::{AttachRequest, check_attach, check_delete_disk, check_detach, device};
 pub use catalogue::{
     BLANK_IMAGE, Image, InstanceType, Region, images, instance_type, instance_types,
 };

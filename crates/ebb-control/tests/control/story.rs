@@ -1,9 +1,10 @@
 //! The main story: an instance, a disk, a snapshot, a mistake, and the way back.
 
-use ebb_domain::{Denied, DiskStatus, InstanceStatus};
+use ebb_control::DataDisk;
+use ebb_domain::{Denied, DiskStatus, Field, InstanceStatus, NewDisk};
 use ebb_volume::IoError;
 
-use crate::world::{A, B, World, attach_to, denied, new_disk, write};
+use crate::world::{A, B, World, attach_to, denied, new_disk, new_instance, write};
 
 #[test]
 fn a_disk_goes_back_to_its_snapshot_and_its_client_comes_back() {
@@ -124,4 +125,25 @@ fn a_reboot_takes_the_exports_away_and_brings_them_back() {
     assert_eq!(write(client.as_ref(), A), Err(IoError::Stale));
     world.assert_content(&base.disk, B);
     world.assert_at_rest();
+}
+
+#[test]
+fn a_data_disk_of_a_new_instance_has_a_device_like_any_other() {
+    let world = World::new();
+    let run = |device: &str| {
+        let mut run = new_instance();
+        run.data_disks = vec![DataDisk {
+            disk: NewDisk { size_gib: Some(20), ..NewDisk::default() },
+            device: Some(device.into()),
+            ..DataDisk::default()
+        }];
+        world.control.run_instances(&world.root(), &run)
+    };
+    for device in ["/dev/xvd", "/dev/xvd1", "/dev/xvdABC", "/dev/xvd/../sda", "/dev/sdb", "xvdb"] {
+        assert_eq!(denied(run(device)), Denied::Malformed(Field::Device), "{device}");
+    }
+    assert_eq!(denied(run("/dev/xvda")), Denied::DeviceInUse);
+    let id = run("/dev/xvdk").unwrap().remove(0);
+    let disks = world.read(|tx| tx.disks_of_instance(&id));
+    assert_eq!(disks[1].attachments[0].device, "/dev/xvdk");
 }
