@@ -3,13 +3,14 @@
 //! A job names what is under way, not what to do: what to do stands in the record. So a job may be
 //! lost (the next start finds the record), done twice, or come late.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use ebb_domain::{DiskId, InstanceId};
 
-use crate::{Control, ControlError};
+use crate::Control;
 
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
 const THREADS: usize = 8;
@@ -64,17 +65,24 @@ impl Work {
 
 impl Control {
     fn carry(&self, job: &Job) {
-        let outcome = match job {
+        // What is half done stands in the record, so the thread may go on after a panic.
+        let outcome = catch_unwind(AssertUnwindSafe(|| match job {
             Job::Instance(id) => self.carry_instance(id),
             Job::Detach(id) => self.finish_detach(id),
-        };
-        if let Err(error) = outcome {
-            log_stuck(job, &error);
+        }));
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log_stuck(job, &error.to_string()),
+            Err(_) => log_stuck(job, "it panicked"),
         }
     }
 }
 
-fn log_stuck(job: &Job, error: &ControlError) {
-    tracing::error!(?job, %error, "a transition could not be carried to its end; it stays in the \
-        record and is carried on at the next start");
+fn log_stuck(job: &Job, error: &str) {
+    tracing::error!(
+        ?job,
+        error,
+        "a transition could not be carried to its end; it stays in the \
+        record and is carried on at the next start"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ebb_control::{Control, ControlError, Parts, Secret};
+use ebb_control::{Control, ControlError, Parts, Secret, Step};
 use ebb_domain::Region;
 use ebb_store::Store;
 use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
@@ -41,6 +41,26 @@ fn after_a_stop_everything_is_durable_and_nothing_is_taken() {
     let world = world.restart();
     world.control.health().unwrap();
     world.assert_content(&base.disk, crate::world::B);
+    world.assert_at_rest();
+    world.exercise();
+}
+
+/// A bug in one transition must not end the work on all others.
+#[test]
+fn a_worker_that_panics_takes_the_next_job() {
+    let world = World::new();
+    let instance = world.run_instance();
+    world.probe.set(|step| {
+        if step == Step::InstancePassed {
+            std::panic::resume_unwind(Box::new("a bug"));
+        }
+    });
+    // More often than there are workers.
+    for _ in 0..10 {
+        world.stop(&instance);
+        world.start(&instance);
+    }
+    world.probe.clear();
     world.assert_at_rest();
     world.exercise();
 }
