@@ -37,17 +37,24 @@ async fn main() -> Result<(), Failure> {
     println!("| | median | p99 |\n|---|---|---|");
     row("4 KiB write + fdatasync, bare", sync);
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); CASES.len()];
+    let mut idle = Vec::new();
     let mut prepared = Vec::new();
     for case in CASES {
         prepared.push(disks::prepare(&server, case).await?);
     }
     for _ in 0..ROUNDS {
+        for _ in 0..RESETS {
+            let begun = Instant::now();
+            server.call("DescribeRegions", &[]).await?;
+            idle.push(begun.elapsed());
+        }
         for (case, times) in prepared.iter().zip(&mut times) {
             for n in 0..RESETS {
                 times.push(case.reset(&server, n).await?);
             }
         }
     }
+    row("DescribeRegions: a call that neither reads nor changes anything", idle);
     for (Case { name, .. }, times) in CASES.iter().zip(times) {
         row(&format!("ResetDisk, {name}"), times);
     }
