@@ -156,7 +156,9 @@ def zoo(module_server):
         "running": ecs.run_instance(InstanceName="zoo-running"),
         "stopped": ecs.run_instance(InstanceName="zoo-stopped"),
         "far": ecs.run_instance(InstanceName="zoo-far", ZoneId=OTHER_ZONE),
-        "tagged": ecs.run_instance({"Tag.1.Key": "team", "Tag.1.Value": "blue"}),
+        "tagged": ecs.run_instance(
+            {"Tag.1.Key": "team", "Tag.1.Value": "blue"}, PrivateIpAddress="10.0.0.7"
+        ),
     }
     ecs.stop_instance(made["stopped"])
     return made
@@ -174,6 +176,10 @@ def zoo(module_server):
         ({"InstanceType": INSTANCE_TYPE}, {"running", "stopped", "far", "tagged"}),
         ({"InstanceType": "ecs.none.such"}, set()),
         ({"InstanceChargeType": "PrePaid"}, set()),
+        ({"PrivateIpAddresses": '["10.0.0.7", "10.0.0.8"]'}, {"tagged"}),
+        ({"PrivateIpAddresses": '["10.0.0.8"]'}, set()),
+        ({"VpcId": "vpc-1"}, set()),
+        ({"PublicIpAddresses": '["8.8.8.8"]'}, set()),
         ({"Tag.1.Key": "team", "Tag.1.Value": "blue"}, {"tagged"}),
     ],
 )

@@ -196,6 +196,8 @@ fn filter(query: &InstanceQuery) -> Filter {
         query.status.as_deref(),
     );
     filter.and_if("vswitch = ?", query.vswitch.as_deref());
+    let private_ips = query.private_ips.as_ref();
+    filter.one_of("private_ip", private_ips.map(|ips| ips.iter().map(String::as_str)));
     filter.and_if(
         "id IN (SELECT instance FROM instance_security_groups WHERE security_group = ?)",
         query.security_group.as_deref(),

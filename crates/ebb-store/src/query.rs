@@ -147,6 +147,8 @@ pub struct InstanceQuery {
     pub status: Option<String>,
     /// VSwitchId
     pub vswitch: Option<String>,
+    /// PrivateIpAddresses: it has one of them
+    pub private_ips: Option<Vec<String>>,
     /// SecurityGroupId: one of its groups
     pub security_group: Option<String>,
     /// KeyPairName

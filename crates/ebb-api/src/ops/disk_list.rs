@@ -71,6 +71,13 @@ pub struct DescribeDisks {
     pub lock_reason: Option<String>,
     /// No disk is encrypted here.
     pub encrypted: Option<bool>,
+    /// Of an encrypted disk.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
+    /// No disk has an automatic snapshot policy here.
+    pub auto_snapshot_policy_id: Option<String>,
+    /// Whether it has an automatic snapshot policy.
+    pub enable_automated_snapshot_policy: Option<bool>,
     /// Enabled or Disabled.
     pub multi_attach: Option<String>,
     /// Of an ESSD.
@@ -165,7 +172,10 @@ impl DescribeDisks {
             Some("security" | "recycling" | "dedicatedhostfinancial") => true,
             Some(_) => return refuse(Field::LockReason),
         };
-        Ok(prepaid || not_locked || self.encrypted == Some(true))
+        let policy = self.auto_snapshot_policy_id.is_some()
+            || self.enable_automated_snapshot_policy == Some(true);
+        let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
+        Ok(prepaid || not_locked || policy || encrypted)
     }
 
     fn query(self, cx: &Context) -> Result<(DiskQuery, Paged), Denied> {

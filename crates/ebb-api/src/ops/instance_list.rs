@@ -35,6 +35,16 @@ pub struct DescribeInstances {
     pub status: Option<String>,
     /// As given when it was made.
     pub v_switch_id: Option<String>,
+    /// As given when it was made; any of them.
+    pub private_ip_addresses: Option<JsonList<String>>,
+    /// No instance is in a VPC of this server.
+    pub vpc_id: Option<String>,
+    /// No instance has one.
+    pub inner_ip_addresses: Option<JsonList<String>>,
+    /// No instance has one.
+    pub public_ip_addresses: Option<JsonList<String>>,
+    /// No instance has one.
+    pub eip_addresses: Option<JsonList<String>>,
     /// One of those given when it was made.
     pub security_group_id: Option<String>,
     /// As given when it was made.
@@ -132,7 +142,11 @@ impl DescribeInstances {
             Some("recycling" | "dedicatedhostfinancial" | "refunded") => (None, true),
             Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
-        let nothing = no_lock || prepaid || classic;
+        let nowhere = self.vpc_id.is_some()
+            || self.inner_ip_addresses.is_some()
+            || self.public_ip_addresses.is_some()
+            || self.eip_addresses.is_some();
+        let nothing = no_lock || prepaid || classic || nowhere;
         let query = InstanceQuery {
             ids: if nothing { Some(Vec::new()) } else { self.instance_ids.map(|ids| ids.0) },
             zone: self.zone_id,
@@ -141,6 +155,7 @@ impl DescribeInstances {
             instance_type: self.instance_type,
             status: status(self.status)?,
             vswitch: self.v_switch_id,
+            private_ips: self.private_ip_addresses.map(|ips| ips.0),
             security_group: self.security_group_id,
             key_pair: self.key_pair_name,
             resource_group: self.resource_group_id,
@@ -165,6 +180,7 @@ fn any(cx: &Context, region: RegionId, page: ebb_control::PageRequest) -> Instan
         instance_type: None,
         status: None,
         vswitch: None,
+        private_ips: None,
         security_group: None,
         key_pair: None,
         resource_group: None,

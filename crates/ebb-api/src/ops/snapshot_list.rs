@@ -59,6 +59,9 @@ pub struct DescribeSnapshots {
     pub category: Option<String>,
     /// No snapshot is encrypted here.
     pub encrypted: Option<bool>,
+    /// Of an encrypted snapshot.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
     /// As given when it was made.
     pub resource_group_id: Option<String>,
     /// CreationStartTime, CreationEndTime.
@@ -133,7 +136,8 @@ impl DescribeSnapshots {
         .resolve();
         let none_is_automatic = automatic_only(self.snapshot_type.as_deref())?;
         let (has_disks, none_has_images) = usage(self.usage.as_deref())?;
-        let nothing = none_is_automatic || none_has_images || self.encrypted == Some(true);
+        let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
+        let nothing = none_is_automatic || none_has_images || encrypted;
         let linked = self.snapshot_link_id.map(|link| link.replacen("sl-", "d-", 1));
         let query = SnapshotQuery {
             account: cx.account.clone(),

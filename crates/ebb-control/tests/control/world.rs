@@ -640,6 +640,7 @@ fn instance_query(account: &AccountId) -> ebb_store::InstanceQuery {
         instance_type: None,
         status: None,
         vswitch: None,
+        private_ips: None,
         security_group: None,
         key_pair: None,
         resource_group: None,
