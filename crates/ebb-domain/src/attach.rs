@@ -65,8 +65,8 @@ pub fn check_attach(
     device(used, request.device.as_deref())
 }
 
-/// The device name of a data disk: `/dev/xvd` and one or two letters as asked, or the next free one.
-/// `used` are those of the instance's other disks.
+/// The device name of a data disk: `/dev/xvd` and one or two letters as asked, or the next free
+/// one. `used` are those of the instance's other disks.
 ///
 /// # Errors
 /// [`Denied::Malformed`] with [`Field::Device`], [`Denied::DeviceInUse`], [`Denied::TooManyDisks`].
