@@ -11,7 +11,7 @@ use ebb_domain::{
     Denied, DiskFound, DiskId, DiskStatus, Origin, Snapshot, SnapshotCategory, SnapshotId,
     SnapshotStatus, Timestamp, snapshot_name,
 };
-use ebb_store::Durability;
+use ebb_store::{Durability, Tx};
 use ebb_volume::{EngineError, Io, SnapshotId as Version, Volume, VolumeId, run};
 
 use crate::control::find_disk;
@@ -192,20 +192,20 @@ impl Drop for Import {
     }
 }
 
+fn progressing(tx: &Tx<'_>, id: &SnapshotId) -> Result<Option<Snapshot>, ControlError> {
+    Ok(tx.snapshot(id)?.filter(|found| found.status == SnapshotStatus::Progressing))
+}
+
 impl Control {
     /// Marks an import that is still progressing as failed, and removes what it left.
     pub(crate) fn fail_import(&self, id: &SnapshotId) -> Result<(), ControlError> {
-        let failed = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
-            let progressing =
-                tx.snapshot(id)?.filter(|found| found.status == SnapshotStatus::Progressing);
-            let Some(mut snapshot) = progressing else { return Ok(None) };
+        let Some(snapshot) = self.store.read(|tx| progressing(tx, id))? else { return Ok(()) };
+        // In this order: a failed row is never looked at again, so nothing may be left to remove.
+        self.engine.delete_snapshot(self.new_op(), Version(snapshot.version))?;
+        self.store.write(Durability::Durable, |tx| {
+            let Some(mut snapshot) = progressing(tx, id)? else { return Ok(()) };
             snapshot.status = SnapshotStatus::Failed;
-            tx.save_snapshot(&snapshot)?;
-            Ok(Some(snapshot.version))
-        })?;
-        if let Some(version) = failed {
-            self.engine.delete_snapshot(self.new_op(), Version(version))?;
-        }
-        Ok(())
+            Ok(tx.save_snapshot(&snapshot)?)
+        })
     }
 }

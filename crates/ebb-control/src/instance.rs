@@ -184,9 +184,17 @@ impl Control {
         })
     }
 
+    /// Settles the exports of an instance's disks. One that the engine refuses to open does not
+    /// hold up the others, nor the instance: it does not answer, and the log says why.
     pub(crate) fn settle_disks(&self, id: &InstanceId) -> Result<(), ControlError> {
         let disks = self.store.read(|tx| tx.disks_of_instance(id))?;
-        disks.iter().try_for_each(|disk| self.settle(&disk.id))
+        disks.iter().try_for_each(|disk| match self.settle(&disk.id) {
+            Err(error) if error.is_undone() => {
+                tracing::error!(disk = %disk.id, %error, "the disk's export is not as it should be");
+                Ok(())
+            }
+            other => other,
+        })
     }
 
     /// Deletes instances, all or none. Disks that go with their instance are deleted, the others

@@ -15,6 +15,7 @@
 //! | version, no row       | goes, likewise                                                    |
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use ebb_domain::{Disk, DiskStatus, Origin, Snapshot, SnapshotStatus};
 use ebb_store::Durability;
@@ -37,14 +38,26 @@ pub(crate) fn op_of(what: &str, id: u64) -> OpId {
     OpId(bytes)
 }
 
+/// One resource that the engine refuses, for want of space or because it is corrupt, does not keep
+/// the server from starting: it stays as it was found, and the log says so.
+fn go_on(what: &dyn Display, outcome: Result<(), ControlError>) -> Result<(), ControlError> {
+    match outcome {
+        Err(error) if error.is_undone() => {
+            tracing::error!(%what, %error, "found under way, and could not be ended");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 impl Control {
     pub(crate) fn reconcile(&self) -> Result<(), ControlError> {
         let held = self.engine.inventory()?;
         for snapshot in self.store.read(|tx| tx.snapshots_in_transition())? {
-            self.reconcile_snapshot(&snapshot, &held)?;
+            go_on(&snapshot.id, self.reconcile_snapshot(&snapshot, &held))?;
         }
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
-            self.reconcile_disk(&disk)?;
+            go_on(&disk.id, self.reconcile_disk(&disk))?;
         }
         self.remove_orphans()?;
         for instance in self.store.read(|tx| tx.instances_in_transition())? {
@@ -102,13 +115,15 @@ impl Control {
         for VolumeId(id) in held.volumes.iter().map(|volume| volume.id) {
             if !volumes.contains(&id) {
                 tracing::info!(volume = id, "removing a volume that no disk has");
-                self.engine.delete_volume(self.new_op(), VolumeId(id))?;
+                let removed = self.engine.delete_volume(self.new_op(), VolumeId(id));
+                go_on(&format_args!("{:?}", VolumeId(id)), removed.map_err(Into::into))?;
             }
         }
         for Version(id) in held.snapshots.iter().map(|snapshot| snapshot.id) {
             if !versions.contains(&id) {
                 tracing::info!(version = id, "removing a version that no snapshot has");
-                self.engine.delete_snapshot(self.new_op(), Version(id))?;
+                let removed = self.engine.delete_snapshot(self.new_op(), Version(id));
+                go_on(&format_args!("{:?}", Version(id)), removed.map_err(Into::into))?;
             }
         }
         Ok(())

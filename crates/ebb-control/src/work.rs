@@ -4,9 +4,10 @@
 //! lost (the next start finds the record), done twice, or come late.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use ebb_domain::{DiskId, InstanceId};
 
@@ -24,12 +25,15 @@ pub(crate) enum Job {
 
 pub(crate) struct Work {
     sender: Mutex<Option<Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Work {
     pub(crate) fn new() -> (Self, Receiver<Job>) {
         let (sender, receiver) = mpsc::channel();
-        (Self { sender: Mutex::new(Some(sender)) }, receiver)
+        let (threads, stopping) = Default::default();
+        (Self { sender: Mutex::new(Some(sender)), threads, stopping }, receiver)
     }
 
     /// Starts the threads. They hold the control weakly, so they end when it does.
@@ -37,30 +41,44 @@ impl Work {
         let inbox = Arc::new(Mutex::new(inbox));
         for n in 0..THREADS {
             let (inbox, control) = (Arc::clone(&inbox), Arc::downgrade(control));
+            let stopping = Arc::clone(&self.stopping);
             let carry = move || {
                 loop {
-                    let next = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let next = lock(&inbox).recv();
                     let (Ok(job), Some(control)) = (next, control.upgrade()) else { break };
+                    if stopping.load(Ordering::Acquire) {
+                        break;
+                    }
                     control.carry(&job);
                 }
             };
             let spawned = thread::Builder::new().name(format!("work-{n}")).spawn(carry);
-            spawned.expect("the system lets us start a thread");
+            lock(&self.threads).push(spawned.expect("the system lets us start a thread"));
         }
     }
 
     pub(crate) fn add(&self, job: Job) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = sender.as_ref() {
+        if let Some(sender) = lock(&self.sender).as_ref() {
             // A closed inbox means that the server is stopping; the record keeps the work.
             let _ = sender.send(job);
         }
     }
 
-    /// No more jobs are taken; those under way stay in the records.
+    /// Ends what is being carried, and returns: the engine is closed after it. Jobs that nobody has
+    /// begun stay in the records.
     pub(crate) fn stop(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stopping.store(true, Ordering::Release);
+        lock(&self.sender).take();
+        for thread in lock(&self.threads).drain(..) {
+            // A thread outlives the panic of a job, so this cannot fail.
+            let _ = thread.join();
+        }
     }
+}
+
+/// A panic elsewhere leaves nothing half done under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Control {

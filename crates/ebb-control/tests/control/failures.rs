@@ -188,3 +188,23 @@ fn delete_instance() {
     world.assert_at_rest();
     world.exercise();
 }
+
+/// One disk that cannot be opened must not take the machine with it.
+#[test]
+fn an_instance_runs_without_a_disk_that_cannot_be_opened() {
+    let world = World::new();
+    let base = world.base();
+    world.stop(&base.instance);
+    let bad = ebb_volume::VolumeId(world.disk(&base.disk).volume);
+    world.engine.fail(move |call| matches!(call, Call::Open(volume) if volume == bad));
+    world.start(&base.instance);
+    let system = world.disks().into_iter().find(|disk| disk.id != base.disk).unwrap();
+    assert!(world.exports.get(&base.disk).is_none());
+    assert!(world.exports.get(&system.id).is_some());
+    // It can be stopped, and runs as before once the disk can be opened.
+    world.stop(&base.instance);
+    world.engine.look_away();
+    world.start(&base.instance);
+    world.assert_content(&base.disk, B);
+    world.assert_at_rest();
+}
