@@ -195,7 +195,9 @@ impl Client {
     ) -> Result<(), ClientError> {
         let request = self.next_request(command, flags, offset, length);
         let header = request.encode();
-        write_all_vectored(&self.stream, &mut [IoSlice::new(&header), IoSlice::new(data)])?;
+        write_all_vectored(&self.stream, &mut [IoSlice::new(&header), IoSlice::new(data)], |_| {
+            false
+        })?;
         self.receive(&request, into)
     }
 
@@ -293,7 +295,8 @@ impl Client {
         let length = u32::try_from(data.len())
             .map_err(|_| ClientError::Protocol("the export's name is too long".into()))?;
         let header = OptionHeader { kind, length }.encode();
-        Ok(write_all_vectored(&self.stream, &mut [IoSlice::new(&header), IoSlice::new(data)])?)
+        let parts = &mut [IoSlice::new(&header), IoSlice::new(data)];
+        Ok(write_all_vectored(&self.stream, parts, |_| false)?)
     }
 
     fn option_reply(&mut self, option: OptionKind) -> Result<(u32, Vec<u8>), ClientError> {

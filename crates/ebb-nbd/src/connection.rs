@@ -1,9 +1,10 @@
 //! One connection's thread: negotiation, then requests until either side ends it.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_volume::{Io, IoError};
@@ -12,6 +13,7 @@ use crate::exports::Exports;
 use crate::limits::Limits;
 use crate::link::{Ended, Link};
 use crate::negotiation::{Negotiation, Session, Step, greeting};
+use crate::registry::Entry;
 use crate::stream::Timed;
 use crate::ticket::Ticket;
 use crate::wire::{
@@ -38,22 +40,22 @@ impl Drop for HangUp {
 /// Serves one client until the connection has ended and everything under way has completed.
 pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
     let hang_up = HangUp(Arc::clone(&link));
+    let pause = Pause::default();
     let timed = Timed::new(link.stream(), Instant::now() + limits.handshake);
     let mut input = BufReader::with_capacity(INPUT_BYTES, timed);
-    let session = match negotiate(&link, &mut input, exports, limits) {
-        Ok(Some(session)) => session,
+    let (session, entry) = match negotiate(&link, &mut input, exports, limits) {
+        Ok(Some(admitted)) => admitted,
         Ok(None) => return,
         Err(error) => {
             tracing::debug!(%error, "a negotiation failed");
             return;
         }
     };
-    let connections = Arc::clone(session.export.connections());
-    // Only the server bounds how many connections there are.
-    let Some(entry) = connections.enter(&link, usize::MAX) else { return };
     tracing::debug!(export = session.export.name(), "a client has connected");
-    if lift_deadlines(&link, &mut input).is_ok() {
-        let outcome = Transmission { link: &link, session: &session, input: &mut input }.run();
+    if lift_deadlines(&link, &mut input, limits, &pause).is_ok() {
+        let mut transmission =
+            Transmission { link: &link, session: &session, input: &mut input, pause: &pause };
+        let outcome = transmission.run();
         tracing::debug!(export = session.export.name(), ?outcome, "a client is going");
         link.finish();
         discard_input(&link, &mut input);
@@ -66,11 +68,11 @@ pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
 }
 
 fn negotiate(
-    link: &Link,
+    link: &Arc<Link>,
     input: &mut Input<'_>,
     exports: &Exports,
     limits: &Limits,
-) -> io::Result<Option<Session>> {
+) -> io::Result<Option<(Session, Entry)>> {
     let mut output = link.stream();
     output.set_write_timeout(Some(limits.handshake))?;
     output.write_all(&greeting())?;
@@ -81,7 +83,7 @@ fn negotiate(
     loop {
         let header = OptionHeader::decode(&read_array::<OPTION_BYTES>(input)?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let step = if header.length > limits.option_bytes {
+        let mut step = if header.length > limits.option_bytes {
             skip(input, header.length.into())?;
             negotiation.too_long(header.kind, &mut out)
         } else {
@@ -89,19 +91,62 @@ fn negotiate(
             input.read_exact(&mut data)?;
             negotiation.option(header.kind, &data, exports, &mut out)
         };
+        let mut admitted = None;
+        if let Step::Enter(session) = step {
+            // Before the client is told that it may, as nothing can be refused after that.
+            step = match session.export.connections().enter(link, limits.connections_per_export) {
+                Ok(entry) => {
+                    admitted = Some((session, entry));
+                    Step::More
+                }
+                Err(why) => {
+                    out.clear();
+                    negotiation.refused(header.kind, why, &mut out)
+                }
+            };
+        }
         output.write_all(&out)?;
         out.clear();
-        match step {
-            Step::More => {}
-            Step::Enter(session) => return Ok(Some(session)),
-            Step::End => return Ok(None),
+        if admitted.is_some() || matches!(step, Step::End) {
+            return Ok(admitted);
         }
     }
 }
 
-fn lift_deadlines(link: &Link, input: &mut Input<'_>) -> io::Result<()> {
-    input.get_mut().lift()?;
-    link.stream().set_write_timeout(None)
+/// Where a connection's thread waits for input, and since when.
+#[derive(Default)]
+struct Pause(Cell<Option<(Instant, Place)>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before or in a request's header: what is waited for costs nothing.
+    BetweenRequests,
+    /// In the data of a write, which counts as under way.
+    InData,
+}
+
+impl Pause {
+    /// It has lasted too long.
+    fn is_over(&self, link: &Link, idle: Option<Duration>) -> bool {
+        match self.0.get() {
+            Some((since, Place::BetweenRequests)) => {
+                idle.is_some_and(|idle| since.elapsed() >= idle) && link.is_idle()
+            }
+            Some((since, Place::InData)) => link.is_stalled(since),
+            None => false,
+        }
+    }
+}
+
+fn lift_deadlines<'a>(
+    link: &'a Link,
+    input: &mut Input<'a>,
+    limits: &Limits,
+    pause: &'a Pause,
+) -> io::Result<()> {
+    let idle = limits.idle;
+    input.get_mut().lift(limits.tick(), move || pause.is_over(link, idle))?;
+    link.stream().set_write_timeout(Some(limits.tick()))
 }
 
 fn read_array<const N: usize>(input: &mut Input<'_>) -> io::Result<[u8; N]> {
@@ -147,6 +192,7 @@ struct Transmission<'a, 'b> {
     link: &'a Arc<Link>,
     session: &'a Session,
     input: &'a mut Input<'b>,
+    pause: &'a Pause,
 }
 
 impl Transmission<'_, '_> {
@@ -160,16 +206,17 @@ impl Transmission<'_, '_> {
 
     fn next_request(&mut self) -> Result<Request, End> {
         let mut bytes = [0; REQUEST_BYTES];
-        self.read(&mut bytes)?;
+        self.read(&mut bytes, Place::BetweenRequests)?;
         Request::decode(&bytes).map_err(|_| End::Violation("wrong magic number"))
     }
 
     /// Fills `buffer`. If that may wait, the replies go out before.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<(), End> {
+    fn read(&mut self, buffer: &mut [u8], place: Place) -> Result<(), End> {
         if self.input.buffer().len() >= buffer.len() {
             return self.input.read_exact(buffer).map_err(End::Input);
         }
         self.link.rest()?;
+        self.pause.0.set(Some((Instant::now(), place)));
         let outcome = self.input.read_exact(buffer);
         self.link.wake();
         outcome.map_err(End::Input)
@@ -222,7 +269,7 @@ impl Transmission<'_, '_> {
             return Ok(data);
         }
         let mut data = vec![0; length];
-        self.read(&mut data)?;
+        self.read(&mut data, Place::InData)?;
         Ok(data.into())
     }
 

@@ -16,7 +16,8 @@
 //!   thread. A completion on any other thread only queues: it never waits for a socket, so a client
 //!   that does not read its replies holds up nobody but itself.
 //! - A request is under way until its reply is handed to the kernel, and what is under way on one
-//!   connection is bounded ([`Limits`]); so is all memory that a client can make the server use.
+//!   connection, and on all of them together, is bounded ([`Limits`]); so is all memory that
+//!   clients can make the server use. Who holds what others wait for, and stands still, is cut.
 //! - Replies are acknowledgements of the volume: none is sent before the volume completed the
 //!   request. What is durable then is [`ebb_volume`]'s promise; this crate adds no cache, so a
 //!   flush covers the completed writes of all connections (`CAN_MULTI_CONN`).
@@ -24,6 +25,7 @@
 //!
 //! Deliberately not here: who may connect, TLS, metadata contexts, block status, extended headers.
 
+mod budget;
 pub mod client;
 mod connection;
 mod exports;

@@ -16,13 +16,15 @@
 //! - `queue` takes one short lock and never a socket. `sending` is held while writing to the
 //!   socket, so that replies do not mix; no other lock is taken before it by whoever waits for it.
 //! - Requests count as under way from `begin` until their reply was written, or dropped because
-//!   the socket is dead.
+//!   the socket is dead; so they do in the server's budget, which is told when no lock is held.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::budget::{Budget, Taken};
 use crate::limits::Limits;
 use crate::stream::{Stream, write_all_vectored};
 use crate::wire::Reply;
@@ -42,6 +44,8 @@ pub(crate) struct Link {
     stream: Stream,
     requests_limit: usize,
     bytes_limit: u64,
+    stall: Duration,
+    budget: Arc<Budget>,
     state: Mutex<State>,
     /// The reader waits here.
     room: Condvar,
@@ -91,11 +95,13 @@ enum Writer {
 }
 
 impl Link {
-    pub(crate) fn new(stream: Stream, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: Stream, limits: &Limits, budget: Arc<Budget>) -> Self {
         Self {
             stream,
             requests_limit: limits.requests_under_way,
             bytes_limit: limits.bytes_under_way,
+            stall: limits.stall,
+            budget,
             state: Mutex::new(State {
                 phase: Phase::Serving,
                 requests: 0,
@@ -130,25 +136,33 @@ impl Link {
         let mut state = self.state();
         state.phase = Phase::Dead;
         let dropped = std::mem::take(&mut state.queue);
-        state.release(&dropped);
+        let released = state.release(&dropped);
         drop(state);
+        self.give(released);
         self.room.notify_one();
         self.work.notify_one();
         self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Reader: counts one more request that reads or writes `cost` bytes, when there is room.
-    pub(crate) fn begin(&self, cost: u32) -> Result<(), Ended> {
+    /// Reader: counts one more request that reads or writes `cost` bytes, when there is room on
+    /// this connection and in the server's budget.
+    pub(crate) fn begin(self: &Arc<Self>, cost: u32) -> Result<(), Ended> {
         loop {
             let mut state = self.state();
             if state.phase != Phase::Serving {
+                drop(state);
+                wake(self.budget.leave(self));
                 return Err(Ended);
             }
             let fits = state.requests < self.requests_limit
                 && state.bytes + u64::from(cost) <= self.bytes_limit;
-            if fits || state.requests == 0 {
+            if (fits || state.requests == 0)
+                && let Taken::Yes(next) = self.budget.take(self, cost)
+            {
                 state.requests += 1;
                 state.bytes += u64::from(cost);
+                drop(state);
+                wake(next);
                 return Ok(());
             }
             self.send_or_wait(state);
@@ -196,8 +210,9 @@ impl Link {
     pub(crate) fn queue(&self, reply: Reply, cost: u32) {
         let mut state = self.state();
         let queued = Queued { reply, cost };
+        let mut released = Released::default();
         if state.phase == Phase::Dead {
-            state.release(&[queued]);
+            released = state.release(&[queued]);
         } else {
             state.queue.push(queued);
         }
@@ -211,6 +226,8 @@ impl Link {
                 }
             }
         }
+        drop(state);
+        self.give(released);
     }
 
     /// Reader: takes back what `begin` counted; the request gets no answer.
@@ -218,6 +235,24 @@ impl Link {
         let mut state = self.state();
         state.requests -= 1;
         state.bytes -= u64::from(cost);
+        drop(state);
+        self.give(Released { requests: 1, bytes: cost.into() });
+    }
+
+    /// Nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().requests == 0
+    }
+
+    /// The client has made no use of its turn since `since`, and others wait for theirs.
+    pub(crate) fn is_stalled(&self, since: Instant) -> bool {
+        since.elapsed() >= self.stall && self.budget.is_short()
+    }
+
+    fn give(&self, released: Released) {
+        if released.requests > 0 {
+            wake(self.budget.give(released.requests, released.bytes));
+        }
     }
 
     /// Reader: sends what is queued, or waits for more to be queued or less to be under way.
@@ -240,14 +275,15 @@ impl Link {
             if batch.is_empty() {
                 return;
             }
-            let outcome = write_replies(&self.stream, &batch);
+            let outcome = self.write_replies(&batch);
             let mut state = self.state();
-            state.release(&batch);
+            let released = state.release(&batch);
             batch.clear();
             if state.reader == Reader::Waiting {
                 self.room.notify_one();
             }
             drop(state);
+            self.give(released);
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a client does not take its replies");
                 self.cut();
@@ -289,6 +325,19 @@ impl Link {
         }
     }
 
+    fn write_replies(&self, replies: &[Queued]) -> io::Result<()> {
+        for batch in replies.chunks(BATCH) {
+            let mut slices = [IoSlice::new(&[]); 2 * BATCH];
+            for (pair, queued) in slices.chunks_exact_mut(2).zip(batch) {
+                pair[0] = IoSlice::new(queued.reply.head());
+                pair[1] = IoSlice::new(queued.reply.body());
+            }
+            let slices = &mut slices[..2 * batch.len()];
+            write_all_vectored(&self.stream, slices, |since| self.is_stalled(since))?;
+        }
+        Ok(())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect(NOT_POISONED)
     }
@@ -296,21 +345,28 @@ impl Link {
 
 const NOT_POISONED: &str = "nothing panics while it holds a connection's lock";
 
+/// What the budget has yet to be told.
+#[derive(Default)]
+struct Released {
+    requests: usize,
+    bytes: u64,
+}
+
 impl State {
-    fn release(&mut self, replies: &[Queued]) {
-        self.requests -= replies.len();
-        self.bytes -= replies.iter().map(|queued| u64::from(queued.cost)).sum::<u64>();
+    fn release(&mut self, replies: &[Queued]) -> Released {
+        let requests = replies.len();
+        let bytes = replies.iter().map(|queued| u64::from(queued.cost)).sum();
+        self.requests -= requests;
+        self.bytes -= bytes;
+        Released { requests, bytes }
     }
 }
 
-fn write_replies(stream: &Stream, replies: &[Queued]) -> io::Result<()> {
-    for batch in replies.chunks(BATCH) {
-        let mut slices = [IoSlice::new(&[]); 2 * BATCH];
-        for (pair, queued) in slices.chunks_exact_mut(2).zip(batch) {
-            pair[0] = IoSlice::new(queued.reply.head());
-            pair[1] = IoSlice::new(queued.reply.body());
-        }
-        write_all_vectored(stream, &mut slices[..2 * batch.len()])?;
+/// Wakes a reader that waits for room. Its lock is taken so that it is not between looking for
+/// room and waiting.
+fn wake(link: Option<Arc<Link>>) {
+    if let Some(link) = link {
+        drop(link.state());
+        link.room.notify_one();
     }
-    Ok(())
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::BufMut;
 
 use crate::exports::{Export, Exports};
+use crate::registry::NoEntry;
 use crate::wire::{
     BlockSizes, Choice, FIXED_NEWSTYLE, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC, OptionKind,
     OptionReply, encode_export_info, encode_server, info, rep, transmission_flags as flags,
@@ -117,6 +118,23 @@ impl Negotiation {
             return Step::End;
         }
         reply(out, kind, rep::ERR_TOO_BIG, b"the option's data is too long");
+        Step::More
+    }
+
+    /// Answers the option that would have entered an export, which takes no more connections.
+    pub(crate) fn refused(&self, kind: OptionKind, why: NoEntry, out: &mut Vec<u8>) -> Step {
+        if kind == OptionKind::ExportName {
+            return Step::End;
+        }
+        match why {
+            NoEntry::Full => {
+                let message = b"the export has as many connections as it may have";
+                reply(out, kind, rep::ERR_POLICY, message);
+            }
+            NoEntry::Closed => {
+                reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
+            }
+        }
         Step::More
     }
 

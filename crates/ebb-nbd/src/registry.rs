@@ -30,17 +30,33 @@ pub(crate) struct Entry {
     key: u64,
 }
 
+/// Why a connection does not enter a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoEntry {
+    /// It is closed for good.
+    Closed,
+    /// It holds as many as it may.
+    Full,
+}
+
 impl Registry {
     /// Enters a connection, unless the registry is closed or holds `limit` of them.
-    pub(crate) fn enter(self: &Arc<Self>, link: &Arc<Link>, limit: usize) -> Option<Entry> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        limit: usize,
+    ) -> Result<Entry, NoEntry> {
         let mut state = self.state();
-        if state.closed || state.links.len() >= limit {
-            return None;
+        if state.closed {
+            return Err(NoEntry::Closed);
+        }
+        if state.links.len() >= limit {
+            return Err(NoEntry::Full);
         }
         let key = state.next;
         state.next += 1;
         state.links.insert(key, Arc::clone(link));
-        Some(Entry { registry: Arc::clone(self), key })
+        Ok(Entry { registry: Arc::clone(self), key })
     }
 
     /// Lets nobody enter any more, has every connection answer what it has under way, cuts those

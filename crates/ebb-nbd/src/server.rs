@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::connection;
 use crate::exports::Exports;
 use crate::limits::Limits;
@@ -31,6 +32,7 @@ struct Shared {
     exports: Arc<Exports>,
     limits: Limits,
     connections: Arc<Registry>,
+    budget: Arc<Budget>,
     stopping: AtomicBool,
 }
 
@@ -54,6 +56,7 @@ impl Server {
             exports,
             limits,
             connections: Arc::default(),
+            budget: Arc::new(Budget::new(&limits)),
             stopping: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), listening: Mutex::default() }
@@ -148,8 +151,8 @@ impl Shared {
     }
 
     fn connect(self: &Arc<Self>, stream: Stream) {
-        let link = Arc::new(Link::new(stream, &self.limits));
-        let Some(entry) = self.connections.enter(&link, self.limits.connections) else {
+        let link = Arc::new(Link::new(stream, &self.limits, Arc::clone(&self.budget)));
+        let Ok(entry) = self.connections.enter(&link, self.limits.connections) else {
             tracing::warn!(limit = self.limits.connections, "an NBD connection is one too many");
             return;
         };

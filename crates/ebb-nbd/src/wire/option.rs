@@ -118,6 +118,8 @@ pub mod rep {
     pub const ERROR_BIT: u32 = 1 << 31;
     /// The option is not known, or not supported.
     pub const ERR_UNSUP: u32 = ERROR_BIT + 1;
+    /// The server does not allow it.
+    pub const ERR_POLICY: u32 = ERROR_BIT + 2;
     /// The option's data is malformed, or it may not be used now.
     pub const ERR_INVALID: u32 = ERROR_BIT + 3;
     /// There is no such export.

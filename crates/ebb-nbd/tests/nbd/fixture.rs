@@ -16,7 +16,7 @@ use ebb_nbd::{Exports, Limits, Server};
 pub(crate) const SIZE: usize = 1 << 20;
 
 /// No answer takes longer than this in a test that passes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with the export `disk`.
 pub(crate) struct Fixture {
@@ -50,6 +50,8 @@ impl Fixture {
     pub(crate) fn raw(&self) -> Raw {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Else the parts of a message wait for the server's delayed acknowledgements.
+        stream.set_nodelay(true).unwrap();
         Raw { stream }
     }
 
@@ -68,8 +70,25 @@ impl Fixture {
 
     /// A raw connection that uses `disk`.
     pub(crate) fn transmission(&self, structured: bool) -> Raw {
-        let mut raw = self.raw();
-        raw.greet(3);
+        self.raw().into_transmission(structured)
+    }
+
+    /// A raw connection that uses `disk`, once connections that have ended have left.
+    pub(crate) fn transmission_when_there_is_room(&self) -> Raw {
+        self.connect_when_there_is_room().greeted_into_transmission(false)
+    }
+}
+
+impl Raw {
+    fn into_transmission(mut self, structured: bool) -> Self {
+        let greeting: [u8; 18] = self.array();
+        assert_eq!(greeting[16..], [0, 3], "fixed newstyle, no zeroes");
+        self.greeted_into_transmission(structured)
+    }
+
+    fn greeted_into_transmission(mut self, structured: bool) -> Self {
+        let raw = &mut self;
+        raw.send(&3_u32.to_be_bytes());
         if structured {
             assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
         }
@@ -77,7 +96,7 @@ impl Fixture {
         raw.option(OptionKind::Go, &choice.encode());
         assert_eq!(raw.option_reply(OptionKind::Go).0, rep::INFO);
         assert_eq!(raw.option_reply(OptionKind::Go).0, rep::ACK);
-        raw
+        self
     }
 }
 
