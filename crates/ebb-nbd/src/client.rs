@@ -135,6 +135,14 @@ impl Client {
         self.without_payload(Command::Trim, offset, length)
     }
 
+    /// Says that a range will be read soon.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn cache(&mut self, offset: u64, length: u64) -> Result<(), ClientError> {
+        self.without_payload(Command::Cache, offset, length)
+    }
+
     /// Makes a range read zero, exactly.
     ///
     /// # Errors

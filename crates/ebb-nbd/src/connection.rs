@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ebb_volume::{Io, IoError};
+use ebb_volume::{BLOCK_BYTES, Io, IoError};
 
 use crate::exports::Exports;
 use crate::limits::Limits;
@@ -230,6 +230,7 @@ impl Transmission<'_, '_> {
         }
         let cost = match request.command {
             Command::Read if request.length <= MAX_PAYLOAD => request.length,
+            Command::Cache => request.length.min(MAX_PAYLOAD),
             _ => 0,
         };
         let ticket = Ticket::begin(self.link, request, cost, self.session.structured)?;
@@ -306,9 +307,14 @@ impl Transmission<'_, '_> {
                 Err((error, "a read of more than 32 MiB"))
             }
             Command::Read => Ok(Io::Read { offset, length }),
+            Command::Cache => self.prefetch(offset, length),
+            Command::WriteZeroes
+                if flags & command_flags::FAST_ZERO != 0 && !zeroes_fast(offset, length) =>
+            {
+                Err((Errno::NotSup, "zeroing less than a block is a write"))
+            }
             // NO_HOLE asks that a later write can not fail for want of space. Volumes reserve
-            // nothing for data either, so it asks for no more than any write gets. FAST_ZERO is
-            // met as well: no volume is slower to zero a range than to take its bytes.
+            // nothing for data either, so it asks for no more than any write gets.
             Command::WriteZeroes => Ok(Io::Zero { offset, length: bytes, fua }),
             Command::Trim => Ok(Io::Discard { offset, length: bytes, fua }),
             Command::Flush => Ok(Io::Flush),
@@ -317,4 +323,22 @@ impl Transmission<'_, '_> {
             }
         }
     }
+
+    /// A read whose data is dropped. The protocol leaves open how much of the range is cached, so
+    /// a long one is cached from its start and holds no more than a read may.
+    fn prefetch(&self, offset: u64, length: u32) -> Result<Io, (Errno, &'static str)> {
+        let end = offset.checked_add(length.into());
+        if end.is_none_or(|end| end > self.session.export.size_bytes()) {
+            return Err((Errno::Inval, "the request reaches past the end of the volume"));
+        }
+        Ok(Io::Read { offset, length: length.min(MAX_PAYLOAD) })
+    }
+}
+
+/// Whole blocks become holes, whatever was in them; where there is none in the range, zeroes are
+/// written like any other bytes, and `FAST_ZERO` forbids just that.
+fn zeroes_fast(offset: u64, length: u32) -> bool {
+    let first = offset.checked_next_multiple_of(BLOCK_BYTES);
+    let end = offset.saturating_add(length.into());
+    length == 0 || first.is_some_and(|first| first.saturating_add(BLOCK_BYTES) <= end)
 }

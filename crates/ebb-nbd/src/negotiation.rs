@@ -203,6 +203,7 @@ impl Negotiation {
             | flags::SEND_FUA
             | flags::SEND_TRIM
             | flags::SEND_WRITE_ZEROES
+            | flags::SEND_CACHE
             | flags::SEND_FAST_ZERO
             | flags::CAN_MULTI_CONN
     }

@@ -66,6 +66,8 @@ pub mod transmission_flags {
     pub const SEND_DF: u16 = 1 << 7;
     /// A flush on one connection covers the writes of all.
     pub const CAN_MULTI_CONN: u16 = 1 << 8;
+    /// `CACHE` is supported.
+    pub const SEND_CACHE: u16 = 1 << 10;
     /// `FAST_ZERO` is supported.
     pub const SEND_FAST_ZERO: u16 = 1 << 11;
 }

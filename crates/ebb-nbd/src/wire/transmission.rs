@@ -24,6 +24,8 @@ pub enum Command {
     Flush,
     /// The range is not needed.
     Trim,
+    /// The range will be read soon.
+    Cache,
     /// Make the range read zero.
     WriteZeroes,
     /// Any other.
@@ -40,6 +42,7 @@ impl Command {
             Self::Disconnect => 2,
             Self::Flush => 3,
             Self::Trim => 4,
+            Self::Cache => 5,
             Self::WriteZeroes => 6,
             Self::Unknown(code) => code,
         }
@@ -54,6 +57,7 @@ impl Command {
             2 => Self::Disconnect,
             3 => Self::Flush,
             4 => Self::Trim,
+            5 => Self::Cache,
             6 => Self::WriteZeroes,
             other => Self::Unknown(other),
         }

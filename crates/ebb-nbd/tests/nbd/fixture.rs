@@ -32,7 +32,14 @@ impl Fixture {
     }
 
     pub(crate) fn with(exports: Exports, limits: Limits) -> Self {
-        let volume = MemoryVolume::new(SIZE);
+        Self::serving(MemoryVolume::new(SIZE), exports, limits)
+    }
+
+    pub(crate) fn sized(size_bytes: usize) -> Self {
+        Self::serving(MemoryVolume::new(size_bytes), Exports::new(), Limits::default())
+    }
+
+    fn serving(volume: Arc<MemoryVolume>, exports: Exports, limits: Limits) -> Self {
         let exports = Arc::new(exports);
         exports.publish("disk", volume.clone());
         let server = Server::start(Arc::clone(&exports), limits);

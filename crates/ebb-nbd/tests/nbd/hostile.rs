@@ -34,7 +34,8 @@ fn conversation() -> Vec<u8> {
         Command::Flush,
         Command::Trim,
         Command::WriteZeroes,
-        Command::Unknown(5),
+        Command::Cache,
+        Command::Unknown(7),
         Command::Disconnect,
     ]
     .into_iter()

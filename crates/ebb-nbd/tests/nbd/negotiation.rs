@@ -17,6 +17,7 @@ const ALWAYS: u16 = flags::HAS_FLAGS
     | flags::SEND_FUA
     | flags::SEND_TRIM
     | flags::SEND_WRITE_ZEROES
+    | flags::SEND_CACHE
     | flags::SEND_FAST_ZERO
     | flags::CAN_MULTI_CONN;
 

@@ -1,5 +1,7 @@
 //! The form of replies and of errors, byte by byte.
 
+use std::sync::atomic::Ordering;
+
 use ebb_nbd::wire::{ChunkKind, Command, Errno, MAX_PAYLOAD, command_flags as flag};
 use ebb_volume::IoError;
 
@@ -65,13 +67,15 @@ fn what_is_not_served_is_invalid_and_the_connection_goes_on() {
             };
             assert_eq!(error, expected, "{command:?} {flags:#x} {length}");
         };
-        for unknown in [5, 7, 8, 99, u16::MAX] {
+        for unknown in [7, 8, 99, u16::MAX] {
             refused(Command::Unknown(unknown), 0, 4096, Errno::Inval);
         }
         refused(Command::Read, 1 << 9, 4096, Errno::Inval);
         refused(Command::Write, 1 << 9, 4096, Errno::Inval);
         refused(Command::Write, flag::NO_HOLE, 0, Errno::Inval);
         refused(Command::Trim, flag::NO_HOLE, 4096, Errno::Inval);
+        refused(Command::Cache, flag::DF, 4096, Errno::Inval);
+        refused(Command::Cache, 0, SIZE as u32 + 1, Errno::Inval);
         refused(Command::Flush, flag::DF, 0, Errno::Inval);
         refused(Command::Read, 0, MAX_PAYLOAD + 1, Errno::Inval);
         refused(Command::Read, 0, u32::MAX, Errno::Inval);
@@ -110,6 +114,46 @@ fn each_error_of_the_volume_has_its_number() {
     fixture.volume.fails(Some(IoError::OutOfRange));
     simple.request(Command::WriteZeroes, 0, 4, 0, 4096);
     assert_eq!(simple.simple_reply().error, Some(Errno::NoSpc));
+}
+
+#[test]
+fn cache_is_answered_without_data_and_reads_no_more_than_a_read_may() {
+    let fixture = Fixture::sized(2 * MAX_PAYLOAD as usize);
+    for structured in [false, true] {
+        let mut raw = fixture.transmission(structured);
+        for length in [0, 1, 4096, 2 * MAX_PAYLOAD] {
+            raw.request(Command::Cache, 0, 1, 0, length);
+            // Data would be read as the next reply.
+            assert_eq!(raw.simple_reply().error, None);
+        }
+    }
+    assert_eq!(fixture.volume.longest_read.load(Ordering::SeqCst), u64::from(MAX_PAYLOAD));
+    fixture.volume.fails(Some(IoError::Corrupt));
+    let mut raw = fixture.transmission(false);
+    raw.request(Command::Cache, 0, 1, 0, 4096);
+    assert_eq!(raw.simple_reply().error, Some(Errno::Io));
+}
+
+#[test]
+fn fast_zero_is_refused_where_it_would_be_a_write() {
+    let fixture = Fixture::new();
+    fixture.client().write(0, &[7; 16384]).unwrap();
+    let mut raw = fixture.transmission(false);
+    for (offset, length, fast) in [
+        (0, 4096, true),
+        (4097, 8191, true),
+        (0, 4095, false),
+        (1, 4096, false),
+        (4095, 4096, false),
+        (12_289, 4095, false),
+        (100, 0, true),
+    ] {
+        raw.request(Command::WriteZeroes, flag::FAST_ZERO, 1, offset, length);
+        let expected = if fast { None } else { Some(Errno::NotSup) };
+        assert_eq!(raw.simple_reply().error, expected, "{offset} {length}");
+    }
+    let content = fixture.volume.content();
+    assert!(content[12_288..16_384].iter().all(|byte| *byte == 7), "refused, and done");
 }
 
 #[test]

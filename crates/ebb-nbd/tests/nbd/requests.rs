@@ -38,6 +38,7 @@ fn trim_is_inward_and_write_zeroes_is_exact() {
     let fixture = Fixture::new();
     let mut client = fixture.client();
     client.write(0, &[7; 16384]).unwrap();
+    client.cache(0, 16384).unwrap();
     client.trim(100, 8192).unwrap();
     client.write_zeroes(12_289, 4_094).unwrap();
     let content = fixture.volume.content();

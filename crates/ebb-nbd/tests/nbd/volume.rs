@@ -1,6 +1,6 @@
 //! A volume in memory whose completions can be made to fail, or to come later from another thread.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
@@ -36,6 +36,8 @@ pub(crate) struct MemoryVolume {
     control: Mutex<Control>,
     changed: Condvar,
     elsewhere: mpsc::Sender<(Completion, Result<Bytes, IoError>)>,
+    /// Bytes of the longest read submitted.
+    pub(crate) longest_read: AtomicU64,
     /// Requests submitted.
     pub(crate) submitted: AtomicUsize,
 }
@@ -49,6 +51,7 @@ impl MemoryVolume {
             control: Mutex::default(),
             changed: Condvar::new(),
             elsewhere,
+            longest_read: AtomicU64::new(0),
             submitted: AtomicUsize::new(0),
         })
     }
@@ -95,7 +98,10 @@ impl MemoryVolume {
     fn apply(&self, io: &Io) -> Result<Bytes, IoError> {
         let mut content = self.content.lock().unwrap();
         let (offset, length) = match io {
-            Io::Read { offset, length } => (*offset, u64::from(*length)),
+            Io::Read { offset, length } => {
+                self.longest_read.fetch_max(u64::from(*length), Ordering::SeqCst);
+                (*offset, u64::from(*length))
+            }
             Io::Write { offset, data, .. } => (*offset, data.len() as u64),
             Io::Zero { offset, length, .. } | Io::Discard { offset, length, .. } => {
                 (*offset, *length)
