@@ -8,8 +8,9 @@ use std::path::Path;
 use crate::stream::{Stream, write_all_vectored};
 use crate::wire::{
     CHUNK_BYTES, CHUNK_MAGIC, Choice, Chunk, ChunkKind, Command, Errno, ErrorChunk, FIXED_NEWSTYLE,
-    MAGIC, MAX_PAYLOAD, Malformed, NO_ZEROES, OPTION_MAGIC, OPTION_REPLY_BYTES, OptionHeader,
-    OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES, SimpleReply, command_flags, info, rep,
+    Framing, MAGIC, MAX_PAYLOAD, Malformed, NO_ZEROES, OPTION_MAGIC, OPTION_REPLY_BYTES,
+    OptionHeader, OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES, SimpleReply, command_flags,
+    info, rep,
 };
 
 /// The most bytes of an option reply or an error chunk that this client takes.
@@ -20,7 +21,16 @@ const SMALL_BYTES: u32 = 64 << 10;
 pub struct Client {
     stream: Stream,
     size_bytes: u64,
+    framing: Framing,
     next_cookie: u64,
+}
+
+/// What a client asks for beyond an export.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// Extended headers, so that `trim` and `write_zeroes` take any length in one request. Where
+    /// the server has none, the client goes on without.
+    pub extended: bool,
 }
 
 /// Why the client could not do something.
@@ -57,7 +67,19 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoSuchExport`], [`ClientError::Io`], [`ClientError::Protocol`].
     pub fn connect_tcp(address: impl ToSocketAddrs, export: &str) -> Result<Self, ClientError> {
-        Self::connect(Stream::tcp(TcpStream::connect(address)?)?, export)
+        Self::connect_tcp_with(address, export, &ClientOptions::default())
+    }
+
+    /// Connects over TCP and asks for `options`.
+    ///
+    /// # Errors
+    /// [`ClientError::NoSuchExport`], [`ClientError::Io`], [`ClientError::Protocol`].
+    pub fn connect_tcp_with(
+        address: impl ToSocketAddrs,
+        export: &str,
+        options: &ClientOptions,
+    ) -> Result<Self, ClientError> {
+        Self::connect(Stream::tcp(TcpStream::connect(address)?)?, export, options)
     }
 
     /// Connects over a Unix socket.
@@ -65,11 +87,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoSuchExport`], [`ClientError::Io`], [`ClientError::Protocol`].
     pub fn connect_unix(path: impl AsRef<Path>, export: &str) -> Result<Self, ClientError> {
-        Self::connect(Stream::Unix(UnixStream::connect(path)?), export)
+        Self::connect(Stream::Unix(UnixStream::connect(path)?), export, &ClientOptions::default())
     }
 
-    fn connect(stream: Stream, export: &str) -> Result<Self, ClientError> {
-        let mut client = Self { stream, size_bytes: 0, next_cookie: 0 };
+    fn connect(stream: Stream, export: &str, options: &ClientOptions) -> Result<Self, ClientError> {
+        let mut client = Self { stream, size_bytes: 0, framing: Framing::Simple, next_cookie: 0 };
         let greeting: [u8; 18] = client.read_array()?;
         if greeting[..8] != MAGIC.to_be_bytes() || greeting[8..16] != OPTION_MAGIC.to_be_bytes() {
             return Err(ClientError::Protocol("not a newstyle NBD server".into()));
@@ -79,7 +101,7 @@ impl Client {
             return Err(ClientError::Protocol("not a fixed newstyle NBD server".into()));
         }
         (&client.stream).write_all(&u32::from(flags).to_be_bytes())?;
-        client.ask_structured()?;
+        client.agree_on_framing(options.extended)?;
         client.go(export)?;
         Ok(client)
     }
@@ -88,6 +110,12 @@ impl Client {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// How requests and replies are framed, as agreed with the server.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Reads `buffer.len()` bytes at `offset`.
@@ -157,7 +185,7 @@ impl Client {
     /// [`ClientError::Io`].
     pub fn disconnect(mut self) -> Result<(), ClientError> {
         let request = self.next_request(Command::Disconnect, 0, 0, 0);
-        Ok((&self.stream).write_all(&request.encode())?)
+        self.send(&request, &[])
     }
 
     fn write_parts(&mut self, offset: u64, data: &[u8], flags: u16) -> Result<(), ClientError> {
@@ -177,9 +205,10 @@ impl Client {
     ) -> Result<(), ClientError> {
         // Whole blocks, so that where a long range is cut no block is left half trimmed.
         const MOST: u64 = (4 << 30) - (1 << 20);
+        let most = if self.framing == Framing::Extended { u64::MAX } else { MOST };
         let mut done = 0;
         while done < length {
-            let part = MOST.min(length - done);
+            let part = most.min(length - done);
             self.request(command, 0, offset + done, part, &[], &mut [])?;
             done += part;
         }
@@ -188,7 +217,6 @@ impl Client {
 
     fn next_request(&mut self, command: Command, flags: u16, offset: u64, length: u64) -> Request {
         self.next_cookie += 1;
-        let length = u32::try_from(length).expect("long ranges are cut into parts");
         Request { flags, command, cookie: self.next_cookie, offset, length }
     }
 
@@ -202,21 +230,29 @@ impl Client {
         into: &mut [u8],
     ) -> Result<(), ClientError> {
         let request = self.next_request(command, flags, offset, length);
-        let header = request.encode();
-        write_all_vectored(&self.stream, &mut [IoSlice::new(&header), IoSlice::new(data)], |_| {
-            false
-        })?;
+        self.send(&request, data)?;
         self.receive(&request, into)
+    }
+
+    fn send(&mut self, request: &Request, data: &[u8]) -> Result<(), ClientError> {
+        if self.framing != Framing::Extended {
+            return self.send_parts(&request.encode(), data);
+        }
+        let write = request.command == Command::Write;
+        let payload = if write { command_flags::PAYLOAD_LEN } else { 0 };
+        let request = Request { flags: request.flags | payload, ..*request };
+        self.send_parts(&request.encode_extended(), data)
+    }
+
+    fn send_parts(&mut self, header: &[u8], data: &[u8]) -> Result<(), ClientError> {
+        let parts = &mut [IoSlice::new(header), IoSlice::new(data)];
+        Ok(write_all_vectored(&self.stream, parts, |_| false)?)
     }
 
     fn receive(&mut self, request: &Request, into: &mut [u8]) -> Result<(), ClientError> {
         let mut failure = None;
         loop {
-            let magic: [u8; 4] = self.read_array()?;
-            if u32::from_be_bytes(magic) != CHUNK_MAGIC {
-                return self.receive_simple(magic, request, into);
-            }
-            let chunk = Chunk::decode(&self.read_rest::<CHUNK_BYTES>(magic)?)?;
+            let Some(chunk) = self.receive_header(request, into)? else { return Ok(()) };
             self.check_cookie(chunk.cookie, request)?;
             if let Err(error) = self.receive_chunk(&chunk, request, into) {
                 if !matches!(error, ClientError::Refused { .. }) {
@@ -228,6 +264,26 @@ impl Client {
                 return failure.map_or(Ok(()), Err);
             }
         }
+    }
+
+    /// The header of a chunk; `None` after a simple reply, which is all of it.
+    fn receive_header(
+        &mut self,
+        request: &Request,
+        into: &mut [u8],
+    ) -> Result<Option<Chunk>, ClientError> {
+        if self.framing == Framing::Extended {
+            let (chunk, offset) = Chunk::decode_extended(&self.read_array()?)?;
+            if offset != request.offset {
+                return Err(ClientError::Protocol("a reply with another offset".into()));
+            }
+            return Ok(Some(chunk));
+        }
+        let magic: [u8; 4] = self.read_array()?;
+        if u32::from_be_bytes(magic) != CHUNK_MAGIC {
+            return self.receive_simple(magic, request, into).map(|()| None);
+        }
+        Ok(Some(Chunk::decode(&self.read_rest::<CHUNK_BYTES>(magic)?)?))
     }
 
     fn receive_simple(
@@ -272,10 +328,20 @@ impl Client {
         }
     }
 
-    fn ask_structured(&mut self) -> Result<(), ClientError> {
-        self.option(OptionKind::StructuredReply, &[])?;
-        // An error is fine: the server then sends simple replies.
-        self.option_reply(OptionKind::StructuredReply).map(|_| ())
+    fn agree_on_framing(&mut self, extended: bool) -> Result<(), ClientError> {
+        let wishes = [
+            (extended, OptionKind::ExtendedHeaders, Framing::Extended),
+            (true, OptionKind::StructuredReply, Framing::Structured),
+        ];
+        for (_, kind, framing) in wishes.into_iter().filter(|(wished, ..)| *wished) {
+            self.option(kind, &[])?;
+            // An error is fine: there is the next best, and simple replies in the end.
+            if self.option_reply(kind)?.0 == rep::ACK {
+                self.framing = framing;
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn go(&mut self, export: &str) -> Result<(), ClientError> {
@@ -303,8 +369,7 @@ impl Client {
         let length = u32::try_from(data.len())
             .map_err(|_| ClientError::Protocol("the export's name is too long".into()))?;
         let header = OptionHeader { kind, length }.encode();
-        let parts = &mut [IoSlice::new(&header), IoSlice::new(data)];
-        Ok(write_all_vectored(&self.stream, parts, |_| false)?)
+        self.send_parts(&header, data)
     }
 
     fn option_reply(&mut self, option: OptionKind) -> Result<(u32, Vec<u8>), ClientError> {

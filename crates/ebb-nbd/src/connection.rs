@@ -17,7 +17,8 @@ use crate::registry::Entry;
 use crate::stream::Timed;
 use crate::ticket::Ticket;
 use crate::wire::{
-    Command, Errno, MAX_PAYLOAD, OPTION_BYTES, OptionHeader, REQUEST_BYTES, Request, command_flags,
+    Command, EXTENDED_REQUEST_BYTES, Errno, Framing, MAX_PAYLOAD, OPTION_BYTES, OptionHeader,
+    REQUEST_BYTES, Request, command_flags,
 };
 
 /// Input is read ahead this far: some 15 writes of 4 KiB, or 2,000 reads, in one system call.
@@ -205,9 +206,16 @@ impl Transmission<'_, '_> {
     }
 
     fn next_request(&mut self) -> Result<Request, End> {
-        let mut bytes = [0; REQUEST_BYTES];
-        self.read(&mut bytes, Place::BetweenRequests)?;
-        Request::decode(&bytes).map_err(|_| End::Violation("wrong magic number"))
+        let request = if self.session.framing == Framing::Extended {
+            let mut bytes = [0; EXTENDED_REQUEST_BYTES];
+            self.read(&mut bytes, Place::BetweenRequests)?;
+            Request::decode_extended(&bytes)
+        } else {
+            let mut bytes = [0; REQUEST_BYTES];
+            self.read(&mut bytes, Place::BetweenRequests)?;
+            Request::decode(&bytes)
+        };
+        request.map_err(|_| End::Violation("wrong magic number"))
     }
 
     /// Fills `buffer`. If that may wait, the replies go out before.
@@ -222,18 +230,29 @@ impl Transmission<'_, '_> {
         outcome.map_err(End::Input)
     }
 
-    fn handle(&mut self, request: Request) -> Result<(), End> {
+    fn handle(&mut self, mut request: Request) -> Result<(), End> {
+        let flagged = request.flags & command_flags::PAYLOAD_LEN != 0;
         match request.command {
             Command::Disconnect => return Err(End::Disconnected),
-            Command::Write => return self.write(request),
+            Command::Write if self.session.framing != Framing::Extended => {
+                return self.write(request);
+            }
+            Command::Write if flagged => {
+                request.flags &= !command_flags::PAYLOAD_LEN;
+                return self.write(request);
+            }
+            Command::Write => return Err(End::Violation("a write that denies its payload")),
+            _ if flagged && self.session.framing == Framing::Extended => {
+                return self.unasked_payload(request);
+            }
             _ => {}
         }
         let cost = match request.command {
-            Command::Read if request.length <= MAX_PAYLOAD => request.length,
-            Command::Cache => request.length.min(MAX_PAYLOAD),
+            Command::Read if request.length <= MAX_PAYLOAD.into() => request.length,
+            Command::Cache => request.length.min(MAX_PAYLOAD.into()),
             _ => 0,
         };
-        let ticket = Ticket::begin(self.link, request, cost, self.session.structured)?;
+        let ticket = Ticket::begin(self.link, request, cost as u32, self.session.framing)?;
         match self.io(&request) {
             Err((error, why)) => ticket.refuse(error, why),
             Ok(io) => self.submit(&request, io, ticket),
@@ -241,13 +260,31 @@ impl Transmission<'_, '_> {
         Ok(())
     }
 
+    /// Reads away a payload of a command that has none.
+    fn unasked_payload(&mut self, request: Request) -> Result<(), End> {
+        if request.length > MAX_PAYLOAD.into() {
+            return Err(End::Violation("a payload of more than 32 MiB"));
+        }
+        let mut left = request.length as usize;
+        let mut piece = [0; 4096];
+        while left > 0 {
+            let length = left.min(piece.len());
+            self.read(&mut piece[..length], Place::BetweenRequests)?;
+            left -= length;
+        }
+        let ticket = Ticket::begin(self.link, request, 0, self.session.framing)?;
+        ticket.refuse(Errno::Inval, "this command has no payload");
+        Ok(())
+    }
+
     fn write(&mut self, request: Request) -> Result<(), End> {
-        if request.length > MAX_PAYLOAD {
+        if request.length > MAX_PAYLOAD.into() {
             // Reading away up to 4 GiB to refuse it would serve no honest client.
             return Err(End::Violation("a write of more than 32 MiB"));
         }
-        let ticket = Ticket::begin(self.link, request, request.length, self.session.structured)?;
-        let data = match self.payload(request.length as usize) {
+        let length = request.length as u32;
+        let ticket = Ticket::begin(self.link, request, length, self.session.framing)?;
+        let data = match self.payload(length as usize) {
             Ok(data) => data,
             Err(end) => {
                 ticket.forget();
@@ -291,7 +328,7 @@ impl Transmission<'_, '_> {
     fn io(&self, request: &Request) -> Result<Io, (Errno, &'static str)> {
         let Request { flags, command, offset, length, .. } = *request;
         let allowed = match command {
-            Command::Read if self.session.structured => command_flags::DF,
+            Command::Read if self.session.framing != Framing::Simple => command_flags::DF,
             Command::WriteZeroes => command_flags::NO_HOLE | command_flags::FAST_ZERO,
             _ => 0,
         };
@@ -299,14 +336,13 @@ impl Transmission<'_, '_> {
             return Err((Errno::Inval, "a flag that this command does not have"));
         }
         let fua = flags & command_flags::FUA != 0;
-        let bytes = u64::from(length);
         match command {
-            Command::Read if length > MAX_PAYLOAD => {
+            Command::Read if length > MAX_PAYLOAD.into() => {
                 let error =
                     if flags & command_flags::DF != 0 { Errno::Overflow } else { Errno::Inval };
                 Err((error, "a read of more than 32 MiB"))
             }
-            Command::Read => Ok(Io::Read { offset, length }),
+            Command::Read => Ok(Io::Read { offset, length: length as u32 }),
             Command::Cache => self.prefetch(offset, length),
             Command::WriteZeroes
                 if flags & command_flags::FAST_ZERO != 0 && !zeroes_fast(offset, length) =>
@@ -315,8 +351,8 @@ impl Transmission<'_, '_> {
             }
             // NO_HOLE asks that a later write can not fail for want of space. Volumes reserve
             // nothing for data either, so it asks for no more than any write gets.
-            Command::WriteZeroes => Ok(Io::Zero { offset, length: bytes, fua }),
-            Command::Trim => Ok(Io::Discard { offset, length: bytes, fua }),
+            Command::WriteZeroes => Ok(Io::Zero { offset, length, fua }),
+            Command::Trim => Ok(Io::Discard { offset, length, fua }),
             Command::Flush => Ok(Io::Flush),
             Command::Write | Command::Disconnect | Command::Unknown(_) => {
                 Err((Errno::Inval, "this server does not know the command"))
@@ -326,19 +362,19 @@ impl Transmission<'_, '_> {
 
     /// A read whose data is dropped. The protocol leaves open how much of the range is cached, so
     /// a long one is cached from its start and holds no more than a read may.
-    fn prefetch(&self, offset: u64, length: u32) -> Result<Io, (Errno, &'static str)> {
-        let end = offset.checked_add(length.into());
+    fn prefetch(&self, offset: u64, length: u64) -> Result<Io, (Errno, &'static str)> {
+        let end = offset.checked_add(length);
         if end.is_none_or(|end| end > self.session.export.size_bytes()) {
             return Err((Errno::Inval, "the request reaches past the end of the volume"));
         }
-        Ok(Io::Read { offset, length: length.min(MAX_PAYLOAD) })
+        Ok(Io::Read { offset, length: length.min(MAX_PAYLOAD.into()) as u32 })
     }
 }
 
 /// Whole blocks become holes, whatever was in them; where there is none in the range, zeroes are
 /// written like any other bytes, and `FAST_ZERO` forbids just that.
-fn zeroes_fast(offset: u64, length: u32) -> bool {
+fn zeroes_fast(offset: u64, length: u64) -> bool {
     let first = offset.checked_next_multiple_of(BLOCK_BYTES);
-    let end = offset.saturating_add(length.into());
+    let end = offset.saturating_add(length);
     length == 0 || first.is_some_and(|first| first.saturating_add(BLOCK_BYTES) <= end)
 }

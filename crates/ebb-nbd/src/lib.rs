@@ -23,7 +23,7 @@
 //!   flush covers the completed writes of all connections (`CAN_MULTI_CONN`).
 //! - After [`Exports::withdraw`] no request of that export is read any more.
 //!
-//! Deliberately not here: who may connect, TLS, metadata contexts, block status, extended headers.
+//! Deliberately not here: who may connect, TLS, metadata contexts, block status.
 
 mod budget;
 pub mod client;

@@ -14,8 +14,9 @@ use bytes::BufMut;
 use crate::exports::{Export, Exports};
 use crate::registry::NoEntry;
 use crate::wire::{
-    BlockSizes, Choice, FIXED_NEWSTYLE, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC, OptionKind,
-    OptionReply, encode_export_info, encode_server, info, rep, transmission_flags as flags,
+    BlockSizes, Choice, FIXED_NEWSTYLE, Framing, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC,
+    OptionKind, OptionReply, encode_export_info, encode_server, info, rep,
+    transmission_flags as flags,
 };
 
 /// What the server sends first: the magic numbers and its flags.
@@ -34,7 +35,7 @@ pub fn greeting() -> [u8; 18] {
 pub struct Negotiation {
     fixed: bool,
     no_zeroes: bool,
-    structured: bool,
+    framing: Framing,
 }
 
 /// What comes after an option.
@@ -53,8 +54,8 @@ pub enum Step {
 pub struct Session {
     /// The export that the client uses.
     pub export: Arc<Export>,
-    /// Replies are structured.
-    pub structured: bool,
+    /// How requests and replies are framed.
+    pub framing: Framing,
 }
 
 impl Negotiation {
@@ -66,7 +67,7 @@ impl Negotiation {
         (client_flags & !offered == 0).then_some(Self {
             fixed: client_flags & u32::from(FIXED_NEWSTYLE) != 0,
             no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
-            structured: false,
+            framing: Framing::Simple,
         })
     }
 
@@ -92,12 +93,8 @@ impl Negotiation {
             }
             OptionKind::Go | OptionKind::Info => return self.choose(kind, data, exports, out),
             OptionKind::List => list(data, exports, out),
-            OptionKind::StructuredReply if data.is_empty() => {
-                self.structured = true;
-                reply(out, kind, rep::ACK, &[]);
-            }
-            OptionKind::StructuredReply => {
-                reply(out, kind, rep::ERR_INVALID, b"this option has no data");
+            OptionKind::StructuredReply | OptionKind::ExtendedHeaders => {
+                self.frame(kind, data, out);
             }
             OptionKind::ListMetaContext | OptionKind::SetMetaContext => {
                 self.meta_context(kind, data, exports, out);
@@ -110,6 +107,19 @@ impl Negotiation {
             }
         }
         Step::More
+    }
+
+    fn frame(&mut self, kind: OptionKind, data: &[u8], out: &mut Vec<u8>) {
+        if !data.is_empty() {
+            return reply(out, kind, rep::ERR_INVALID, b"this option has no data");
+        }
+        let extended = kind == OptionKind::ExtendedHeaders;
+        if self.framing == Framing::Extended {
+            let error = if extended { rep::ERR_INVALID } else { rep::ERR_EXT_HEADER_REQD };
+            return reply(out, kind, error, b"extended headers are in use already");
+        }
+        self.framing = if extended { Framing::Extended } else { Framing::Structured };
+        reply(out, kind, rep::ACK, &[]);
     }
 
     /// Answers an option whose data was too long to be read.
@@ -139,6 +149,10 @@ impl Negotiation {
     }
 
     fn export_name(&self, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
+        if self.framing == Framing::Extended {
+            // proto.md forbids it, and its answer has no room for a refusal.
+            return Step::End;
+        }
         let export = std::str::from_utf8(data).ok().and_then(|name| exports.find(name));
         let Some(export) = export else { return Step::End };
         out.put_u64(export.size_bytes());
@@ -146,7 +160,7 @@ impl Negotiation {
         if !self.no_zeroes {
             out.put_bytes(0, 124);
         }
-        Step::Enter(Session { export, structured: self.structured })
+        Step::Enter(Session { export, framing: self.framing })
     }
 
     fn choose(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
@@ -176,7 +190,7 @@ impl Negotiation {
         }
         reply(out, kind, rep::ACK, &[]);
         if kind == OptionKind::Go {
-            Step::Enter(Session { export, structured: self.structured })
+            Step::Enter(Session { export, framing: self.framing })
         } else {
             Step::More
         }
@@ -184,7 +198,7 @@ impl Negotiation {
 
     /// There are no contexts, so none is listed and none is chosen; clients go on without.
     fn meta_context(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
-        if !self.structured {
+        if self.framing == Framing::Simple {
             return reply(out, kind, rep::ERR_INVALID, b"structured replies come first");
         }
         match MetaQuery::decode(data) {
@@ -197,7 +211,7 @@ impl Negotiation {
     }
 
     fn transmission_flags(&self) -> u16 {
-        let df = if self.structured { flags::SEND_DF } else { 0 };
+        let df = if self.framing == Framing::Simple { 0 } else { flags::SEND_DF };
         df | flags::HAS_FLAGS
             | flags::SEND_FLUSH
             | flags::SEND_FUA

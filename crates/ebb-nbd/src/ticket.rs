@@ -6,14 +6,14 @@ use bytes::Bytes;
 use ebb_volume::IoError;
 
 use crate::link::{Ended, Link};
-use crate::wire::{Command, Errno, ErrorChunk, Reply, Request};
+use crate::wire::{Command, Errno, ErrorChunk, Framing, Reply, ReplyTo, Request};
 
 /// A request that counts as under way. Dropping it unanswered, as a volume that fails might,
 /// answers `EIO`: a client must not wait for ever, nor a withdrawal.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     request: Request,
-    structured: bool,
+    framing: Framing,
     cost: u32,
     link: Option<Arc<Link>>,
 }
@@ -25,10 +25,10 @@ impl Ticket {
         link: &Arc<Link>,
         request: Request,
         cost: u32,
-        structured: bool,
+        framing: Framing,
     ) -> Result<Self, Ended> {
         link.begin(cost)?;
-        Ok(Self { request, structured, cost, link: Some(Arc::clone(link)) })
+        Ok(Self { request, framing, cost, link: Some(Arc::clone(link)) })
     }
 
     /// Answers with what the volume completed.
@@ -63,16 +63,21 @@ impl Ticket {
     }
 
     fn succeed(mut self, data: Bytes) {
-        let Request { command, cookie, offset, length, .. } = self.request;
+        let Request { command, cookie, length, .. } = self.request;
         let expected = if command == Command::Read { length as usize } else { 0 };
         if data.len() != expected {
             // A reply of another length would shift every byte after it.
             tracing::error!(?command, expected, got = data.len(), "a volume broke its promise");
             return self.reject(Errno::Io, "wrong length".into(), None);
         }
-        let reply = match (self.structured && command == Command::Read, data.is_empty()) {
-            (true, true) => Reply::none(cookie),
-            (true, false) => Reply::data(cookie, offset, data),
+        let chunks = match self.framing {
+            Framing::Simple => false,
+            Framing::Structured => command == Command::Read,
+            Framing::Extended => true,
+        };
+        let reply = match (chunks, data.is_empty()) {
+            (true, true) => Reply::none(self.reply_to()),
+            (true, false) => Reply::data(self.reply_to(), data),
             (false, _) => Reply::simple(cookie, None, data),
         };
         self.send(reply);
@@ -84,11 +89,16 @@ impl Ticket {
     }
 
     fn rejection(&self, error: Errno, message: String, offset: Option<u64>) -> Reply {
-        if self.structured {
-            Reply::error(self.request.cookie, &ErrorChunk { error, message, offset })
-        } else {
+        if self.framing == Framing::Simple {
             Reply::simple(self.request.cookie, Some(error), Bytes::new())
+        } else {
+            Reply::error(self.reply_to(), &ErrorChunk { error, message, offset })
         }
+    }
+
+    fn reply_to(&self) -> ReplyTo {
+        let Request { cookie, offset, .. } = self.request;
+        ReplyTo { cookie, offset, extended: self.framing == Framing::Extended }
     }
 
     fn send(&mut self, reply: Reply) {

@@ -10,9 +10,10 @@
 //! project, and the names are its names, shortened. Decoding never panics and never allocates more
 //! than a small multiple of its input.
 //!
-//! Deliberately not here: oldstyle negotiation, TLS, extended headers, metadata contexts.
+//! Deliberately not here: oldstyle negotiation, TLS, metadata contexts.
 
 mod option;
+mod reply;
 mod transmission;
 
 use bytes::Buf;
@@ -21,9 +22,10 @@ pub use option::{
     BlockSizes, Choice, MetaQuery, OPTION_BYTES, OPTION_REPLY_BYTES, OptionHeader, OptionKind,
     OptionReply, decode_server, encode_export_info, encode_server, info, rep,
 };
+pub use reply::{Reply, ReplyTo};
 pub use transmission::{
-    CHUNK_BYTES, Chunk, ChunkKind, Command, ErrorChunk, REQUEST_BYTES, Reply, Request,
-    SIMPLE_REPLY_BYTES, SimpleReply, command_flags,
+    CHUNK_BYTES, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, EXTENDED_REQUEST_BYTES,
+    ErrorChunk, Framing, REQUEST_BYTES, Request, SIMPLE_REPLY_BYTES, SimpleReply, command_flags,
 };
 
 /// The first 8 bytes from a server: `NBDMAGIC`.
@@ -38,6 +40,11 @@ pub const REQUEST_MAGIC: u32 = 0x2560_9513;
 pub const SIMPLE_REPLY_MAGIC: u32 = 0x6744_6698;
 /// The first 4 bytes of every chunk of a structured reply.
 pub const CHUNK_MAGIC: u32 = 0x668e_33ef;
+
+/// The first 4 bytes of every extended request.
+pub const EXTENDED_REQUEST_MAGIC: u32 = 0x21e4_1c71;
+/// The first 4 bytes of every chunk of an extended reply.
+pub const EXTENDED_CHUNK_MAGIC: u32 = 0x6e8a_278c;
 
 /// The most data that one read or write carries: 32 MiB, what proto.md tells clients to assume.
 pub const MAX_PAYLOAD: u32 = 32 << 20;
@@ -133,6 +140,9 @@ pub enum Malformed {
     /// Bytes follow its last field.
     #[error("bytes follow its last field")]
     Long,
+    /// A length does not fit what it is the length of.
+    #[error("a length of {0} bytes")]
+    Length(u64),
     /// A string is longer than [`MAX_STRING`].
     #[error("a string is longer than 4096 bytes")]
     LongString,

@@ -31,12 +31,14 @@ pub enum OptionKind {
     ListMetaContext,
     /// Choose metadata contexts. Data: [`MetaQuery`].
     SetMetaContext,
+    /// Use extended headers: requests and replies with lengths of 64 bits.
+    ExtendedHeaders,
     /// Any other.
     Unknown(u32),
 }
 
 impl OptionKind {
-    const KNOWN: [(u32, Self); 9] = [
+    const KNOWN: [(u32, Self); 10] = [
         (1, Self::ExportName),
         (2, Self::Abort),
         (3, Self::List),
@@ -46,6 +48,7 @@ impl OptionKind {
         (8, Self::StructuredReply),
         (9, Self::ListMetaContext),
         (10, Self::SetMetaContext),
+        (11, Self::ExtendedHeaders),
     ];
 
     /// The option's number.
@@ -126,6 +129,8 @@ pub mod rep {
     pub const ERR_UNKNOWN: u32 = ERROR_BIT + 6;
     /// The option's data is too long.
     pub const ERR_TOO_BIG: u32 = ERROR_BIT + 9;
+    /// Extended headers are in use, or would have to be.
+    pub const ERR_EXT_HEADER_REQD: u32 = ERROR_BIT + 10;
 }
 
 /// The types of facts in [`rep::INFO`].

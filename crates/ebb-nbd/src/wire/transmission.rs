@@ -1,15 +1,34 @@
 //! Requests and replies.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut};
 
-use super::{CHUNK_MAGIC, Errno, Malformed, REQUEST_MAGIC, SIMPLE_REPLY_MAGIC, ends, take_text};
+use super::{
+    CHUNK_MAGIC, EXTENDED_CHUNK_MAGIC, EXTENDED_REQUEST_MAGIC, Errno, Malformed, REQUEST_MAGIC,
+    SIMPLE_REPLY_MAGIC, ends, take_text,
+};
 
 /// The size of a request in bytes; the data of a write follows.
 pub const REQUEST_BYTES: usize = 28;
+/// The size of an extended request in bytes; its payload follows, if it has one.
+pub const EXTENDED_REQUEST_BYTES: usize = 32;
 /// The size of a simple reply in bytes; the data of a successful read follows.
 pub const SIMPLE_REPLY_BYTES: usize = 16;
 /// The size of a chunk's header in bytes; its payload follows.
 pub const CHUNK_BYTES: usize = 20;
+/// The size of an extended chunk's header in bytes; its payload follows.
+pub const EXTENDED_CHUNK_BYTES: usize = 32;
+
+/// How requests and replies are framed, as negotiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// Requests are compact, replies simple.
+    #[default]
+    Simple,
+    /// Requests are compact, replies to reads are made of chunks.
+    Structured,
+    /// Requests and the chunks of all replies have headers of 32 bytes, with lengths of 64 bits.
+    Extended,
+}
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +93,8 @@ pub mod command_flags {
     pub const DF: u16 = 1 << 2;
     /// On `WRITE_ZEROES`: fail rather than be as slow as a write.
     pub const FAST_ZERO: u16 = 1 << 4;
+    /// On extended requests: `length` bytes of payload follow. Every write has it.
+    pub const PAYLOAD_LEN: u16 = 1 << 5;
 }
 
 /// One request.
@@ -87,14 +108,18 @@ pub struct Request {
     pub cookie: u64,
     /// First byte.
     pub offset: u64,
-    /// Bytes.
-    pub length: u32,
+    /// Bytes. Of a compact request, less than 4 GiB.
+    pub length: u64,
 }
 
 impl Request {
-    /// As bytes.
+    /// As the bytes of a compact request.
+    ///
+    /// # Panics
+    /// If `length` is 4 GiB or more.
     #[must_use]
     pub fn encode(&self) -> [u8; REQUEST_BYTES] {
+        let length = u32::try_from(self.length).expect("longer ranges need extended requests");
         let mut out = [0; REQUEST_BYTES];
         let mut to = &mut out[..];
         to.put_u32(REQUEST_MAGIC);
@@ -102,11 +127,44 @@ impl Request {
         to.put_u16(self.command.code());
         to.put_u64(self.cookie);
         to.put_u64(self.offset);
-        to.put_u32(self.length);
+        to.put_u32(length);
         out
     }
 
-    /// From bytes.
+    /// As the bytes of an extended request.
+    #[must_use]
+    pub fn encode_extended(&self) -> [u8; EXTENDED_REQUEST_BYTES] {
+        let mut out = [0; EXTENDED_REQUEST_BYTES];
+        let mut to = &mut out[..];
+        to.put_u32(EXTENDED_REQUEST_MAGIC);
+        to.put_u16(self.flags);
+        to.put_u16(self.command.code());
+        to.put_u64(self.cookie);
+        to.put_u64(self.offset);
+        to.put_u64(self.length);
+        out
+    }
+
+    /// From the bytes of an extended request.
+    ///
+    /// # Errors
+    /// [`Malformed::Magic`].
+    pub fn decode_extended(bytes: &[u8; EXTENDED_REQUEST_BYTES]) -> Result<Self, Malformed> {
+        let mut from = &bytes[..];
+        let magic = from.get_u32();
+        if magic != EXTENDED_REQUEST_MAGIC {
+            return Err(Malformed::Magic(magic.into()));
+        }
+        Ok(Self {
+            flags: from.get_u16(),
+            command: Command::from_code(from.get_u16()),
+            cookie: from.get_u64(),
+            offset: from.get_u64(),
+            length: from.get_u64(),
+        })
+    }
+
+    /// From the bytes of a compact request.
     ///
     /// # Errors
     /// [`Malformed::Magic`].
@@ -121,7 +179,7 @@ impl Request {
             command: Command::from_code(from.get_u16()),
             cookie: from.get_u64(),
             offset: from.get_u64(),
-            length: from.get_u32(),
+            length: from.get_u32().into(),
         })
     }
 }
@@ -249,6 +307,37 @@ impl Chunk {
         let kind = ChunkKind::from_code(from.get_u16());
         Ok(Self { done, kind, cookie: from.get_u64(), length: from.get_u32() })
     }
+
+    /// As the bytes of an extended chunk, which repeats the `offset` of the request.
+    #[must_use]
+    pub fn encode_extended(&self, offset: u64) -> [u8; EXTENDED_CHUNK_BYTES] {
+        let mut out = [0; EXTENDED_CHUNK_BYTES];
+        let mut to = &mut out[..];
+        to.put_u32(EXTENDED_CHUNK_MAGIC);
+        to.put_u16(u16::from(self.done));
+        to.put_u16(self.kind.code());
+        to.put_u64(self.cookie);
+        to.put_u64(offset);
+        to.put_u64(self.length.into());
+        out
+    }
+
+    /// From the bytes of an extended chunk: the chunk, and the offset of the request.
+    ///
+    /// # Errors
+    /// [`Malformed::Magic`]; [`Malformed::Length`], as no chunk carries 4 GiB.
+    pub fn decode_extended(bytes: &[u8; EXTENDED_CHUNK_BYTES]) -> Result<(Self, u64), Malformed> {
+        let mut from = &bytes[..];
+        let magic = from.get_u32();
+        if magic != EXTENDED_CHUNK_MAGIC {
+            return Err(Malformed::Magic(magic.into()));
+        }
+        let done = from.get_u16() & 1 != 0;
+        let kind = ChunkKind::from_code(from.get_u16());
+        let (cookie, offset, length) = (from.get_u64(), from.get_u64(), from.get_u64());
+        let length = u32::try_from(length).map_err(|_| Malformed::Length(length))?;
+        Ok((Self { done, kind, cookie, length }, offset))
+    }
 }
 
 /// The payload of an error chunk.
@@ -291,69 +380,5 @@ impl ErrorChunk {
             ends(from)?;
         }
         Ok(Self { error, message, offset })
-    }
-}
-
-/// The largest header of a reply: a chunk's, and the offset of its data.
-const HEAD_BYTES: usize = CHUNK_BYTES + 8;
-
-/// A reply ready to be sent: a short head, and a body that is not copied.
-#[derive(Debug)]
-pub struct Reply {
-    head: [u8; HEAD_BYTES],
-    head_bytes: usize,
-    body: Bytes,
-}
-
-impl Reply {
-    /// A simple reply; `body` is the data of a read.
-    #[must_use]
-    pub fn simple(cookie: u64, error: Option<Errno>, body: Bytes) -> Self {
-        Self::new(&SimpleReply { error, cookie }.encode(), body)
-    }
-
-    /// A structured reply of one chunk without a payload.
-    #[must_use]
-    pub fn none(cookie: u64) -> Self {
-        let chunk = Chunk { done: true, kind: ChunkKind::None, cookie, length: 0 };
-        Self::new(&chunk.encode(), Bytes::new())
-    }
-
-    /// A structured reply of one chunk of data read at `offset`.
-    #[must_use]
-    pub fn data(cookie: u64, offset: u64, body: Bytes) -> Self {
-        let length = u32::try_from(8 + body.len()).expect("a read is at most 32 MiB");
-        let chunk = Chunk { done: true, kind: ChunkKind::OffsetData, cookie, length };
-        let mut head = [0; HEAD_BYTES];
-        head[..CHUNK_BYTES].copy_from_slice(&chunk.encode());
-        head[CHUNK_BYTES..].copy_from_slice(&offset.to_be_bytes());
-        Self { head, head_bytes: HEAD_BYTES, body }
-    }
-
-    /// A structured reply of one error chunk.
-    #[must_use]
-    pub fn error(cookie: u64, error: &ErrorChunk) -> Self {
-        let body = error.encode();
-        let kind = if error.offset.is_some() { ChunkKind::ErrorOffset } else { ChunkKind::Error };
-        let length = u32::try_from(body.len()).expect("messages are short sentences");
-        Self::new(&Chunk { done: true, kind, cookie, length }.encode(), body.into())
-    }
-
-    fn new(bytes: &[u8], body: Bytes) -> Self {
-        let mut head = [0; HEAD_BYTES];
-        head[..bytes.len()].copy_from_slice(bytes);
-        Self { head, head_bytes: bytes.len(), body }
-    }
-
-    /// The first bytes.
-    #[must_use]
-    pub fn head(&self) -> &[u8] {
-        &self.head[..self.head_bytes]
-    }
-
-    /// The bytes after those.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
     }
 }

@@ -2,7 +2,7 @@
 
 use ebb_nbd::wire::{
     Choice, Chunk, ChunkKind, Command, Errno, ErrorChunk, Malformed, MetaQuery, OptionHeader,
-    OptionKind, OptionReply, Reply, Request, SimpleReply, decode_server, encode_server,
+    OptionKind, OptionReply, Reply, ReplyTo, Request, SimpleReply, decode_server, encode_server,
 };
 use proptest::prelude::*;
 
@@ -21,13 +21,42 @@ fn a_request_has_the_bytes_of_the_protocol() {
 fn replies_have_the_bytes_of_the_protocol() {
     let simple = Reply::simple(7, Some(Errno::NoSpc), bytes::Bytes::new());
     assert_eq!(simple.head(), [0x67, 0x44, 0x66, 0x98, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 7]);
-    let data = Reply::data(7, 9, bytes::Bytes::from_static(b"xyz"));
+    let to = ReplyTo { cookie: 7, offset: 9, extended: false };
+    let data = Reply::data(to, bytes::Bytes::from_static(b"xyz"));
     let expected = [
         0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0,
         0, 9,
     ];
     assert_eq!(data.head(), expected);
     assert_eq!(data.body(), b"xyz");
+}
+
+#[test]
+fn extended_headers_have_the_bytes_of_the_protocol() {
+    let request = Request {
+        flags: 0x20,
+        command: Command::Write,
+        cookie: 2,
+        offset: 3,
+        length: 0x1_0000_0004,
+    };
+    let expected = [
+        0x21, 0xe4, 0x1c, 0x71, 0, 0x20, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0,
+        0, 0, 1, 0, 0, 0, 4,
+    ];
+    assert_eq!(request.encode_extended(), expected);
+    let to = ReplyTo { cookie: 7, offset: 9, extended: true };
+    let expected = [
+        0x6e, 0x8a, 0x27, 0x8c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0,
+        0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 9,
+    ];
+    assert_eq!(Reply::data(to, bytes::Bytes::from_static(b"xyz")).head(), expected);
+    let none = Reply::none(to);
+    assert_eq!((none.head().len(), none.body().len()), (32, 0));
+    let mut long = [0; 32];
+    long[..4].copy_from_slice(&expected[..4]);
+    long[27] = 1;
+    assert_eq!(Chunk::decode_extended(&long), Err(Malformed::Length(1 << 32)));
 }
 
 #[test]
@@ -65,12 +94,18 @@ proptest! {
     fn headers_come_back(a: u16, b: u16, cookie: u64, offset: u64, length: u32, done: bool) {
         let command = Command::from_code(b);
         prop_assert_eq!(command.code(), b);
-        let request = Request { flags: a, command, cookie, offset, length };
+        let request = Request { flags: a, command, cookie, offset, length: length.into() };
         prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+
+        let long = Request { length: offset, ..request };
+        prop_assert_eq!(Request::decode_extended(&long.encode_extended()), Ok(long));
 
         let chunk = Chunk { done, kind: ChunkKind::from_code(a), cookie, length };
         prop_assert_eq!(chunk.kind.code(), a);
         prop_assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
+
+        let extended = Chunk::decode_extended(&chunk.encode_extended(offset));
+        prop_assert_eq!(extended, Ok((chunk, offset)));
 
         // Small numbers are the known options.
         let kind = OptionKind::from_code(u32::from(a) % 16);

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crate::volume::MemoryVolume;
 use ebb_nbd::client::Client;
 use ebb_nbd::wire::{
-    CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, ErrorChunk, OPTION_REPLY_BYTES, OptionHeader,
-    OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES, SimpleReply, rep,
+    CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, ErrorChunk,
+    OPTION_REPLY_BYTES, OptionHeader, OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES,
+    SimpleReply, rep,
 };
 use ebb_nbd::{Exports, Limits, Server};
 
@@ -75,6 +76,14 @@ impl Fixture {
         }
     }
 
+    /// A raw connection that uses `disk` with extended headers.
+    pub(crate) fn extended(&self) -> Raw {
+        let mut raw = self.raw();
+        raw.greet(3);
+        assert_eq!(raw.ask(OptionKind::ExtendedHeaders, &[]).0, rep::ACK);
+        raw.go()
+    }
+
     /// A raw connection that uses `disk`.
     pub(crate) fn transmission(&self, structured: bool) -> Raw {
         self.raw().into_transmission(structured)
@@ -94,15 +103,18 @@ impl Raw {
     }
 
     fn greeted_into_transmission(mut self, structured: bool) -> Self {
-        let raw = &mut self;
-        raw.send(&3_u32.to_be_bytes());
+        self.send(&3_u32.to_be_bytes());
         if structured {
-            assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
+            assert_eq!(self.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
         }
+        self.go()
+    }
+
+    fn go(mut self) -> Self {
         let choice = Choice { name: "disk".into(), wants: vec![] };
-        raw.option(OptionKind::Go, &choice.encode());
-        assert_eq!(raw.option_reply(OptionKind::Go).0, rep::INFO);
-        assert_eq!(raw.option_reply(OptionKind::Go).0, rep::ACK);
+        self.option(OptionKind::Go, &choice.encode());
+        assert_eq!(self.option_reply(OptionKind::Go).0, rep::INFO);
+        assert_eq!(self.option_reply(OptionKind::Go).0, rep::ACK);
         self
     }
 }
@@ -160,7 +172,7 @@ impl Raw {
         offset: u64,
         length: u32,
     ) {
-        self.send(&Request { flags, command, cookie, offset, length }.encode());
+        self.send(&Request { flags, command, cookie, offset, length: length.into() }.encode());
     }
 
     pub(crate) fn simple_reply(&mut self) -> SimpleReply {
@@ -169,6 +181,14 @@ impl Raw {
 
     pub(crate) fn chunk(&mut self) -> (Chunk, Vec<u8>) {
         let chunk = Chunk::decode(&self.array::<CHUNK_BYTES>()).unwrap();
+        (chunk, self.bytes(chunk.length))
+    }
+
+    /// The one chunk of an extended reply to a request at `offset`.
+    pub(crate) fn extended_chunk(&mut self, offset: u64) -> (Chunk, Vec<u8>) {
+        let header = self.array::<EXTENDED_CHUNK_BYTES>();
+        let (chunk, repeated) = Chunk::decode_extended(&header).unwrap();
+        assert_eq!((repeated, chunk.done), (offset, true));
         (chunk, self.bytes(chunk.length))
     }
 

@@ -5,6 +5,7 @@
 mod bounds;
 mod codec;
 mod ending;
+mod extended;
 mod fixture;
 mod hostile;
 mod negotiation;

@@ -63,7 +63,8 @@ fn options_that_are_refused_do_not_end_the_session() {
     for (kind, data, reply) in [
         (OptionKind::StartTls, &b""[..], rep::ERR_UNSUP),
         (OptionKind::Unknown(4), b"", rep::ERR_UNSUP),
-        (OptionKind::Unknown(11), b"", rep::ERR_UNSUP),
+        (OptionKind::Unknown(12), b"", rep::ERR_UNSUP),
+        (OptionKind::ExtendedHeaders, b"data", rep::ERR_INVALID),
         (OptionKind::Unknown(0xffff_ffff), b"some data", rep::ERR_UNSUP),
         (OptionKind::List, b"data", rep::ERR_INVALID),
         (OptionKind::StructuredReply, b"data", rep::ERR_INVALID),

@@ -1,0 +1,87 @@
+//! Replies as they are sent: a head on the stack, and a body that is not copied.
+
+use bytes::Bytes;
+
+use super::{Chunk, ChunkKind, EXTENDED_CHUNK_BYTES, Errno, ErrorChunk, SimpleReply};
+
+/// The largest head of a reply: an extended chunk's header, and the offset of its data.
+const HEAD_BYTES: usize = EXTENDED_CHUNK_BYTES + 8;
+
+/// A reply ready to be sent.
+#[derive(Debug)]
+pub struct Reply {
+    head: [u8; HEAD_BYTES],
+    head_bytes: usize,
+    body: Bytes,
+}
+
+/// What a reply made of chunks repeats of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The request's cookie.
+    pub cookie: u64,
+    /// The request's offset.
+    pub offset: u64,
+    /// Extended headers are in use.
+    pub extended: bool,
+}
+
+impl Reply {
+    /// A simple reply; `body` is the data of a read.
+    #[must_use]
+    pub fn simple(cookie: u64, error: Option<Errno>, body: Bytes) -> Self {
+        Self::new(&[&SimpleReply { error, cookie }.encode()], body)
+    }
+
+    /// A reply of one chunk without a payload.
+    #[must_use]
+    pub fn none(to: ReplyTo) -> Self {
+        Self::chunk(to, ChunkKind::None, &[], Bytes::new())
+    }
+
+    /// A reply of one chunk of data, read from the request's offset on.
+    #[must_use]
+    pub fn data(to: ReplyTo, body: Bytes) -> Self {
+        Self::chunk(to, ChunkKind::OffsetData, &to.offset.to_be_bytes(), body)
+    }
+
+    /// A reply of one error chunk.
+    #[must_use]
+    pub fn error(to: ReplyTo, error: &ErrorChunk) -> Self {
+        let kind = if error.offset.is_some() { ChunkKind::ErrorOffset } else { ChunkKind::Error };
+        Self::chunk(to, kind, &[], error.encode().into())
+    }
+
+    fn chunk(to: ReplyTo, kind: ChunkKind, prefix: &[u8], body: Bytes) -> Self {
+        let length = u32::try_from(prefix.len() + body.len())
+            .expect("a payload is at most 32 MiB of data, or a short sentence");
+        let chunk = Chunk { done: true, kind, cookie: to.cookie, length };
+        if to.extended {
+            Self::new(&[&chunk.encode_extended(to.offset), prefix], body)
+        } else {
+            Self::new(&[&chunk.encode(), prefix], body)
+        }
+    }
+
+    fn new(parts: &[&[u8]], body: Bytes) -> Self {
+        let mut head = [0; HEAD_BYTES];
+        let mut head_bytes = 0;
+        for part in parts {
+            head[head_bytes..head_bytes + part.len()].copy_from_slice(part);
+            head_bytes += part.len();
+        }
+        Self { head, head_bytes, body }
+    }
+
+    /// The first bytes.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head[..self.head_bytes]
+    }
+
+    /// The bytes after those.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
