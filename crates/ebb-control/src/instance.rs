@@ -190,7 +190,7 @@ impl Control {
         let disks = self.store.read(|tx| tx.disks_of_instance(id))?;
         disks.iter().try_for_each(|disk| match self.settle(&disk.id) {
             Err(error) if error.is_undone() => {
-                tracing::error!(disk = %disk.id, %error, "the disk's export is not as it should be");
+                tracing::error!(disk = %disk.id, %error, "the export is not as it should be");
                 Ok(())
             }
             other => other,
