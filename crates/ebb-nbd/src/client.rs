@@ -4,7 +4,11 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::security::TlsClient;
+use crate::socket::Socket;
 use crate::stream::{Stream, write_all_vectored};
 use crate::wire::{
     CHUNK_BYTES, CHUNK_MAGIC, Choice, Chunk, ChunkKind, Command, Errno, ErrorChunk, FIXED_NEWSTYLE,
@@ -15,6 +19,9 @@ use crate::wire::{
 
 /// The most bytes of an option reply or an error chunk that this client takes.
 const SMALL_BYTES: u32 = 64 << 10;
+
+/// How long a server may take to begin TLS.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// A connection that uses one export.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub struct ClientOptions {
     /// Extended headers, so that `trim` and `write_zeroes` take any length in one request. Where
     /// the server has none, the client goes on without.
     pub extended: bool,
+    /// TLS, before anything is asked. Where the server has none, the client does not go on.
+    pub tls: Option<TlsClient>,
 }
 
 /// Why the client could not do something.
@@ -79,7 +88,7 @@ impl Client {
         export: &str,
         options: &ClientOptions,
     ) -> Result<Self, ClientError> {
-        Self::connect(Stream::tcp(TcpStream::connect(address)?)?, export, options)
+        Self::connect(Stream::new(Socket::tcp(TcpStream::connect(address)?)?), export, options)
     }
 
     /// Connects over a Unix socket.
@@ -87,7 +96,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoSuchExport`], [`ClientError::Io`], [`ClientError::Protocol`].
     pub fn connect_unix(path: impl AsRef<Path>, export: &str) -> Result<Self, ClientError> {
-        Self::connect(Stream::Unix(UnixStream::connect(path)?), export, &ClientOptions::default())
+        Self::connect(
+            Stream::new(Socket::Unix(UnixStream::connect(path)?)),
+            export,
+            &ClientOptions::default(),
+        )
     }
 
     fn connect(stream: Stream, export: &str, options: &ClientOptions) -> Result<Self, ClientError> {
@@ -101,6 +114,9 @@ impl Client {
             return Err(ClientError::Protocol("not a fixed newstyle NBD server".into()));
         }
         (&client.stream).write_all(&u32::from(flags).to_be_bytes())?;
+        if let Some(tls) = &options.tls {
+            client.start_tls(tls)?;
+        }
         client.agree_on_framing(options.extended)?;
         client.go(export)?;
         Ok(client)
@@ -326,6 +342,19 @@ impl Client {
             }
             _ => Err(ClientError::Protocol("a chunk of a kind that was not asked for".into())),
         }
+    }
+
+    fn start_tls(&mut self, tls: &TlsClient) -> Result<(), ClientError> {
+        self.option(OptionKind::StartTls, &[])?;
+        let (kind, data) = self.option_reply(OptionKind::StartTls)?;
+        if kind != rep::ACK {
+            let message = String::from_utf8_lossy(&data).into_owned();
+            return Err(ClientError::Refused { error: Errno::NotSup, message });
+        }
+        let session = rustls::ClientConnection::new(Arc::clone(&tls.config), tls.server.clone())
+            .map_err(io::Error::other)?;
+        self.stream.secure(session.into(), Instant::now() + HANDSHAKE)?;
+        Ok(self.stream.set_read_timeout(None)?)
     }
 
     fn agree_on_framing(&mut self, extended: bool) -> Result<(), ClientError> {

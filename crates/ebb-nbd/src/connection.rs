@@ -1,7 +1,7 @@
 //! One connection's thread: negotiation, then requests until either side ends it.
 
 use std::cell::Cell;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::limits::Limits;
 use crate::link::{Ended, Link};
 use crate::negotiation::{Negotiation, Session, Step, greeting};
 use crate::registry::Entry;
-use crate::stream::Timed;
+use crate::server::Security;
+use crate::stream::{Timed, write_all_vectored};
 use crate::ticket::Ticket;
 use crate::wire::{
     Command, EXTENDED_REQUEST_BYTES, Errno, Framing, MAX_PAYLOAD, OPTION_BYTES, OptionHeader,
@@ -39,12 +40,12 @@ impl Drop for HangUp {
 }
 
 /// Serves one client until the connection has ended and everything under way has completed.
-pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
+pub(crate) fn serve(link: Arc<Link>, security: &Security, exports: &Exports, limits: &Limits) {
     let hang_up = HangUp(Arc::clone(&link));
     let pause = Pause::default();
     let timed = Timed::new(link.stream(), Instant::now() + limits.handshake);
     let mut input = BufReader::with_capacity(INPUT_BYTES, timed);
-    let (session, entry) = match negotiate(&link, &mut input, exports, limits) {
+    let (session, entry) = match negotiate(&link, security, &mut input, exports, limits) {
         Ok(Some(admitted)) => admitted,
         Ok(None) => return,
         Err(error) => {
@@ -59,6 +60,7 @@ pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
         let outcome = transmission.run();
         tracing::debug!(export = session.export.name(), ?outcome, "a client is going");
         link.finish();
+        link.stream().say_goodbye();
         discard_input(&link, &mut input);
     }
     // In this order: whoever waits for the connection to be gone finds the socket ended and the
@@ -70,14 +72,15 @@ pub(crate) fn serve(link: Arc<Link>, exports: &Exports, limits: &Limits) {
 
 fn negotiate(
     link: &Arc<Link>,
+    security: &Security,
     input: &mut Input<'_>,
     exports: &Exports,
     limits: &Limits,
 ) -> io::Result<Option<(Session, Entry)>> {
-    let mut output = link.stream();
-    output.set_write_timeout(Some(limits.handshake))?;
-    output.write_all(&greeting())?;
-    let Some(mut negotiation) = Negotiation::new(u32::from_be_bytes(read_array(input)?)) else {
+    link.stream().set_write_timeout(Some(limits.handshake))?;
+    send(link, &greeting())?;
+    let flags = u32::from_be_bytes(read_array(input)?);
+    let Some(mut negotiation) = Negotiation::new(flags, security.mode()) else {
         return Ok(None);
     };
     let mut out = Vec::new();
@@ -106,12 +109,31 @@ fn negotiate(
                 }
             };
         }
-        output.write_all(&out)?;
+        send(link, &out)?;
         out.clear();
+        if matches!(step, Step::Secure) {
+            secure(input, security)?;
+        }
         if admitted.is_some() || matches!(step, Step::End) {
             return Ok(admitted);
         }
     }
+}
+
+fn send(link: &Link, bytes: &[u8]) -> io::Result<()> {
+    write_all_vectored(link.stream(), &mut [IoSlice::new(bytes)], |_| true)
+}
+
+fn secure(input: &mut Input<'_>, security: &Security) -> io::Result<()> {
+    let (Security::Offered(tls) | Security::Required(tls)) = security else {
+        return Err(io::Error::other("TLS was agreed on without being offered"));
+    };
+    if !input.buffer().is_empty() {
+        // Whoever sent it need not be the client that TLS will speak of.
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "input between STARTTLS and TLS"));
+    }
+    let session = rustls::ServerConnection::new(Arc::clone(&tls.0)).map_err(io::Error::other)?;
+    input.get_ref().secure(session.into())
 }
 
 /// Where a connection's thread waits for input, and since when.

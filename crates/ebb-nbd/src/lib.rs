@@ -22,8 +22,10 @@
 //!   request. What is durable then is [`ebb_volume`]'s promise; this crate adds no cache, so a
 //!   flush covers the completed writes of all connections (`CAN_MULTI_CONN`).
 //! - After [`Exports::withdraw`] no request of that export is read any more.
+//! - Where TLS is required, nothing about exports is told or taken before it; nothing sent before
+//!   it is taken for something sent under it.
 //!
-//! Deliberately not here: who may connect, TLS, metadata contexts, block status.
+//! Deliberately not here: which client may use which export, metadata contexts, block status.
 
 mod budget;
 pub mod client;
@@ -33,11 +35,15 @@ mod limits;
 mod link;
 pub mod negotiation;
 mod registry;
+mod security;
 mod server;
+mod socket;
 mod stream;
 mod ticket;
+mod tls;
 pub mod wire;
 
 pub use exports::{Export, Exports};
 pub use limits::Limits;
+pub use security::{Plaintext, TlsClient, TlsError, TlsServer};
 pub use server::Server;

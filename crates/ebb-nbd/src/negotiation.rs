@@ -36,6 +36,20 @@ pub struct Negotiation {
     fixed: bool,
     no_zeroes: bool,
     framing: Framing,
+    tls: TlsMode,
+}
+
+/// What TLS is to a connection, when it begins and later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// The server has none.
+    Absent,
+    /// The client may begin it.
+    Offered,
+    /// The client must begin it before anything else.
+    Required,
+    /// It has begun.
+    Active,
 }
 
 /// What comes after an option.
@@ -43,6 +57,8 @@ pub struct Negotiation {
 pub enum Step {
     /// Another option.
     More,
+    /// TLS, once the replies are sent, and then another option.
+    Secure,
     /// Requests, once the replies are sent.
     Enter(Session),
     /// Nothing, once the replies are sent.
@@ -62,12 +78,13 @@ impl Negotiation {
     /// Begins with the client's flags. `None` where it sets one that this server did not offer:
     /// the session must end.
     #[must_use]
-    pub fn new(client_flags: u32) -> Option<Self> {
+    pub fn new(client_flags: u32, tls: TlsMode) -> Option<Self> {
         let offered = u32::from(FIXED_NEWSTYLE | NO_ZEROES);
         (client_flags & !offered == 0).then_some(Self {
             fixed: client_flags & u32::from(FIXED_NEWSTYLE) != 0,
             no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
             framing: Framing::Simple,
+            tls,
         })
     }
 
@@ -79,6 +96,9 @@ impl Negotiation {
         exports: &Exports,
         out: &mut Vec<u8>,
     ) -> Step {
+        if let Some(step) = self.insist_on_tls(kind, out) {
+            return step;
+        }
         if kind == OptionKind::ExportName {
             return self.export_name(data, exports, out);
         }
@@ -99,13 +119,42 @@ impl Negotiation {
             OptionKind::ListMetaContext | OptionKind::SetMetaContext => {
                 self.meta_context(kind, data, exports, out);
             }
-            OptionKind::StartTls => {
-                reply(out, kind, rep::ERR_UNSUP, b"this server has no TLS");
-            }
+            OptionKind::StartTls => return self.start_tls(data, out),
             OptionKind::Unknown(_) | OptionKind::ExportName => {
                 reply(out, kind, rep::ERR_UNSUP, b"this server does not know the option");
             }
         }
+        Step::More
+    }
+
+    /// What any option but two gets before TLS where TLS is required.
+    fn insist_on_tls(&self, kind: OptionKind, out: &mut Vec<u8>) -> Option<Step> {
+        let exempt = matches!(kind, OptionKind::StartTls | OptionKind::Abort);
+        if self.tls != TlsMode::Required || exempt {
+            return None;
+        }
+        if kind == OptionKind::ExportName || !self.fixed {
+            return Some(Step::End);
+        }
+        reply(out, kind, rep::ERR_TLS_REQD, b"this server asks for TLS first");
+        Some(Step::More)
+    }
+
+    fn start_tls(&mut self, data: &[u8], out: &mut Vec<u8>) -> Step {
+        let kind = OptionKind::StartTls;
+        let refusal: (u32, &[u8]) = match self.tls {
+            TlsMode::Absent => (rep::ERR_UNSUP, b"this server has no TLS"),
+            TlsMode::Active => (rep::ERR_INVALID, b"TLS has begun already"),
+            _ if !data.is_empty() => (rep::ERR_INVALID, b"this option has no data"),
+            TlsMode::Offered | TlsMode::Required => {
+                reply(out, kind, rep::ACK, &[]);
+                // Nothing agreed on before, where anybody could have spoken, holds after it.
+                self.framing = Framing::Simple;
+                self.tls = TlsMode::Active;
+                return Step::Secure;
+            }
+        };
+        reply(out, kind, refusal.0, refusal.1);
         Step::More
     }
 
@@ -124,6 +173,9 @@ impl Negotiation {
 
     /// Answers an option whose data was too long to be read.
     pub fn too_long(&self, kind: OptionKind, out: &mut Vec<u8>) -> Step {
+        if let Some(step) = self.insist_on_tls(kind, out) {
+            return step;
+        }
         if kind == OptionKind::ExportName || !self.fixed {
             return Step::End;
         }

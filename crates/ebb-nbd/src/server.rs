@@ -14,7 +14,10 @@ use crate::connection;
 use crate::exports::Exports;
 use crate::limits::Limits;
 use crate::link::{Link, STACK_BYTES};
+use crate::negotiation::TlsMode;
 use crate::registry::Registry;
+use crate::security::{Plaintext, TlsServer};
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// How long accepting rests after it failed, for want of file descriptors for one.
@@ -44,8 +47,26 @@ struct Listening {
 }
 
 enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<(TlsServer, Plaintext)>),
     Unix(UnixListener),
+}
+
+/// What a connection may use of TLS, and whether it must.
+#[derive(Debug, Clone)]
+pub(crate) enum Security {
+    Plain,
+    Offered(TlsServer),
+    Required(TlsServer),
+}
+
+impl Security {
+    pub(crate) fn mode(&self) -> TlsMode {
+        match self {
+            Self::Plain => TlsMode::Absent,
+            Self::Offered(_) => TlsMode::Offered,
+            Self::Required(_) => TlsMode::Required,
+        }
+    }
 }
 
 impl Server {
@@ -62,13 +83,29 @@ impl Server {
         Self { shared: Arc::new(shared), listening: Mutex::default() }
     }
 
-    /// Accepts connections from `listener`, on a thread of its own.
+    /// Accepts connections from `listener`, on a thread of its own, and knows no TLS. Whether
+    /// that may be is the caller's to decide.
     ///
     /// # Errors
     /// Where the socket can not be duplicated or the thread not be started.
     pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
         let socket = listener.try_clone()?.into();
-        self.listen(Listener::Tcp(listener), socket)
+        self.listen(Listener::Tcp(listener, None), socket)
+    }
+
+    /// Accepts connections from `listener`, on a thread of its own, offers TLS, and insists on it
+    /// where `plaintext` does not allow to go without.
+    ///
+    /// # Errors
+    /// Where the socket can not be duplicated or the thread not be started.
+    pub fn listen_tls(
+        &self,
+        listener: TcpListener,
+        tls: TlsServer,
+        plaintext: Plaintext,
+    ) -> io::Result<()> {
+        let socket = listener.try_clone()?.into();
+        self.listen(Listener::Tcp(listener, Some((tls, plaintext))), socket)
     }
 
     /// Accepts connections from `listener`, on a thread of its own. The socket's file stays the
@@ -125,10 +162,23 @@ impl Drop for Server {
 }
 
 impl Listener {
-    fn accept(&self) -> io::Result<Stream> {
+    fn accept(&self) -> io::Result<(Stream, Security)> {
         match self {
-            Self::Tcp(listener) => Stream::tcp(listener.accept()?.0),
-            Self::Unix(listener) => Ok(Stream::Unix(listener.accept()?.0)),
+            Self::Tcp(listener, tls) => {
+                let (stream, peer) = listener.accept()?;
+                let security = match tls {
+                    None => Security::Plain,
+                    Some((tls, plaintext)) if plaintext.allows(peer.ip()) => {
+                        Security::Offered(tls.clone())
+                    }
+                    Some((tls, _)) => Security::Required(tls.clone()),
+                };
+                Ok((Stream::new(Socket::tcp(stream)?), security))
+            }
+            // Its file's mode says who may use it.
+            Self::Unix(listener) => {
+                Ok((Stream::new(Socket::Unix(listener.accept()?.0)), Security::Plain))
+            }
         }
     }
 }
@@ -141,7 +191,7 @@ impl Shared {
                 return;
             }
             match accepted {
-                Ok(stream) => self.connect(stream),
+                Ok((stream, security)) => self.connect(stream, security),
                 Err(error) => {
                     tracing::warn!(%error, "an NBD connection could not be accepted");
                     thread::sleep(ACCEPT_PAUSE);
@@ -150,7 +200,7 @@ impl Shared {
         }
     }
 
-    fn connect(self: &Arc<Self>, stream: Stream) {
+    fn connect(self: &Arc<Self>, stream: Stream, security: Security) {
         let link = Arc::new(Link::new(stream, &self.limits, Arc::clone(&self.budget)));
         let Ok(entry) = self.connections.enter(&link, self.limits.connections) else {
             tracing::warn!(limit = self.limits.connections, "an NBD connection is one too many");
@@ -159,7 +209,7 @@ impl Shared {
         let shared = Arc::clone(self);
         let started =
             thread::Builder::new().name("nbd".into()).stack_size(STACK_BYTES).spawn(move || {
-                connection::serve(link, &shared.exports, &shared.limits);
+                connection::serve(link, &security, &shared.exports, &shared.limits);
                 drop(entry);
             });
         if let Err(error) = started {

@@ -1,94 +1,83 @@
-//! A connected socket, TCP or Unix.
+//! A connection's bytes: a socket, and TLS over it once that was asked for.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::net::Shutdown;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt;
+use crate::socket::Socket;
+use crate::tls::Tls;
 
-/// After this much silence TCP asks whether the peer is still there.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-/// How long TCP waits for an answer to one probe.
-const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// Probes without an answer until the peer is taken for gone.
-const PROBES: u32 = 6;
-/// How long the peer's machine may leave data unacknowledged, or probes unanswered. A client that
-/// is there but does not read acknowledges all the same.
-const GONE_AFTER: Duration = Duration::from_secs(150);
-
-/// A connected socket. Reading and writing go through `&Stream`, from two threads at a time.
+/// A connection. Reading and writing go through `&Stream`, from two threads at a time.
 #[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+pub(crate) struct Stream {
+    socket: Socket,
+    tls: OnceLock<Tls>,
 }
 
 impl Stream {
-    /// A TCP connection, which sends each reply at once rather than wait for more. A peer whose
-    /// machine is gone is noticed: after [`PROBE_AFTER`] of silence and some probes, and where
-    /// something is to be sent, when nothing was acknowledged for [`GONE_AFTER`].
-    pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        sockopt::set_socket_keepalive(&stream, true)?;
-        sockopt::set_tcp_keepidle(&stream, PROBE_AFTER)?;
-        sockopt::set_tcp_keepintvl(&stream, PROBE_EVERY)?;
-        sockopt::set_tcp_keepcnt(&stream, PROBES)?;
-        sockopt::set_tcp_user_timeout(&stream, GONE_AFTER.as_millis() as u32)?;
-        Ok(Self::Tcp(stream))
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, tls: OnceLock::new() }
+    }
+
+    /// Goes over to TLS, by `deadline`. Nothing of the peer's may have been read ahead.
+    pub(crate) fn secure(&self, session: rustls::Connection, deadline: Instant) -> io::Result<()> {
+        let tls = Tls::new(session);
+        tls.handshake(&self.socket, || self.set_read_timeout(Some(time_left(deadline)?)))?;
+        self.tls.set(tls).map_err(|_| io::Error::other("TLS over TLS"))
     }
 
     /// Ends one direction or both; a thread that waits on it wakes.
     pub(crate) fn shutdown(&self, how: Shutdown) {
-        // It fails only where the connection is gone already, which is what is asked for.
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(how),
-            Self::Unix(stream) => stream.shutdown(how),
-        };
+        self.socket.shutdown(how);
+    }
+
+    /// Tells a TLS peer that nothing follows.
+    pub(crate) fn say_goodbye(&self) {
+        if let Some(tls) = self.tls.get() {
+            tls.close(&self.socket);
+        }
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_read_timeout(timeout),
-            Self::Unix(stream) => stream.set_read_timeout(timeout),
-        }
+        self.socket.set_read_timeout(timeout)
     }
 
     pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_write_timeout(timeout),
-            Self::Unix(stream) => stream.set_write_timeout(timeout),
-        }
+        self.socket.set_write_timeout(timeout)
     }
 }
 
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&*stream).read(buffer),
-            Stream::Unix(stream) => (&*stream).read(buffer),
+        match self.tls.get() {
+            None => (&self.socket).read(buffer),
+            Some(tls) => tls.read(&self.socket, buffer),
         }
     }
 }
 
 impl Write for &Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&*stream).write(buffer),
-            Stream::Unix(stream) => (&*stream).write(buffer),
-        }
+        self.write_vectored(&[IoSlice::new(buffer)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&*stream).write_vectored(slices),
-            Stream::Unix(stream) => (&*stream).write_vectored(slices),
+        match self.tls.get() {
+            None => (&self.socket).write_vectored(slices),
+            Some(tls) => tls.write_vectored(&self.socket, slices),
         }
     }
 
+    /// Sends what TLS holds back; a socket holds nothing back.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.tls.get().map_or(Ok(()), |tls| tls.flush(&self.socket))
     }
+}
+
+fn time_left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 /// Writes all of `slices`, in one system call unless the socket's buffer is full. Each time that
@@ -101,10 +90,16 @@ pub(crate) fn write_all_vectored(
     let mut since = None;
     // Drops empty slices at the front, so that an end of all slices is seen as such.
     IoSlice::advance_slices(&mut slices, 0);
-    while !slices.is_empty() {
-        match to.write_vectored(slices) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
+    loop {
+        let outcome = if slices.is_empty() {
+            to.flush().map(|()| None)
+        } else {
+            to.write_vectored(slices).map(Some)
+        };
+        match outcome {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Some(written)) => {
                 IoSlice::advance_slices(&mut slices, written);
                 // Beyond the first call the socket's buffer is full, and time counts.
                 since = Some(Instant::now());
@@ -118,7 +113,6 @@ pub(crate) fn write_all_vectored(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
 /// How long a read waits.
@@ -144,6 +138,14 @@ impl<'a> Timed<'a> {
         Self { stream, patience: Patience::Until(deadline), give_up: Box::new(|| false) }
     }
 
+    /// Goes over to TLS within what is left of the time.
+    pub(crate) fn secure(&self, session: rustls::Connection) -> io::Result<()> {
+        match self.patience {
+            Patience::Until(deadline) => self.stream.secure(session, deadline),
+            Patience::Asking => Err(io::Error::other("TLS begins while options are agreed on")),
+        }
+    }
+
     /// From now on there is no deadline, but `give_up` is asked every `tick` of waiting.
     pub(crate) fn lift(
         &mut self,
@@ -160,11 +162,7 @@ impl Read for Timed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Patience::Until(deadline) = self.patience {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                self.stream.set_read_timeout(Some(left))?;
+                self.stream.set_read_timeout(Some(time_left(deadline)?))?;
             }
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

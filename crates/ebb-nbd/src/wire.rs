@@ -10,7 +10,7 @@
 //! project, and the names are its names, shortened. Decoding never panics and never allocates more
 //! than a small multiple of its input.
 //!
-//! Deliberately not here: oldstyle negotiation, TLS, metadata contexts.
+//! Deliberately not here: oldstyle negotiation, what TLS sends, metadata contexts.
 
 mod option;
 mod reply;

@@ -30,10 +30,24 @@ pub(crate) struct ServeArgs {
     /// Address of NBD [default: 127.0.0.1:10809].
     #[arg(long, env = "EBB_NBD_LISTEN", value_name = "ADDRESS")]
     pub nbd_listen: Option<SocketAddr>,
+    /// The certificate of NBD in PEM, with those that lead to its authority. With it clients may
+    /// speak TLS, and those beyond this machine must.
+    #[arg(long, env = "EBB_NBD_TLS_CERT", value_name = "FILE")]
+    pub nbd_tls_cert: Option<PathBuf>,
+    /// The key of that certificate in PEM.
+    #[arg(long, env = "EBB_NBD_TLS_KEY", value_name = "FILE")]
+    pub nbd_tls_key: Option<PathBuf>,
+    /// Authorities in PEM; with them, TLS clients must have a certificate from one of them.
+    #[arg(long, env = "EBB_NBD_TLS_CA", value_name = "FILE")]
+    pub nbd_tls_ca: Option<PathBuf>,
+    /// Serves NBD without TLS beyond this machine too: anybody on the way can read and change it.
+    #[arg(long, env = "EBB_NBD_ALLOW_PLAINTEXT")]
+    pub nbd_allow_plaintext: bool,
     /// A region to serve; may be given several times [default: cn-hangzhou].
     #[arg(long, env = "EBB_REGION", value_delimiter = ',', value_name = "REGION")]
     pub region: Vec<String>,
-    /// A TOML file with the same names: data_dir, listen, nbd_listen, region.
+    /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
+    /// nbd_tls_ca, nbd_allow_plaintext, region.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -45,6 +59,11 @@ struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     nbd_listen: Option<SocketAddr>,
+    nbd_tls_cert: Option<PathBuf>,
+    nbd_tls_key: Option<PathBuf>,
+    nbd_tls_ca: Option<PathBuf>,
+    #[serde(default)]
+    nbd_allow_plaintext: bool,
     #[serde(default)]
     region: Vec<String>,
 }
@@ -55,8 +74,19 @@ pub(crate) struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub nbd_listen: SocketAddr,
+    pub nbd_tls: Option<TlsFiles>,
+    pub nbd_allow_plaintext: bool,
     /// At least one, none twice.
     pub regions: Vec<String>,
+}
+
+/// Where TLS for NBD is kept, all in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Authorities of clients; without them clients need no certificate.
+    pub client_authority: Option<PathBuf>,
 }
 
 impl ServeArgs {
@@ -68,16 +98,42 @@ impl ServeArgs {
         let data_dir = self.data_dir.or(file.data_dir).ok_or(
             "no data directory: give --data-dir DIR, EBB_DATA_DIR, or data_dir in the file",
         )?;
+        let nbd_listen =
+            self.nbd_listen.or(file.nbd_listen).map_or_else(|| NBD_LISTEN.parse(), Ok)?;
+        let nbd_allow_plaintext = self.nbd_allow_plaintext || file.nbd_allow_plaintext;
+        let nbd_tls = tls_files(
+            self.nbd_tls_cert.or(file.nbd_tls_cert),
+            self.nbd_tls_key.or(file.nbd_tls_key),
+            self.nbd_tls_ca.or(file.nbd_tls_ca),
+        )?;
+        if nbd_tls.is_none() && !nbd_allow_plaintext && !nbd_listen.ip().is_loopback() {
+            return Err(format!(
+                "NBD would be readable by anybody on the way to {nbd_listen}: give --nbd-tls-cert \
+                 and --nbd-tls-key, or --nbd-allow-plaintext"
+            )
+            .into());
+        }
         let given = if self.region.is_empty() { file.region } else { self.region };
         Ok(Config {
             data_dir,
             listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
-            nbd_listen: self
-                .nbd_listen
-                .or(file.nbd_listen)
-                .map_or_else(|| NBD_LISTEN.parse(), Ok)?,
+            nbd_listen,
+            nbd_tls,
+            nbd_allow_plaintext,
             regions: regions(given)?,
         })
+    }
+}
+
+fn tls_files(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_authority: Option<PathBuf>,
+) -> Result<Option<TlsFiles>, Failure> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key, client_authority })),
+        (None, None) if client_authority.is_none() => Ok(None),
+        _ => Err("TLS for NBD needs both --nbd-tls-cert and --nbd-tls-key".into()),
     }
 }
 
@@ -129,6 +185,33 @@ mod tests {
     #[test]
     fn a_data_directory_is_needed() {
         assert!(ServeArgs::default().resolve().is_err());
+    }
+
+    #[test]
+    fn nbd_goes_beyond_this_machine_only_with_tls_or_when_told_to() {
+        let on =
+            |address: &str| ServeArgs { nbd_listen: Some(address.parse().unwrap()), ..args(&[]) };
+        for loopback in ["127.0.0.1:1", "[::1]:1"] {
+            assert!(on(loopback).resolve().is_ok());
+        }
+        for open in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
+            assert!(on(open).resolve().is_err(), "{open}");
+            assert!(ServeArgs { nbd_allow_plaintext: true, ..on(open) }.resolve().is_ok());
+            let files = ("c".into(), "k".into());
+            let tls =
+                ServeArgs { nbd_tls_cert: Some(files.0), nbd_tls_key: Some(files.1), ..on(open) };
+            assert!(tls.resolve().unwrap().nbd_tls.is_some());
+        }
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_given_together() {
+        let some = || Some(PathBuf::from("f"));
+        let cases = [(some(), None, None), (None, some(), None), (None, None, some())];
+        for (nbd_tls_cert, nbd_tls_key, nbd_tls_ca) in cases {
+            let given = ServeArgs { nbd_tls_cert, nbd_tls_key, nbd_tls_ca, ..args(&[]) };
+            assert!(given.resolve().is_err());
+        }
     }
 
     #[test]

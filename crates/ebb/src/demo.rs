@@ -64,7 +64,7 @@ fn config(folder: &Path) -> Result<Config, Failure> {
         listen: Some(any_port),
         nbd_listen: Some(any_port),
         region: vec![REGION.to_owned()],
-        config: None,
+        ..ServeArgs::default()
     };
     args.resolve()
 }

@@ -1,6 +1,7 @@
 //! A whole server: everything is named and wired here, and nowhere else.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use ebb_api::{Api, Nonces};
 use ebb_control::{Clock, Control, ExportTable, Parts, SystemEntropy};
 use ebb_domain::{Region, RegionId};
 use ebb_local::LocalEngine;
-use ebb_nbd::Exports;
+use ebb_nbd::{Exports, Plaintext, TlsServer};
 use ebb_store::Store;
 use ebb_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,10 +29,14 @@ const NBD_GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     log_to_stderr();
     let config = args.resolve()?;
-    for address in [config.listen, config.nbd_listen] {
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "listening beyond this machine, without encryption");
-        }
+    let open = |address: SocketAddr| !address.ip().is_loopback();
+    if open(config.listen) {
+        let address = config.listen;
+        tracing::warn!(%address, "the API listens beyond this machine, without encryption");
+    }
+    if open(config.nbd_listen) && config.nbd_allow_plaintext {
+        let address = config.nbd_listen;
+        tracing::warn!(%address, "NBD listens beyond this machine and does not insist on TLS");
     }
     // Before anything answers, so that no signal finds nobody listening.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -83,7 +88,7 @@ impl Server {
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
         let nbd = ebb_nbd::Server::start(exports, ebb_nbd::Limits::default());
-        nbd.listen_tcp(nbd_listener)?;
+        listen_nbd(&nbd, nbd_listener, config)?;
         nbd.listen_unix(data_dir.socket("nbd.sock")?)?;
 
         let admin_listener = data_dir.socket("admin.sock")?;
@@ -119,6 +124,24 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+fn listen_nbd(
+    nbd: &ebb_nbd::Server,
+    listener: TcpListener,
+    config: &Config,
+) -> Result<(), Failure> {
+    let Some(files) = &config.nbd_tls else { return Ok(nbd.listen_tcp(listener)?) };
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    let authority = files.client_authority.as_ref().map(read).transpose()?;
+    let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
+    let tls = TlsServer::from_pem(&certificate, &key, authority.as_deref())
+        .map_err(|error| format!("TLS for NBD: {error}"))?;
+    let plaintext =
+        if config.nbd_allow_plaintext { Plaintext::Anywhere } else { Plaintext::OnLoopback };
+    Ok(nbd.listen_tls(listener, tls, plaintext)?)
 }
 
 async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {

@@ -125,6 +125,8 @@ pub mod rep {
     pub const ERR_POLICY: u32 = ERROR_BIT + 2;
     /// The option's data is malformed, or it may not be used now.
     pub const ERR_INVALID: u32 = ERROR_BIT + 3;
+    /// TLS comes first.
+    pub const ERR_TLS_REQD: u32 = ERROR_BIT + 5;
     /// There is no such export.
     pub const ERR_UNKNOWN: u32 = ERROR_BIT + 6;
     /// The option's data is too long.

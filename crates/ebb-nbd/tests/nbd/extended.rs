@@ -13,7 +13,7 @@ use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
 
 use crate::fixture::{Fixture, Raw, SIZE};
 
-const EXTENDED: ClientOptions = ClientOptions { extended: true };
+const EXTENDED: ClientOptions = ClientOptions { extended: true, tls: None };
 
 fn send(raw: &mut Raw, flags: u16, command: Command, offset: u64, length: u64) {
     raw.send(&Request { flags, command, cookie: 5, offset, length }.encode_extended());

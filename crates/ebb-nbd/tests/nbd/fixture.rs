@@ -56,11 +56,7 @@ impl Fixture {
 
     /// A raw connection on which nothing has been read or sent.
     pub(crate) fn raw(&self) -> Raw {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // Else the parts of a message wait for the server's delayed acknowledgements.
-        stream.set_nodelay(true).unwrap();
-        Raw { stream }
+        Raw::connect(self.address)
     }
 
     /// A raw connection whose greeting has been read: connections that have ended leave soon, but
@@ -96,6 +92,14 @@ impl Fixture {
 }
 
 impl Raw {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Else the parts of a message wait for the server's delayed acknowledgements.
+        stream.set_nodelay(true).unwrap();
+        Self { stream }
+    }
+
     fn into_transmission(mut self, structured: bool) -> Self {
         let greeting: [u8; 18] = self.array();
         assert_eq!(greeting[16..], [0, 3], "fixed newstyle, no zeroes");

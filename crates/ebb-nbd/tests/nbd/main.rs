@@ -11,4 +11,5 @@ mod hostile;
 mod negotiation;
 mod replies;
 mod requests;
+mod tls;
 mod volume;
