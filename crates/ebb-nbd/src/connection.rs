@@ -274,7 +274,7 @@ impl Transmission<'_, '_> {
             Command::Cache => request.length.min(MAX_PAYLOAD.into()),
             _ => 0,
         };
-        let ticket = Ticket::begin(self.link, request, cost as u32, self.session.framing)?;
+        let ticket = Ticket::begin(self.link, request, cost as u32, self.session)?;
         match self.io(&request) {
             Err((error, why)) => ticket.refuse(error, why),
             Ok(io) => self.submit(&request, io, ticket),
@@ -294,7 +294,7 @@ impl Transmission<'_, '_> {
             self.read(&mut piece[..length], Place::BetweenRequests)?;
             left -= length;
         }
-        let ticket = Ticket::begin(self.link, request, 0, self.session.framing)?;
+        let ticket = Ticket::begin(self.link, request, 0, self.session)?;
         ticket.refuse(Errno::Inval, "this command has no payload");
         Ok(())
     }
@@ -305,7 +305,7 @@ impl Transmission<'_, '_> {
             return Err(End::Violation("a write of more than 32 MiB"));
         }
         let length = request.length as u32;
-        let ticket = Ticket::begin(self.link, request, length, self.session.framing)?;
+        let ticket = Ticket::begin(self.link, request, length, self.session)?;
         let data = match self.payload(length as usize) {
             Ok(data) => data,
             Err(end) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ebb_volume::Volume;
 
+use crate::counters::{Counters, ExportCounters};
 use crate::registry::Registry;
 
 /// How long withdrawn connections may take to answer what they have under way.
@@ -24,6 +25,7 @@ pub struct Export {
     name: String,
     volume: Arc<dyn Volume>,
     connections: Arc<Registry>,
+    counters: Arc<Counters>,
 }
 
 impl Default for Exports {
@@ -47,7 +49,12 @@ impl Exports {
 
     /// Makes `volume` answer under `name`. A former export of that name is withdrawn.
     pub fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
-        let export = Export { name: name.to_owned(), volume, connections: Arc::default() };
+        let export = Export {
+            name: name.to_owned(),
+            volume,
+            connections: Arc::default(),
+            counters: Arc::default(),
+        };
         let former = self.table().insert(name.to_owned(), Arc::new(export));
         if let Some(former) = former {
             self.end(&former);
@@ -82,6 +89,12 @@ impl Exports {
         self.table().get(name).cloned()
     }
 
+    /// What the export of this name has done since it was published.
+    #[must_use]
+    pub fn counters(&self, name: &str) -> Option<ExportCounters> {
+        self.find(name).map(|export| export.counters.read(export.connections.len()))
+    }
+
     fn end(&self, export: &Export) {
         let remaining = export.connections.close(self.grace);
         if remaining > 0 {
@@ -109,6 +122,10 @@ impl Export {
 
     pub(crate) fn volume(&self) -> &dyn Volume {
         &*self.volume
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     pub(crate) fn connections(&self) -> &Arc<Registry> {

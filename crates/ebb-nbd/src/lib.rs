@@ -30,6 +30,7 @@
 mod budget;
 pub mod client;
 mod connection;
+mod counters;
 mod exports;
 mod limits;
 mod link;
@@ -43,6 +44,7 @@ mod ticket;
 mod tls;
 pub mod wire;
 
+pub use counters::{ExportCounters, LATENCY_CLASSES, OperationCounters};
 pub use exports::{Export, Exports};
 pub use limits::Limits;
 pub use security::{Plaintext, TlsClient, TlsError, TlsServer};

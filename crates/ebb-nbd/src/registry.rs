@@ -59,6 +59,11 @@ impl Registry {
         Ok(Entry { registry: Arc::clone(self), key })
     }
 
+    /// How many are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.state().links.len()
+    }
+
     /// Lets nobody enter any more, has every connection answer what it has under way, cuts those
     /// that have not done so after `grace`, and returns when all have left.
     ///

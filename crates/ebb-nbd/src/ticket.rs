@@ -1,11 +1,14 @@
 //! One request under way: it is answered exactly once, whatever becomes of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use ebb_volume::IoError;
 
+use crate::counters::Counters;
 use crate::link::{Ended, Link};
+use crate::negotiation::Session;
 use crate::wire::{Command, Errno, ErrorChunk, Framing, Reply, ReplyTo, Request};
 
 /// A request that counts as under way. Dropping it unanswered, as a volume that fails might,
@@ -15,6 +18,8 @@ pub(crate) struct Ticket {
     request: Request,
     framing: Framing,
     cost: u32,
+    counters: Arc<Counters>,
+    began: Instant,
     link: Option<Arc<Link>>,
 }
 
@@ -25,10 +30,13 @@ impl Ticket {
         link: &Arc<Link>,
         request: Request,
         cost: u32,
-        framing: Framing,
+        session: &Session,
     ) -> Result<Self, Ended> {
         link.begin(cost)?;
-        Ok(Self { request, framing, cost, link: Some(Arc::clone(link)) })
+        let counters = Arc::clone(session.export.counters());
+        counters.begin();
+        let (framing, began) = (session.framing, Instant::now());
+        Ok(Self { request, framing, cost, counters, began, link: Some(Arc::clone(link)) })
     }
 
     /// Answers with what the volume completed.
@@ -58,6 +66,7 @@ impl Ticket {
     /// client that should see a lost connection.
     pub(crate) fn forget(mut self) {
         if let Some(link) = self.link.take() {
+            self.counters.forget();
             link.forget(self.cost);
         }
     }
@@ -80,11 +89,14 @@ impl Ticket {
             (true, false) => Reply::data(self.reply_to(), data),
             (false, _) => Reply::simple(cookie, None, data),
         };
+        // Before the reply: whoever has it finds the request counted.
+        self.counters.succeed(command, length, self.began.elapsed());
         self.send(reply);
     }
 
     fn reject(mut self, error: Errno, message: String, offset: Option<u64>) {
         let reply = self.rejection(error, message, offset);
+        self.counters.fail(self.request.command);
         self.send(reply);
     }
 
@@ -112,6 +124,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.link.is_some() {
             let reply = self.rejection(Errno::Io, "the request was lost".into(), None);
+            self.counters.fail(self.request.command);
             self.send(reply);
         }
     }

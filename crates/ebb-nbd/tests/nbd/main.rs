@@ -4,9 +4,11 @@
 
 mod bounds;
 mod codec;
+mod counters;
 mod ending;
 mod extended;
 mod fixture;
+mod fuzz;
 mod hostile;
 mod negotiation;
 mod replies;
