@@ -7,10 +7,16 @@
 //! entries in the same order, so both come to the same catalog. Every change is one step here,
 //! whatever the volume's size: maps are cloned by their root.
 //!
+//! A checkpoint writes the catalog as it was at one place of the log ([`table`]); recovery goes on
+//! from there.
+//!
 //! Deliberately not here: handles, which do not outlive the process, and what a dropped version
-//! leaves to reclaim (its map goes to the trash; its blocks stay in the log).
+//! leaves to reclaim (its memtables go to the trash; its blocks stay in the log).
 
-use std::collections::{BTreeMap, HashMap};
+mod remembered;
+pub(crate) mod table;
+
+use std::collections::BTreeMap;
 
 use ebb_volume::{
     BLOCK_BYTES, EngineError, Inventory, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo,
@@ -18,42 +24,49 @@ use ebb_volume::{
 };
 
 use crate::layout::Address;
-use crate::map::{Map, Stored, Trash};
+use crate::map::{Map, Merged, Stored, Trash};
 use crate::record::{Change, Entry};
+use remembered::Remembered;
 
 /// A version's id, given in the order of their making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct VersionId(u64);
 
-#[derive(Debug)]
-struct Version {
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
     parent: Option<VersionId>,
     /// When it was frozen. None for a head.
     epoch: Option<u32>,
-    root: Map,
+    pub(crate) map: Map,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct VolumeRecord {
     head: VersionId,
     size_bytes: u64,
+    /// The operations that made it what it is.
+    made_by: OpId,
+    reset_by: Option<OpId>,
+    grown_by: Option<OpId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SnapshotRecord {
     version: VersionId,
     size_bytes: u64,
+    made_by: OpId,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     versions: BTreeMap<VersionId, Version>,
     volumes: BTreeMap<VolumeId, VolumeRecord>,
     snapshots: BTreeMap<SnapshotId, SnapshotRecord>,
-    /// Changes made, by what they were asked under.
-    made: HashMap<OpId, u32>,
+    made: Remembered,
     epoch: u32,
     last_version: u64,
+    /// The number of the memtable that was frozen last.
+    last_frozen: u64,
 }
 
 /// Where the data blocks of a record are.
@@ -80,18 +93,18 @@ impl Catalog {
     /// The map of a volume's head.
     pub(crate) fn head(&self, volume: VolumeId) -> Option<&Map> {
         let record = self.volumes.get(&volume)?;
-        Some(&self.versions.get(&record.head)?.root)
+        Some(&self.versions.get(&record.head)?.map)
     }
 
     #[cfg(test)]
     pub(crate) fn snapshot_map(&self, snapshot: SnapshotId) -> Option<(&Map, u64)> {
         let record = self.snapshots.get(&snapshot)?;
-        Some((&self.versions.get(&record.version)?.root, record.size_bytes))
+        Some((&self.versions.get(&record.version)?.map, record.size_bytes))
     }
 
     fn head_mut(&mut self, volume: VolumeId) -> Option<&mut Map> {
         let record = self.volumes.get(&volume)?;
-        Some(&mut self.versions.get_mut(&record.head)?.root)
+        Some(&mut self.versions.get_mut(&record.head)?.map)
     }
 
     pub(crate) fn inventory(&self) -> Inventory {
@@ -108,9 +121,9 @@ impl Catalog {
 
     /// Whether the change was made before, under the same [`OpId`] with the same arguments.
     pub(crate) fn was_made(&self, op: OpId, change: &Change) -> Result<bool, EngineError> {
-        match self.made.get(&op) {
+        match self.made.get(op) {
             None => Ok(false),
-            Some(made) if *made == change.fingerprint() => Ok(true),
+            Some(made) if made == change.fingerprint() => Ok(true),
             Some(_) => Err(EngineError::IdTaken),
         }
     }
@@ -203,30 +216,29 @@ impl Catalog {
                 }
             }
             Entry::Version(op, change) => {
-                self.change(change, trash);
                 self.made.insert(*op, change.fingerprint());
+                self.change(*op, change, trash);
             }
             Entry::Start(_) => {}
         }
     }
 
     /// Makes a change that [`Catalog::check`] let through.
-    fn change(&mut self, change: &Change, trash: &mut Trash) {
+    fn change(&mut self, op: OpId, change: &Change, trash: &mut Trash) {
         match *change {
             Change::CreateVolume { volume, size_bytes } => {
-                let head = self.add_version(None, Map::default());
-                let record = VolumeRecord { head, size_bytes };
-                self.volumes.insert(volume, record);
+                let map = Map::new(self.last_version + 1);
+                let head = self.add_version(None, map);
+                self.add_volume(volume, head, size_bytes, op);
             }
             Change::Fork { source, volume, size_bytes } => {
                 if let Some(head) = self.head_from(source) {
-                    let record = VolumeRecord { head, size_bytes };
-                    self.volumes.insert(volume, record);
+                    self.add_volume(volume, head, size_bytes, op);
                 }
             }
             Change::CreateSnapshots { ref pairs } => {
                 for (volume, snapshot) in pairs {
-                    self.freeze(*volume, *snapshot);
+                    self.freeze(*volume, *snapshot, op);
                 }
                 self.epoch += 1;
             }
@@ -235,31 +247,44 @@ impl Catalog {
                     && let Some(record) = self.volumes.get_mut(&volume)
                 {
                     let dropped = std::mem::replace(&mut record.head, head);
+                    self.made.supersede(record.reset_by.replace(op));
                     self.drop_version(dropped, trash);
                 }
             }
             Change::Grow { volume, size_bytes } => {
                 if let Some(record) = self.volumes.get_mut(&volume) {
                     record.size_bytes = size_bytes;
+                    self.made.supersede(record.grown_by.replace(op));
                 }
             }
             Change::DeleteVolume { volume } => {
                 if let Some(record) = self.volumes.remove(&volume) {
+                    let made_by = [Some(record.made_by), record.reset_by, record.grown_by];
+                    made_by.into_iter().for_each(|made| self.made.supersede(made));
                     self.drop_version(record.head, trash);
                 }
+                self.made.supersede(Some(op));
             }
             Change::DeleteSnapshot { snapshot } => {
                 if let Some(record) = self.snapshots.remove(&snapshot) {
+                    self.made.supersede(Some(record.made_by));
                     self.drop_version(record.version, trash);
                 }
+                self.made.supersede(Some(op));
             }
         }
     }
 
-    fn add_version(&mut self, parent: Option<VersionId>, root: Map) -> VersionId {
+    fn add_volume(&mut self, volume: VolumeId, head: VersionId, size_bytes: u64, made_by: OpId) {
+        let (reset_by, grown_by) = (None, None);
+        let record = VolumeRecord { head, size_bytes, made_by, reset_by, grown_by };
+        self.volumes.insert(volume, record);
+    }
+
+    fn add_version(&mut self, parent: Option<VersionId>, map: Map) -> VersionId {
         self.last_version += 1;
         let id = VersionId(self.last_version);
-        let version = Version { parent, epoch: None, root };
+        let version = Version { parent, epoch: None, map };
         self.versions.insert(id, version);
         id
     }
@@ -267,13 +292,13 @@ impl Catalog {
     /// A new head that reads as `source`.
     fn head_from(&mut self, source: SnapshotId) -> Option<VersionId> {
         let parent = self.snapshots.get(&source)?.version;
-        let root = self.versions.get(&parent)?.root.clone();
+        let map = self.versions.get(&parent)?.map.clone();
         self.epoch += 1;
-        Some(self.add_version(Some(parent), root))
+        Some(self.add_version(Some(parent), map))
     }
 
     /// The volume's head becomes the snapshot's version; a new head stands on it.
-    fn freeze(&mut self, volume: VolumeId, snapshot: SnapshotId) {
+    fn freeze(&mut self, volume: VolumeId, snapshot: SnapshotId, made_by: OpId) {
         let Some(record) = self.volumes.get(&volume) else {
             return;
         };
@@ -282,12 +307,12 @@ impl Catalog {
             return;
         };
         frozen.epoch = Some(self.epoch);
-        let root = frozen.root.clone();
-        let head = self.add_version(Some(version), root);
+        let map = frozen.map.clone();
+        let head = self.add_version(Some(version), map);
         if let Some(record) = self.volumes.get_mut(&volume) {
             record.head = head;
         }
-        let record = SnapshotRecord { version, size_bytes };
+        let record = SnapshotRecord { version, size_bytes, made_by };
         self.snapshots.insert(snapshot, record);
     }
 
@@ -301,7 +326,38 @@ impl Catalog {
                 version.parent = dropped.parent;
             }
         }
-        trash.push(dropped.root);
+        dropped.map.throw_away(trash);
+    }
+
+    /// Freezes the memtables of all versions and says what there is: what a checkpoint writes.
+    /// Takes time in the number of versions, not in their size.
+    pub(crate) fn capture(&mut self) -> Self {
+        for version in self.versions.values_mut() {
+            self.last_frozen += 1;
+            version.map.freeze(self.last_frozen);
+        }
+        self.clone()
+    }
+
+    /// The versions, parents before children.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.versions.values()
+    }
+
+    /// Goes over to the roots that a checkpoint made.
+    pub(crate) fn install(&mut self, merged: &Merged, trash: &mut Trash) {
+        for version in self.versions.values_mut() {
+            version.map.install(merged, trash);
+        }
+    }
+}
+
+impl Version {
+    /// The birth of pages that a checkpoint makes for it: when it was frozen, or for a head the
+    /// epoch at which the checkpoint began. Never the epoch in which they are written: by then a
+    /// child may have been made that shares them.
+    pub(crate) fn page_birth(&self, captured: u32) -> u32 {
+        self.epoch.unwrap_or(captured)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ebb_volume::{Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
 
@@ -12,7 +13,7 @@ use crate::file::PoolFile;
 use crate::layout::{Geometry, SEGMENT_BLOCKS};
 use crate::map::Trash;
 use crate::planted::Planted;
-use crate::pool::{Pool, Setup};
+use crate::pool::{CheckpointWhen, Pool, Setup};
 use crate::record::Change;
 use crate::volume::Handle;
 
@@ -23,11 +24,24 @@ pub struct Options {
     pub warm_segments: usize,
     /// The largest length of `pool.dat`, in bytes. None: as long as the file system lets it grow.
     pub max_pool_bytes: Option<u64>,
+    /// Memory for pages of maps, in bytes.
+    pub cache_bytes: u64,
+    /// Bytes of the log after which a checkpoint is made: so much an opening reads at most, if
+    /// checkpoints keep up.
+    pub checkpoint_log_bytes: u64,
+    /// How long a change waits for a checkpoint at most.
+    pub checkpoint_interval: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { warm_segments: 3, max_pool_bytes: None }
+        Self {
+            warm_segments: 3,
+            max_pool_bytes: None,
+            cache_bytes: 256 << 20,
+            checkpoint_log_bytes: 1 << 30,
+            checkpoint_interval: Duration::from_secs(60),
+        }
     }
 }
 
@@ -42,6 +56,12 @@ pub struct Stats {
     pub log_syncs: u64,
     /// Segments written ahead.
     pub segments_made: u64,
+    /// Checkpoints that are durable.
+    pub checkpoints: u64,
+    /// Blocks that checkpoints wrote, of 4 KiB each.
+    pub pages_written: u64,
+    /// Pages of maps that were read from the file.
+    pub pages_read: u64,
 }
 
 /// The embedded engine: every volume and snapshot in one file, `pool.dat`.
@@ -73,6 +93,11 @@ impl LocalEngine {
             geometry: Geometry { segment_blocks: SEGMENT_BLOCKS },
             warm_segments: options.warm_segments,
             max_bytes: options.max_pool_bytes,
+            cache_bytes: options.cache_bytes,
+            checkpoint_when: CheckpointWhen {
+                log_bytes: options.checkpoint_log_bytes,
+                after: options.checkpoint_interval,
+            },
             reaper: Some(reaper.clone()),
             planted: Planted::default(),
         };
@@ -83,9 +108,10 @@ impl LocalEngine {
     }
 
     fn start(&self, trash: mpsc::Receiver<Trash>) -> Result<(), EngineError> {
-        let (syncs, stock) = (Arc::clone(&self.pool), Arc::clone(&self.pool));
+        let [syncs, stock, checkpoints] = std::array::from_fn(|_| Arc::clone(&self.pool));
         self.spawn("ebb-sync", move || syncs.run_syncs())?;
         self.spawn("ebb-segments", move || stock.run_stock())?;
+        self.spawn("ebb-checkpoint", move || checkpoints.run_checkpoints())?;
         self.spawn("ebb-reaper", move || {
             // An empty one says that it was the last.
             while trash.recv().is_ok_and(|trash| !trash.is_empty()) {}
@@ -113,6 +139,9 @@ impl LocalEngine {
             log_bytes: counters.log_bytes.load(Relaxed),
             log_syncs: counters.log_syncs.load(Relaxed),
             segments_made: counters.segments_made.load(Relaxed),
+            checkpoints: counters.checkpoints.load(Relaxed),
+            pages_written: counters.pages_written.load(Relaxed),
+            pages_read: counters.pages_read.load(Relaxed),
         }
     }
 }

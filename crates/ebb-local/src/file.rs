@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -15,6 +16,8 @@ const PARTS_MAX: usize = 1024;
 
 pub(crate) struct PoolFile {
     file: File,
+    /// Held through a sync. True: one has failed.
+    sync_failed: Mutex<bool>,
 }
 
 impl PoolFile {
@@ -38,7 +41,7 @@ impl PoolFile {
         File::open(directory)?.sync_all()?;
         // Reads jump about; reading ahead would fill the cache with blocks of other versions.
         rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
-        Ok(Self { file })
+        Ok(Self { file, sync_failed: Mutex::new(false) })
     }
 }
 
@@ -57,7 +60,15 @@ impl Storage for PoolFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        // The system tells of a failed write-back once: of two syncs at a time one would succeed,
+        // and answer for what the other knows to be lost.
+        let mut failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *failed {
+            return Err(io::Error::other("a sync has failed before"));
+        }
+        let outcome = self.file.sync_data();
+        *failed = outcome.is_err();
+        outcome
     }
 
     fn len(&self) -> io::Result<u64> {

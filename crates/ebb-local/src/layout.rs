@@ -26,14 +26,49 @@ pub(crate) struct Segment {
     pub(crate) extent: u64,
 }
 
+/// What ties a record to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Link {
+    pub(crate) seq: u64,
+    pub(crate) crc: u32,
+}
+
+/// A place in the log, behind a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogPlace {
+    pub(crate) segment: Segment,
+    pub(crate) block: u32,
+    /// Where the log goes on after this segment.
+    pub(crate) next: Segment,
+    /// The record before it.
+    pub(crate) last: Link,
+}
+
+/// A block that is found without the table of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) segment: Segment,
+    pub(crate) block: u32,
+    pub(crate) crc: u32,
+}
+
 /// The logical address of a block: `segment id:36 | block:12`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address(u64);
 
 impl Address {
     pub(crate) fn new(segment_id: u64, block: u32) -> Self {
         debug_assert!(segment_id < 1 << 36 && block < 1 << 12);
         Self(segment_id << 12 | u64::from(block))
+    }
+
+    /// None for 0, which is never the address of a data block or a page.
+    pub(crate) fn from_u64(address: u64) -> Option<Self> {
+        (address != 0).then_some(Self(address))
+    }
+
+    pub(crate) fn to_u64(self) -> u64 {
+        self.0
     }
 
     pub(crate) fn segment_id(self) -> u64 {

@@ -8,9 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::layout::{BLOCK, Geometry, Segment};
+use crate::layout::{BLOCK, Geometry, Link, LogPlace, Segment};
 use crate::record::{CRC_BYTES, Entry, HEADER_ROOM, Header, Place};
-use crate::recovery::Link;
 use crate::request::{Piece, Request};
 use crate::stock::Stock;
 
@@ -32,6 +31,8 @@ pub(crate) struct Batch {
     pub(crate) header_block: Vec<u8>,
     pub(crate) data: Vec<Bytes>,
     pub(crate) segment: Segment,
+    /// The log behind it.
+    pub(crate) end: LogPlace,
     /// Requests that end with this record.
     pub(crate) finished: Vec<Request>,
 }
@@ -155,7 +156,13 @@ impl Log {
         let (header_block, crc) = header.encode();
         self.last = Link { seq: header.place.seq, crc };
         self.block += header.blocks();
-        Box::new(Batch { header, header_block, data, segment: self.segment, finished })
+        let (segment, end) = (self.segment, self.end());
+        Box::new(Batch { header, header_block, data, segment, end, finished })
+    }
+
+    /// Behind the last record packed.
+    pub(crate) fn end(&self) -> LogPlace {
+        LogPlace { segment: self.segment, block: self.block, next: self.next, last: self.last }
     }
 }
 

@@ -36,6 +36,16 @@ pub(crate) enum Bug {
     SkipReadCheck,
     /// A revoked handle goes on writing.
     StaleHandleWrites,
+    /// The superblock names a checkpoint whose pages are not synced.
+    CheckpointNotSynced,
+    /// The checkpoint's place in the log is where the log was when its pages were written.
+    CheckpointPlacedLate,
+    /// A page that was on disk before keeps its old content.
+    DirtyPageMissed,
+    /// A checkpoint forgets what was zeroed or discarded.
+    HolesNotMerged,
+    /// A page is taken as it is read.
+    PageNotVerified,
 }
 
 /// The bug switched on, if any.

@@ -4,10 +4,12 @@
 //!   submit ─► queue ─► write_step ─► catalog changed ─► answered
 //!                        (log)          └─► waiters ─► sync_step ─► answered, durable
 //!                                  stock_step: segments for the log, written before it needs them
+//!                                  checkpoint_step: pages on disk, so that recovery reads less log
 //! ```
-//! Three steps move everything, and each may be called from any thread: one writes the next record,
-//! one syncs for all who wait, one makes a segment ready. The engine calls them from the submitting
-//! thread and from two of its own; the simulator calls them one at a time.
+//! Four steps move everything, and each may be called from any thread: one writes the next record,
+//! one syncs for all who wait, one makes a segment ready, one goes on with a checkpoint. The engine
+//! calls them from the submitting thread and from three of its own; the simulator calls them one at
+//! a time.
 //!
 //! A record is written by one thread at a time and applied to the catalog when it is written, in
 //! the order of the log. So recovery, which applies what it reads in that order, comes to the same.
@@ -16,29 +18,39 @@
 //! until recovery reads it.
 
 mod change;
+mod checkpoint;
 #[cfg(test)]
 mod inspect;
 mod open;
+mod pages;
 mod read;
 mod steps;
 mod write;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
 
 use ebb_volume::{Completion, EngineError, Inventory, IoError, VolumeId};
 
+use crate::cache::Cache;
 use crate::catalog::Catalog;
-use crate::layout::{Address, Geometry};
+use crate::layout::{Geometry, LogPlace};
 use crate::log::Log;
 use crate::map::Trash;
 use crate::planted::Planted;
 use crate::request::{Request, Ticket};
+use crate::segments::Segments;
 use crate::session::Sessions;
 use crate::stock::Stock;
 use crate::storage::Storage;
+use crate::superblock::Superblock;
 
+#[cfg(test)]
+pub(crate) use checkpoint::CheckpointStep;
+pub(crate) use checkpoint::CheckpointWhen;
+use checkpoint::Checkpointer;
 #[cfg(test)]
 pub(crate) use inspect::Vitals;
 pub(crate) use open::Setup;
@@ -47,15 +59,24 @@ pub(crate) use write::Guest;
 pub(crate) struct Pool<S> {
     storage: S,
     geometry: Geometry,
+    pool_id: [u8; 16],
     max_bytes: Option<u64>,
+    checkpoint_when: CheckpointWhen,
     planted: Planted,
     state: Mutex<State>,
+    /// As it is in the file. Held through each change of it; never taken under the lock of `state`.
+    superblock: Mutex<Superblock>,
+    segments: Segments,
+    cache: Mutex<Cache>,
+    /// Held through a step of a checkpoint; never taken under the lock of `state`.
+    checkpointer: Mutex<Checkpointer>,
     /// Held through an engine call, so that each is checked against all before it.
     control: Mutex<()>,
     /// A claim was released, a request finished, or the pool stopped.
     released: Condvar,
     sync_wanted: Condvar,
     segment_wanted: Condvar,
+    checkpoint_wanted: Condvar,
     /// None: the caller takes every step itself.
     reaper: Option<Mutex<mpsc::Sender<Trash>>>,
     pub(crate) counters: Counters,
@@ -68,26 +89,34 @@ pub(crate) struct Counters {
     pub(crate) log_bytes: AtomicU64,
     pub(crate) log_syncs: AtomicU64,
     pub(crate) segments_made: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) pages_written: AtomicU64,
+    pub(crate) pages_read: AtomicU64,
 }
 
 struct State {
     catalog: Catalog,
-    /// Extents of the log's segments, by id.
-    segments: HashMap<u64, u64>,
     sessions: Sessions,
     log: Log,
     queue: VecDeque<Request>,
     /// A thread is writing a record.
     writing: bool,
-    written_seq: u64,
+    /// The log behind the last record that is written and in the catalog.
+    written: LogPlace,
     durable_seq: u64,
     sync_waiters: Vec<Ticket>,
     syncing: bool,
     /// Bytes written since the last sync began.
     unsynced_bytes: u64,
+    /// Bytes written since the last checkpoint began.
+    uncheckpointed_bytes: u64,
+    /// A step of a checkpoint is under way.
+    checkpointing: bool,
     stock: Stock,
     /// Guests are not let in any more.
     closing: bool,
+    /// When closing: until then a checkpoint may go on.
+    give_up_at: Option<Instant>,
     stopped: Option<String>,
 }
 
@@ -216,11 +245,5 @@ impl State {
         if let (Some(volume), Some(claim)) = (request.ticket.volume, request.claim) {
             self.sessions.release(volume, claim);
         }
-    }
-
-    /// Where a block is in the file. Every block in a map is in a segment of the log.
-    fn offset(&self, address: Address) -> Option<u64> {
-        let extent = self.segments.get(&address.segment_id())?;
-        Some(self.log.geometry.offset(*extent, address.block()))
     }
 }

@@ -1,9 +1,15 @@
-//! Recovery: from the log to the catalog, and to the place where the log was cut.
+//! Recovery: from a checkpoint and the log behind it to the catalog, and to the place where the log
+//! was cut.
 //!
 //! ```text
-//!   superblock ─► Start of generation 3 ─► Start of 2 ─► Start of 1          found backwards
-//!   1: records … cut | 2: records … cut | 3: records … first invalid one     then read forwards
+//!   superblock ─► Start of generation 3 ─► Start of 2                        found backwards
+//!        └──────► checkpoint, in 1: tables of volumes, versions, segments
+//!   1:  … J records … cut | 2: records … cut | 3: records … first invalid one     read forwards
 //! ```
+//! What lies before the checkpoint's place J is not read, whatever there is of it; and of what the
+//! checkpoint leads to only the tables are, no page of a map. So an opening takes time in the log
+//! behind J and in the number of versions. Without a checkpoint the whole log is read.
+//!
 //! A generation begins with a Start record in a segment of its own. It is the next link of the
 //! chain (`seq`, `prev_crc`) after the record where the generation before it was cut, and was
 //! durable before the superblock named it. So an older generation ends exactly there, whatever else
@@ -15,26 +21,30 @@
 //! is missing was durable.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use ebb_volume::EngineError;
 
 use crate::catalog::{Catalog, Placed};
-use crate::layout::{BLOCK, Segment, crc32c};
+use crate::layout::{BLOCK, Link, LogPlace, Segment, crc32c};
 use crate::map::Trash;
 use crate::planted::{Bug, Planted};
 use crate::record::{Entry, Header};
+use crate::segments::{Class, Segments};
 use crate::storage::Storage;
-use crate::superblock::Superblock;
+use crate::superblock::{Checkpoint, Superblock};
+use crate::tables;
 
 /// What the log says.
 #[derive(Default)]
 pub(crate) struct Recovered {
     pub(crate) catalog: Catalog,
     /// Where the segments of the log are, by id.
-    pub(crate) segments: HashMap<u64, u64>,
+    pub(crate) segments: Segments,
     /// The last record that counts.
     pub(crate) last: Link,
+    /// Bytes of the records that were replayed.
+    pub(crate) replayed_bytes: u64,
     /// Extents that the next generation may not begin in.
     pub(crate) used_extents: BTreeSet<u64>,
     /// Where the log was cut.
@@ -42,19 +52,10 @@ pub(crate) struct Recovered {
     pub(crate) trash: Trash,
 }
 
-/// What ties a record to the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Link {
-    pub(crate) seq: u64,
-    pub(crate) crc: u32,
-}
-
-/// The first record of a generation.
+/// A generation, or what of it lies behind the checkpoint.
 struct Generation {
     log_gen: u64,
-    start: Segment,
-    /// The end of the generation before.
-    before: Link,
+    start: Position,
 }
 
 /// A place between two records.
@@ -65,6 +66,13 @@ struct Position {
     /// Where the log goes on; known from the second record of a segment on.
     next: Option<Segment>,
     last: Link,
+}
+
+impl From<LogPlace> for Position {
+    fn from(place: LogPlace) -> Self {
+        let LogPlace { segment, block, next, last } = place;
+        Self { segment, block, next: Some(next), last }
+    }
 }
 
 struct Reader<'a, S> {
@@ -83,7 +91,7 @@ struct Window {
 
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// Reads the whole log.
+/// Reads the checkpoint and the log behind it.
 pub(crate) fn recover(
     storage: &impl Storage,
     superblock: &Superblock,
@@ -91,21 +99,42 @@ pub(crate) fn recover(
 ) -> Result<Recovered, EngineError> {
     let reader = Reader { storage, superblock, planted, window: RefCell::default() };
     let generations = reader.generations()?;
-    let mut found = Recovered::default();
+    let mut found = match &superblock.checkpoint {
+        Some(checkpoint) => from_tables(storage, superblock, checkpoint)?,
+        None => Recovered::default(),
+    };
     for (i, generation) in generations.iter().enumerate() {
-        let cut = generations.get(i + 1).map(|next| next.before);
+        let cut = generations.get(i + 1).map(|next| next.start.last);
         reader.replay(generation, cut, &mut found)?;
     }
     Ok(found)
 }
 
+/// The state that a checkpoint kept.
+fn from_tables(
+    storage: &impl Storage,
+    superblock: &Superblock,
+    checkpoint: &Checkpoint,
+) -> Result<Recovered, EngineError> {
+    let (catalog, segments) = tables::read(storage, superblock, checkpoint.tables)?;
+    let used_extents = segments.extents().into_iter().collect();
+    let last = checkpoint.at.last;
+    Ok(Recovered { catalog, segments, last, used_extents, ..Recovered::default() })
+}
+
 impl<S: Storage> Reader<'_, S> {
-    /// All generations, the oldest first.
+    /// The generations behind the checkpoint, the oldest first. Numbers have no gaps: an opening
+    /// takes one more than the superblock says, and then writes it there.
     fn generations(&self) -> Result<Vec<Generation>, EngineError> {
         let mut found = Vec::new();
         let mut at = self.superblock.start;
         let mut newer = self.superblock.log_gen + 1;
         while let Some(start) = at {
+            if let Some(checkpoint) = &self.superblock.checkpoint
+                && checkpoint.log_gen + 1 >= newer
+            {
+                break;
+            }
             let (header, _) = self
                 .header(start, 0)?
                 .filter(|(header, _)| header.place.log_gen < newer)
@@ -115,12 +144,14 @@ impl<S: Storage> Reader<'_, S> {
             };
             newer = header.place.log_gen;
             at = before;
-            found.push(Generation {
-                log_gen: header.place.log_gen,
-                start,
-                before: Link { seq: header.place.seq - 1, crc: header.place.prev_crc },
-            });
+            let last = Link { seq: header.place.seq - 1, crc: header.place.prev_crc };
+            let start = Position { segment: start, block: 0, next: None, last };
+            found.push(Generation { log_gen: newer, start });
         }
+        found.extend(self.superblock.checkpoint.map(|checkpoint| Generation {
+            log_gen: checkpoint.log_gen,
+            start: checkpoint.at.into(),
+        }));
         found.reverse();
         Ok(found)
     }
@@ -132,15 +163,14 @@ impl<S: Storage> Reader<'_, S> {
         cut: Option<Link>,
         found: &mut Recovered,
     ) -> Result<(), EngineError> {
-        if generation.before != found.last {
+        let mut position = generation.start;
+        if position.last != found.last {
             return Err(corrupt(
                 "a generation does not go on where the one before it ended",
-                generation.start,
-                0,
+                position.segment,
+                position.block,
             ));
         }
-        let mut position =
-            Position { segment: generation.start, block: 0, next: None, last: generation.before };
         let vouched = match cut {
             Some(cut) => cut.seq,
             None => self.watermark(generation.log_gen, position)?,
@@ -336,8 +366,9 @@ impl Window {
 
 impl Recovered {
     fn apply(&mut self, header: &Header, segment: Segment, planted: Planted) {
-        self.segments.insert(segment.id, segment.extent);
+        self.segments.insert(segment, Class::Log);
         self.used_extents.insert(segment.extent);
+        self.replayed_bytes += u64::from(header.blocks()) * BLOCK as u64;
         let mut first = 0;
         for entry in &header.entries {
             let end = first + entry.data_blocks();

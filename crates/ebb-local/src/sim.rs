@@ -18,7 +18,14 @@ mod planted;
 mod seeds;
 mod world;
 
+use std::time::Duration;
+
 use ebb_volume::{Io, IoError};
+
+use crate::pool::CheckpointWhen;
+
+/// Checkpoints are made only by steps.
+const BY_HAND: CheckpointWhen = CheckpointWhen { log_bytes: u64::MAX, after: Duration::MAX };
 
 /// A small generator of numbers, the same on every machine: SplitMix64.
 #[derive(Debug, Clone)]

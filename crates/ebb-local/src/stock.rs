@@ -11,13 +11,21 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::layout::Segment;
-use crate::superblock::Superblock;
 
 /// Ids given between two writes of the superblock.
 /// Few in tests, so that the limit is raised in them too.
 pub(crate) const IDS_AT_ONCE: u64 = if cfg!(test) { 12 } else { 1024 };
 /// With fewer ids left the limit is raised.
 const IDS_LEFT: u64 = 8;
+
+/// What the superblock says of segments and extents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Segment ids below it may be given away.
+    pub(crate) segment_id: u64,
+    /// Extents below it have been written and synced once.
+    pub(crate) written_extents: u64,
+}
 
 pub(crate) struct Stock {
     pub(crate) line: VecDeque<Segment>,
@@ -26,8 +34,8 @@ pub(crate) struct Stock {
     /// So many are wanted.
     pub(crate) warm: usize,
     pub(crate) next_id: u64,
-    /// As it is in the file.
-    pub(crate) superblock: Superblock,
+    /// As they are in the file.
+    pub(crate) limits: Limits,
     pub(crate) free: BTreeSet<u64>,
     /// The first extent never used.
     pub(crate) end: u64,
@@ -41,7 +49,7 @@ pub(crate) struct Stock {
 impl Stock {
     /// Gives an id and an extent.
     pub(crate) fn plan(&mut self) -> Option<Segment> {
-        if self.next_id >= self.superblock.segment_id_limit {
+        if self.next_id >= self.limits.segment_id {
             return None;
         }
         let id = self.next_id;
@@ -64,16 +72,15 @@ impl Stock {
         }
     }
 
-    /// The superblock that has to be durable before `segment` is ready, if it is not the one in the
+    /// The limits that have to be durable before `segment` is ready, if they are not those in the
     /// file: its extent is written for the first time, or ids run short.
-    pub(crate) fn superblock_with(&self, segment: Segment) -> Option<Superblock> {
-        let mut superblock = self.superblock.clone();
-        superblock.written_extents = superblock.written_extents.max(segment.extent + 1);
-        if superblock.segment_id_limit - self.next_id < IDS_LEFT {
-            superblock.segment_id_limit += IDS_AT_ONCE;
+    pub(crate) fn limits_with(&self, segment: Segment) -> Option<Limits> {
+        let mut limits = self.limits;
+        limits.written_extents = limits.written_extents.max(segment.extent + 1);
+        if limits.segment_id - self.next_id < IDS_LEFT {
+            limits.segment_id += IDS_AT_ONCE;
         }
-        superblock.generation += u64::from(superblock != self.superblock);
-        (superblock != self.superblock).then_some(superblock)
+        (limits != self.limits).then_some(limits)
     }
 
     pub(crate) fn wants_more(&self) -> bool {
@@ -94,5 +101,17 @@ impl Stock {
         self.ready -= 1;
         self.plan_line();
         Some((taken, *self.line.front()?))
+    }
+
+    /// A ready segment for something else than the log: never the one that its headers name.
+    pub(crate) fn take_beside(&mut self) -> Option<Segment> {
+        if self.ready < 2 {
+            self.waited_for = true;
+            return None;
+        }
+        self.ready -= 1;
+        let taken = self.line.remove(self.ready)?;
+        self.plan_line();
+        Some(taken)
     }
 }

@@ -1,4 +1,4 @@
-//! The superblock: where the log's newest generation begins.
+//! The superblock: where the log's newest generation begins, and where the newest checkpoint is.
 //!
 //! Two slots, each one block with a checksum, written one after the other with a sync behind each:
 //! at every moment one of them is whole. The newer valid one counts. Opening a pool brings both to
@@ -8,11 +8,15 @@ use ebb_volume::EngineError;
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::layout::{BLOCK, EXTENTS_START, Geometry, SLOTS, Segment, crc32c};
+use crate::layout::{
+    BLOCK, EXTENTS_START, Geometry, Link, Located, LogPlace, SLOTS, Segment, crc32c,
+};
 use crate::planted::{Bug, Planted};
 use crate::storage::Storage;
 
-const MAGIC: [u8; 8] = *b"EBBTSUP\x01";
+const MAGIC: [u8; 7] = *b"EBBTSUP";
+/// The format of the pool. 1 had no checkpoints, and is read as a pool that never made one.
+const VERSION: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superblock {
@@ -28,12 +32,26 @@ pub(crate) struct Superblock {
     /// Extents below it have been written and synced once: a log in them finds its space taken.
     pub(crate) written_extents: u64,
     pub(crate) geometry: Geometry,
+    /// What recovery begins with. None before the first.
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+/// The state of the pool at one place of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// The generation of the log which it was.
+    pub(crate) log_gen: u64,
+    /// All records before it are in the checkpoint, none behind.
+    pub(crate) at: LogPlace,
+    /// The last block of its tables.
+    pub(crate) tables: Located,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Stored {
-    magic: [u8; 8],
+    magic: [u8; 7],
+    version: u8,
     crc: U32,
     segment_blocks: U32,
     pool_id: [u8; 16],
@@ -44,12 +62,69 @@ struct Stored {
     start_extent: U64,
     segment_id_limit: U64,
     written_extents: U64,
+    has_checkpoint: U64,
+    checkpoint: StoredCheckpoint,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Default)]
+#[repr(C)]
+struct StoredCheckpoint {
+    log_gen: U64,
+    segment_id: U64,
+    extent: U64,
+    next_id: U64,
+    next_extent: U64,
+    seq: U64,
+    block: U32,
+    crc: U32,
+    tables_id: U64,
+    tables_extent: U64,
+    tables_block: U32,
+    tables_crc: U32,
+}
+
+impl Checkpoint {
+    fn stored(&self) -> StoredCheckpoint {
+        StoredCheckpoint {
+            log_gen: self.log_gen.into(),
+            segment_id: self.at.segment.id.into(),
+            extent: self.at.segment.extent.into(),
+            next_id: self.at.next.id.into(),
+            next_extent: self.at.next.extent.into(),
+            seq: self.at.last.seq.into(),
+            block: self.at.block.into(),
+            crc: self.at.last.crc.into(),
+            tables_id: self.tables.segment.id.into(),
+            tables_extent: self.tables.segment.extent.into(),
+            tables_block: self.tables.block.into(),
+            tables_crc: self.tables.crc.into(),
+        }
+    }
+
+    fn from_stored(stored: &StoredCheckpoint) -> Self {
+        let segment = |id: U64, extent: U64| Segment { id: id.get(), extent: extent.get() };
+        Self {
+            log_gen: stored.log_gen.get(),
+            at: LogPlace {
+                segment: segment(stored.segment_id, stored.extent),
+                block: stored.block.get(),
+                next: segment(stored.next_id, stored.next_extent),
+                last: Link { seq: stored.seq.get(), crc: stored.crc.get() },
+            },
+            tables: Located {
+                segment: segment(stored.tables_id, stored.tables_extent),
+                block: stored.tables_block.get(),
+                crc: stored.tables_crc.get(),
+            },
+        }
+    }
 }
 
 impl Superblock {
     fn encode(&self) -> Vec<u8> {
         let mut stored = Stored {
             magic: MAGIC,
+            version: VERSION,
             crc: U32::ZERO,
             segment_blocks: self.geometry.segment_blocks.into(),
             pool_id: self.pool_id,
@@ -60,19 +135,33 @@ impl Superblock {
             start_extent: self.start.map_or(0, |s| s.extent).into(),
             segment_id_limit: self.segment_id_limit.into(),
             written_extents: self.written_extents.into(),
+            has_checkpoint: u64::from(self.checkpoint.is_some()).into(),
+            checkpoint: self.checkpoint.map_or_else(Default::default, |c| c.stored()),
         };
         stored.crc = crc32c(&padded(stored.as_bytes())).into();
         padded(stored.as_bytes())
     }
 
-    fn decode(block: &[u8]) -> Option<Self> {
-        let (stored, _) = Stored::ref_from_prefix(block).ok()?;
+    /// None: the block is no superblock.
+    fn decode(block: &[u8]) -> Result<Option<Self>, EngineError> {
+        let Ok((stored, _)) = Stored::ref_from_prefix(block) else {
+            return Ok(None);
+        };
         let mut unsigned = block.to_vec();
         unsigned[8..12].fill(0);
         if stored.magic != MAGIC || stored.crc.get() != crc32c(&unsigned) {
-            return None;
+            return Ok(None);
         }
-        Some(Self {
+        if stored.version > VERSION {
+            return Err(EngineError::Stopped(format!(
+                "pool.dat has format version {}, and this program knows versions up to {VERSION}: \
+                 a newer one made it",
+                stored.version
+            )));
+        }
+        let checkpoint =
+            (stored.has_checkpoint.get() == 1).then(|| Checkpoint::from_stored(&stored.checkpoint));
+        Ok(Some(Self {
             pool_id: stored.pool_id,
             generation: stored.generation.get(),
             log_gen: stored.log_gen.get(),
@@ -83,7 +172,8 @@ impl Superblock {
             segment_id_limit: stored.segment_id_limit.get(),
             written_extents: stored.written_extents.get(),
             geometry: Geometry { segment_blocks: stored.segment_blocks.get() },
-        })
+            checkpoint,
+        }))
     }
 
     /// The newest valid one. `None` where the file has never held more than superblocks and has no
@@ -97,7 +187,7 @@ impl Superblock {
                 // The other slot may still be good.
                 continue;
             }
-            if let Some(found) = Self::decode(&block)
+            if let Some(found) = Self::decode(&block)?
                 && newest.as_ref().is_none_or(|n| n.generation < found.generation)
             {
                 newest = Some(found);
@@ -111,6 +201,9 @@ impl Superblock {
     }
 
     /// Writes both slots. When it returns, this superblock is what any crash leaves.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]: nobody knows now which of the two the file holds.
     pub(crate) fn write(
         &self,
         storage: &impl Storage,
@@ -139,4 +232,58 @@ fn padded(bytes: &[u8]) -> Vec<u8> {
 
 fn stopped(error: std::io::Error) -> EngineError {
     EngineError::Stopped(format!("pool.dat: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn superblock() -> Superblock {
+        Superblock {
+            pool_id: [3; 16],
+            generation: 7,
+            log_gen: 2,
+            start: Some(Segment { id: 40, extent: 4 }),
+            segment_id_limit: 50,
+            written_extents: 12,
+            geometry: Geometry { segment_blocks: 64 },
+            checkpoint: Some(Checkpoint {
+                log_gen: 2,
+                at: LogPlace {
+                    segment: Segment { id: 41, extent: 5 },
+                    block: 17,
+                    next: Segment { id: 42, extent: 6 },
+                    last: Link { seq: 900, crc: 0xdead_beef },
+                },
+                tables: Located { segment: Segment { id: 43, extent: 7 }, block: 3, crc: 99 },
+            }),
+        }
+    }
+
+    /// As another version of the program would have written it.
+    fn of_version(mut block: Vec<u8>, version: u8) -> Vec<u8> {
+        block[7] = version;
+        block[8..12].fill(0);
+        let crc = crc32c(&block);
+        block[8..12].copy_from_slice(&crc.to_le_bytes());
+        block
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let superblock = superblock();
+        assert_eq!(Superblock::decode(&superblock.encode()), Ok(Some(superblock)));
+    }
+
+    #[test]
+    fn version_1_is_read_and_a_newer_one_is_refused() {
+        let old = Superblock { checkpoint: None, ..superblock() };
+        let block = of_version(old.encode(), 1);
+        assert_eq!(Superblock::decode(&block), Ok(Some(old.clone())));
+        let newer = Superblock::decode(&of_version(old.encode(), 3));
+        assert!(
+            matches!(&newer, Err(EngineError::Stopped(why)) if why.contains("version 3")),
+            "{newer:?}"
+        );
+    }
 }

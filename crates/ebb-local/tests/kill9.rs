@@ -108,7 +108,13 @@ fn perform(engine: &LocalEngine, step: u64, expected: &Expected) {
 }
 
 fn open(directory: &Path) -> LocalEngine {
-    let options = Options { warm_segments: 1, ..Options::default() };
+    // Checkpoints all the time, so that kills meet them.
+    let options = Options {
+        warm_segments: 1,
+        checkpoint_log_bytes: 64 << 10,
+        checkpoint_interval: Duration::from_millis(5),
+        ..Options::default()
+    };
     LocalEngine::open(directory, options).unwrap()
 }
 

@@ -2,50 +2,73 @@
 
 use std::ops::Range;
 
-#[derive(Debug, Clone)]
-pub(super) struct Slots<T> {
-    present: [u64; 4],
-    entries: Vec<T>,
-}
+/// A set of entries' numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bits([u64; 4]);
 
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self { present: [0; 4], entries: Vec::new() }
-    }
-}
+impl Bits {
+    pub(super) const ALL: Self = Self([u64::MAX; 4]);
 
-impl<T> Slots<T> {
-    fn contains(&self, i: u8) -> bool {
-        self.present[usize::from(i >> 6)] >> (i & 63) & 1 == 1
+    pub(super) fn contains(self, i: u8) -> bool {
+        self.0[usize::from(i >> 6)] >> (i & 63) & 1 == 1
     }
 
-    /// Entries before `i`.
-    fn rank(&self, i: usize) -> usize {
+    pub(super) fn insert(&mut self, i: u8) {
+        self.0[usize::from(i >> 6)] |= 1 << (i & 63);
+    }
+
+    fn remove(&mut self, i: u8) {
+        self.0[usize::from(i >> 6)] &= !(1 << (i & 63));
+    }
+
+    /// Members below `i`.
+    fn rank(self, i: usize) -> usize {
         let (word, bit) = (i >> 6, i & 63);
-        let before: u32 = self.present[..word].iter().map(|w| w.count_ones()).sum();
-        let within = match self.present.get(word) {
+        let before: u32 = self.0[..word].iter().map(|w| w.count_ones()).sum();
+        let within = match self.0.get(word) {
             Some(w) => (w & ((1 << bit) - 1)).count_ones(),
             None => 0,
         };
         (before + within) as usize
     }
+}
 
-    pub(super) fn get_mut(&mut self, i: u8) -> Option<&mut T> {
+#[derive(Debug, Clone)]
+pub(super) struct Slots<T> {
+    present: Bits,
+    entries: Vec<T>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { present: Bits::default(), entries: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn contains(&self, i: u8) -> bool {
+        self.present.contains(i)
+    }
+
+    fn rank(&self, i: u8) -> usize {
+        self.present.rank(usize::from(i))
+    }
+
+    pub(super) fn get(&self, i: u8) -> Option<&T> {
         if !self.contains(i) {
             return None;
         }
-        let at = self.rank(usize::from(i));
-        Some(&mut self.entries[at])
+        self.entries.get(self.rank(i))
     }
 
     pub(super) fn insert(&mut self, i: u8, entry: T) {
-        let at = self.rank(usize::from(i));
+        let at = self.rank(i);
         if self.contains(i) {
             self.entries[at] = entry;
         } else {
             self.make_room();
             self.entries.insert(at, entry);
-            self.present[usize::from(i >> 6)] |= 1 << (i & 63);
+            self.present.insert(i);
         }
     }
 
@@ -53,7 +76,7 @@ impl<T> Slots<T> {
         if !self.contains(i) {
             self.insert(i, make());
         }
-        let at = self.rank(usize::from(i));
+        let at = self.rank(i);
         &mut self.entries[at]
     }
 
@@ -61,23 +84,14 @@ impl<T> Slots<T> {
         if !self.contains(i) {
             return None;
         }
-        let at = self.rank(usize::from(i));
-        self.present[usize::from(i >> 6)] &= !(1 << (i & 63));
+        let at = self.rank(i);
+        self.present.remove(i);
         Some(self.entries.remove(at))
-    }
-
-    /// Keeps the entries whose number pleases `keep`.
-    pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        for i in 0..=u8::MAX {
-            if self.contains(i) && !keep(usize::from(i)) {
-                self.remove(i);
-            }
-        }
     }
 
     /// The entries of a range that are there, with their numbers.
     pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &T)> {
-        let first = self.rank(range.start);
+        let first = self.present.rank(range.start);
         range.filter(|&i| self.contains(i as u8)).zip(&self.entries[first..])
     }
 

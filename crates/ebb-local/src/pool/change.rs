@@ -83,7 +83,7 @@ impl<S: Storage> Pool<S> {
         header <= HEADER_ROOM && piece.crcs.len() < self.geometry.segment_blocks as usize
     }
 
-    /// Makes everything durable and stops.
+    /// Makes everything durable and stops. A checkpoint comes on top where it is quick.
     pub(crate) fn close(&self) -> Result<(), EngineError> {
         let _control = self.control();
         let mut state = self.serving()?;
@@ -92,7 +92,7 @@ impl<S: Storage> Pool<S> {
         {
             state = self.wait_released(state);
         }
-        let durable = state.durable_seq == state.written_seq;
+        let durable = state.durable_seq == state.written.last.seq;
         drop(state);
         if !durable {
             let (sender, receiver) = mpsc::sync_channel(1);
@@ -105,6 +105,7 @@ impl<S: Storage> Pool<S> {
             });
             self.wait_answer(&receiver)?;
         }
+        self.checkpoint_at_close();
         self.stop("it was closed");
         Ok(())
     }
@@ -113,7 +114,7 @@ impl<S: Storage> Pool<S> {
     pub(crate) fn stop(&self, reason: &str) {
         let mut state = self.lock();
         state.closing = true;
-        while state.writing || state.syncing || state.stock.making {
+        while state.writing || state.syncing || state.stock.making || state.checkpointing {
             state = match self.released.wait(state) {
                 Ok(state) => state,
                 Err(poisoned) => poisoned.into_inner(),
@@ -125,6 +126,7 @@ impl<S: Storage> Pool<S> {
         self.released.notify_all();
         self.sync_wanted.notify_all();
         self.segment_wanted.notify_all();
+        self.checkpoint_wanted.notify_all();
         self.answer(answers);
     }
 }

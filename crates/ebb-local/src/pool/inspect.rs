@@ -3,6 +3,7 @@
 use ebb_volume::{IoError, SnapshotId, VolumeId};
 
 use super::Pool;
+use super::pages::Looked;
 use crate::storage::Storage;
 
 /// Numbers that never go back.
@@ -39,7 +40,7 @@ impl<S: Storage> Pool<S> {
             seq: state.log.last.seq,
             epoch: state.catalog.epoch(),
             segment_id: state.log.segment.id,
-            written_extents: state.stock.superblock.written_extents,
+            written_extents: state.stock.limits.written_extents,
             last_segment_id: state.log.segment.id.max(state.log.next.id),
         }
     }
@@ -55,8 +56,8 @@ impl<S: Storage> Pool<S> {
         let state = self.lock();
         let (map, size) = state.catalog.snapshot_map(snapshot).ok_or(IoError::Stale)?;
         let blocks = 0..size / ebb_volume::BLOCK_BYTES;
-        let wanted = state.find_in(map, blocks.clone())?;
+        let looked = Looked::in_memory(map, blocks.clone());
         drop(state);
-        self.fetch(VolumeId(0), &blocks, &wanted)
+        self.fetch(VolumeId(0), looked)
     }
 }

@@ -5,15 +5,18 @@ use std::sync::{Condvar, Mutex, mpsc};
 
 use ebb_volume::EngineError;
 
+use super::checkpoint::{CheckpointWhen, Checkpointer};
 use super::{Counters, Pool, State};
-use crate::layout::{Geometry, Segment};
+use crate::cache::Cache;
+use crate::layout::{Geometry, Link, Segment};
 use crate::log::Log;
 use crate::map::Trash;
 use crate::planted::{Bug, Planted};
 use crate::record::{Entry, Header, Place};
-use crate::recovery::{Link, Recovered, recover};
+use crate::recovery::{Recovered, recover};
+use crate::segments::Class;
 use crate::session::Sessions;
-use crate::stock::{IDS_AT_ONCE, Stock};
+use crate::stock::{IDS_AT_ONCE, Limits, Stock};
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
@@ -24,6 +27,9 @@ pub(crate) struct Setup {
     pub(crate) geometry: Geometry,
     pub(crate) warm_segments: usize,
     pub(crate) max_bytes: Option<u64>,
+    /// For pages of maps in memory.
+    pub(crate) cache_bytes: u64,
+    pub(crate) checkpoint_when: CheckpointWhen,
     /// Where cut off pages go. None: no threads, the caller takes every step.
     pub(crate) reaper: Option<mpsc::Sender<Trash>>,
     pub(crate) planted: Planted,
@@ -43,7 +49,7 @@ impl<S: Storage> Pool<S> {
             None => format(&storage, &setup)?,
         };
         let geometry = old.geometry;
-        let recovered = recover(&storage, &old, planted)?;
+        let mut recovered = recover(&storage, &old, planted)?;
         let mut stock = stock(&storage, &setup, &old, &recovered)?;
         let first = stock.plan().ok_or_else(no_ids)?;
         stock.plan_line();
@@ -52,7 +58,7 @@ impl<S: Storage> Pool<S> {
         if first.extent >= old.written_extents {
             // Synced below, before the superblock says that it is written.
             super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
-            stock.superblock.written_extents = first.extent + 1;
+            stock.limits.written_extents = first.extent + 1;
         }
         let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
         let start = start_record(&old, &recovered, log_gen, first, next);
@@ -64,23 +70,45 @@ impl<S: Storage> Pool<S> {
         if !planted.has(Bug::RecoveryNotSynced) {
             storage.sync().map_err(unwritable)?;
         }
-        stock.superblock.log_gen = log_gen;
-        stock.superblock.start = Some(first);
-        stock.superblock.generation += 1;
-        stock.superblock.write(&storage, planted)?;
+        let superblock = Superblock {
+            log_gen,
+            start: Some(first),
+            generation: old.generation + 1,
+            segment_id_limit: stock.limits.segment_id,
+            written_extents: stock.limits.written_extents,
+            ..old
+        };
+        superblock.write(&storage, planted)?;
 
+        let segments = std::mem::take(&mut recovered.segments);
+        segments.insert(first, Class::Log);
         let last = Link { seq: start.place.seq, crc };
-        let state = state(recovered, stock, &old, log_gen, first, next, last, planted);
+        let log = Log {
+            geometry,
+            pool_id: superblock.pool_id,
+            log_gen,
+            segment: first,
+            block: 1,
+            next,
+            last,
+        };
         Ok(Self {
             storage,
             geometry,
             max_bytes: setup.max_bytes,
+            checkpoint_when: setup.checkpoint_when,
             planted,
-            state: Mutex::new(state),
+            pool_id: superblock.pool_id,
+            state: Mutex::new(state(recovered, stock, log, planted)),
+            superblock: Mutex::new(superblock),
+            segments,
+            cache: Mutex::new(Cache::new(setup.cache_bytes)),
+            checkpointer: Mutex::new(Checkpointer::default()),
             control: Mutex::default(),
             released: Condvar::new(),
             sync_wanted: Condvar::new(),
             segment_wanted: Condvar::new(),
+            checkpoint_wanted: Condvar::new(),
             reaper: setup.reaper.map(Mutex::new),
             counters: Counters::default(),
         })
@@ -96,6 +124,7 @@ fn format(storage: &impl Storage, setup: &Setup) -> Result<Superblock, EngineErr
         segment_id_limit: 0,
         written_extents: 0,
         geometry: setup.geometry,
+        checkpoint: None,
     };
     superblock.write(storage, setup.planted)?;
     Ok(superblock)
@@ -119,16 +148,16 @@ fn stock(
     }
     let free: BTreeSet<u64> = (0..end).filter(|extent| !used.contains(extent)).collect();
     let next_id = match setup.planted.has(Bug::SegmentIdsReused) {
-        true => recovered.segments.keys().max().map_or(0, |id| id + 1),
+        true => recovered.segments.last_id().map_or(0, |id| id + 1),
         false => old.segment_id_limit,
     };
-    let superblock = Superblock { segment_id_limit: next_id + IDS_AT_ONCE, ..old.clone() };
+    let segment_id = next_id + IDS_AT_ONCE;
     Ok(Stock {
         line: VecDeque::new(),
         ready: 0,
         warm: setup.warm_segments,
         next_id,
-        superblock,
+        limits: Limits { segment_id, written_extents: old.written_extents },
         free,
         end,
         making: false,
@@ -161,41 +190,24 @@ fn start_record(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one value, made above")]
-fn state(
-    recovered: Recovered,
-    stock: Stock,
-    old: &Superblock,
-    log_gen: u64,
-    segment: Segment,
-    next: Segment,
-    last: Link,
-    planted: Planted,
-) -> State {
-    let mut segments = recovered.segments;
-    segments.insert(segment.id, segment.extent);
+fn state(recovered: Recovered, stock: Stock, log: Log, planted: Planted) -> State {
     State {
         catalog: recovered.catalog,
-        segments,
         sessions: Sessions::new(planted),
-        log: Log {
-            geometry: old.geometry,
-            pool_id: old.pool_id,
-            log_gen,
-            segment,
-            block: 1,
-            next,
-            last,
-        },
+        written: log.end(),
+        durable_seq: log.last.seq,
+        log,
         queue: VecDeque::new(),
         writing: false,
-        written_seq: last.seq,
-        durable_seq: last.seq,
         sync_waiters: Vec::new(),
         syncing: false,
         unsynced_bytes: 0,
+        // What was replayed now would be replayed again.
+        uncheckpointed_bytes: recovered.replayed_bytes,
+        checkpointing: false,
         stock,
         closing: false,
+        give_up_at: None,
         stopped: None,
     }
 }

@@ -1,18 +1,19 @@
-//! Reading: find the blocks under the lock, fetch and verify them without it.
+//! Reading: find the blocks in memory under the lock; the rest of it, and the bytes, without it.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, IoError, VolumeId};
 
+use super::pages::Looked;
 use super::{Pool, State};
 use crate::layout::{Address, BLOCK, crc32c};
-use crate::map::Map;
+use crate::map::Found;
 use crate::planted::Bug;
 use crate::storage::Storage;
 
 /// A block to fetch.
-pub(super) struct Wanted {
+struct Wanted {
     /// Where in the range, in blocks.
     at: usize,
     address: Address,
@@ -31,17 +32,17 @@ impl<S: Storage> Pool<S> {
         done: Completion,
     ) {
         let blocks = super::write::blocks_of(offset, u64::from(length));
+        let first = (offset - blocks.start * BLOCK_BYTES) as usize;
         let mut state = self.lock();
         let entered = state.enter(volume, generation, offset, u64::from(length));
         if let Err(error) = entered {
             drop(state);
             return Self::refuse(done, error);
         }
-        let wanted = state.find(volume, blocks.clone());
+        let looked = state.look_up(volume, blocks);
         drop(state);
-        let outcome = wanted.and_then(|wanted| {
-            let bytes = Bytes::from(self.fetch(volume, &blocks, &wanted)?);
-            let first = (offset - blocks.start * BLOCK_BYTES) as usize;
+        let outcome = looked.and_then(|looked| {
+            let bytes = Bytes::from(self.fetch(volume, looked)?);
             Ok(match length {
                 0 => bytes,
                 _ => bytes.slice(first..first + length as usize),
@@ -57,18 +58,15 @@ impl<S: Storage> Pool<S> {
         volume: VolumeId,
         blocks: Range<u64>,
     ) -> Result<Vec<u8>, IoError> {
-        let wanted = self.lock().find(volume, blocks.clone())?;
-        self.fetch(volume, &blocks, &wanted)
+        let looked = self.lock().look_up(volume, blocks)?;
+        self.fetch(volume, looked)
     }
 
-    pub(super) fn fetch(
-        &self,
-        volume: VolumeId,
-        blocks: &Range<u64>,
-        wanted: &[Wanted],
-    ) -> Result<Vec<u8>, IoError> {
+    pub(super) fn fetch(&self, volume: VolumeId, mut looked: Looked) -> Result<Vec<u8>, IoError> {
+        self.look_up_in_pages(&mut looked)?;
+        let wanted = self.wanted(&looked)?;
         // What is not stored reads zero.
-        let mut bytes = vec![0; (blocks.end - blocks.start) as usize * BLOCK];
+        let mut bytes = vec![0; looked.found.len() * BLOCK];
         let joined = |a: &Wanted, b: &Wanted| a.at + 1 == b.at && a.address.is_before(b.address);
         for run in wanted.chunk_by(joined) {
             let range = run[0].at * BLOCK..(run[0].at + run.len()) * BLOCK;
@@ -83,7 +81,7 @@ impl<S: Storage> Pool<S> {
                     tracing::error!(
                         "{volume:?}: the block at byte {} is damaged: segment {}, block {}, \
                          byte {} of pool.dat",
-                        (blocks.start + expected.at as u64) * BLOCK_BYTES,
+                        (looked.blocks.start + expected.at as u64) * BLOCK_BYTES,
                         expected.address.segment_id(),
                         expected.address.block(),
                         expected.offset,
@@ -93,6 +91,20 @@ impl<S: Storage> Pool<S> {
             }
         }
         Ok(bytes)
+    }
+
+    fn wanted(&self, looked: &Looked) -> Result<Vec<Wanted>, IoError> {
+        let mut wanted = Vec::with_capacity(looked.found.len());
+        for (at, found) in looked.found.iter().enumerate() {
+            let Found::At(stored) = found else {
+                continue;
+            };
+            let (address, crc) = (stored.address, stored.crc);
+            // Every block in a map is in a segment that is known.
+            let offset = self.segments.offset(self.geometry, address).ok_or(IoError::Corrupt)?;
+            wanted.push(Wanted { at, address, offset, crc });
+        }
+        Ok(wanted)
     }
 }
 
@@ -117,26 +129,8 @@ impl State {
         Ok(())
     }
 
-    fn find(&self, volume: VolumeId, blocks: Range<u64>) -> Result<Vec<Wanted>, IoError> {
+    fn look_up(&self, volume: VolumeId, blocks: Range<u64>) -> Result<Looked, IoError> {
         let map = self.catalog.head(volume).ok_or(IoError::Stale)?;
-        self.find_in(map, blocks)
-    }
-
-    pub(super) fn find_in(&self, map: &Map, blocks: Range<u64>) -> Result<Vec<Wanted>, IoError> {
-        let mut wanted = Vec::new();
-        let mut lost = false;
-        map.for_each(blocks.clone(), &mut |lba, stored| match self.offset(stored.address) {
-            Some(offset) => wanted.push(Wanted {
-                at: (lba - blocks.start) as usize,
-                address: stored.address,
-                offset,
-                crc: stored.crc,
-            }),
-            None => lost = true,
-        });
-        match lost {
-            true => Err(IoError::Corrupt),
-            false => Ok(wanted),
-        }
+        Ok(Looked::in_memory(map, blocks))
     }
 }

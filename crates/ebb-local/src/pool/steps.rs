@@ -1,7 +1,7 @@
-//! The three steps: write a record, sync, make a segment ready.
+//! Three of the steps: write a record, sync, make a segment ready.
 
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ebb_volume::{EngineError, IoError};
@@ -13,6 +13,8 @@ use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
 use crate::map::Trash;
 use crate::planted::Bug;
+use crate::segments::Class;
+use crate::stock::Limits;
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
@@ -48,7 +50,14 @@ impl<S: Storage> Pool<S> {
         if state.writing {
             return WriteStep::Busy;
         }
-        match state.pack() {
+        let packed = state.pack();
+        if let Packed::Record(batch) = &packed {
+            self.segments.insert(batch.segment, Class::Log);
+            if state.stock.wants_more() {
+                self.segment_wanted.notify_one();
+            }
+        }
+        match packed {
             Packed::Nothing => WriteStep::Idle,
             Packed::NeedsSegment => {
                 self.segment_wanted.notify_one();
@@ -92,6 +101,7 @@ impl<S: Storage> Pool<S> {
         if state.wants_sync() {
             self.sync_wanted.notify_one();
         }
+        self.ask_for_checkpoint(&state);
         drop(state);
         self.released.notify_all();
         self.reap(trash);
@@ -108,7 +118,7 @@ impl<S: Storage> Pool<S> {
         state.unsynced_bytes = 0;
         let waiters = std::mem::take(&mut state.sync_waiters);
         // Every record up to here has been written, so the sync below makes it durable.
-        let covered = state.written_seq;
+        let covered = state.written.last.seq;
         drop(state);
         let outcome = match self.planted.has(Bug::SkipFlushSync) {
             true => Ok(()),
@@ -143,16 +153,20 @@ impl<S: Storage> Pool<S> {
             state.stock.full = true;
             return false;
         };
-        let superblock = state.stock.superblock_with(segment);
+        let before = state.stock.limits;
+        let limits = state.stock.limits_with(segment);
         state.stock.making = true;
         drop(state);
-        let outcome = self.make_segment(segment.extent, superblock.as_ref());
+        let outcome = match limits {
+            Some(limits) => self.make_segment(segment.extent, before, limits),
+            None => Ok(()),
+        };
         let mut state = self.lock();
         state.stock.making = false;
         let (more, answers) = match outcome {
             Ok(()) => {
-                if let Some(superblock) = superblock {
-                    state.stock.superblock = superblock;
+                if let Some(limits) = limits {
+                    state.stock.limits = limits;
                 }
                 state.stock.ready += 1;
                 state.stock.full = false;
@@ -174,21 +188,31 @@ impl<S: Storage> Pool<S> {
         more
     }
 
-    /// Makes a segment's extent ready, and then `superblock` durable, which says so.
-    fn make_segment(
-        &self,
-        extent: u64,
-        superblock: Option<&Superblock>,
-    ) -> Result<(), EngineError> {
-        let Some(superblock) = superblock else {
-            return Ok(());
-        };
-        if extent + 1 == superblock.written_extents {
+    /// Makes a segment's extent ready, and then `limits` durable, which say so.
+    fn make_segment(&self, extent: u64, before: Limits, limits: Limits) -> Result<(), EngineError> {
+        if before.written_extents != limits.written_extents {
             make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
             self.storage.sync().map_err(failed)?;
             self.counters.segments_made.fetch_add(1, Relaxed);
         }
-        superblock.write(&self.storage, self.planted)
+        self.change_superblock(|superblock| {
+            superblock.segment_id_limit = limits.segment_id;
+            superblock.written_extents = limits.written_extents;
+        })
+    }
+
+    /// Changes the superblock. When it returns, any crash leaves it changed.
+    pub(super) fn change_superblock(
+        &self,
+        change: impl FnOnce(&mut Superblock),
+    ) -> Result<(), EngineError> {
+        let mut held = self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut superblock = held.clone();
+        change(&mut superblock);
+        superblock.generation += 1;
+        superblock.write(&self.storage, self.planted)?;
+        *held = superblock;
+        Ok(())
     }
 
     /// Waits until something may have moved. Without threads it moves something itself.
@@ -198,7 +222,7 @@ impl<S: Storage> Pool<S> {
     ) -> MutexGuard<'a, State> {
         if self.threaded() {
             let waited = self.released.wait(state);
-            return waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+            return waited.unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
         match self.write_step() {
@@ -246,27 +270,23 @@ impl<S: Storage> Pool<S> {
 
 impl State {
     fn pack(&mut self) -> Packed {
-        let packed = self.log.pack(
+        self.log.pack(
             &mut self.queue,
             &mut self.stock,
             self.catalog.epoch(),
             match self.sessions.planted.has(Bug::WatermarkAhead) {
-                true => self.written_seq,
+                true => self.written.last.seq,
                 false => self.durable_seq,
             },
-        );
-        if let Packed::Record(batch) = &packed {
-            let segment = batch.segment;
-            self.segments.insert(segment.id, segment.extent);
-        }
-        packed
+        )
     }
 
     /// Takes a written record into the catalog. Says who is answered now.
     fn written(&mut self, batch: Batch, trash: &mut Trash, early: bool) -> Vec<Answer> {
         let header = &batch.header;
-        self.written_seq = header.place.seq;
+        self.written = batch.end;
         self.unsynced_bytes += batch.bytes();
+        self.uncheckpointed_bytes += batch.bytes();
         let mut first = 0;
         for entry in &header.entries {
             let end = first + entry.data_blocks();

@@ -235,7 +235,7 @@ impl<S: Storage> Pool<S> {
             drop(state);
             return self.answer(vec![(ticket, Err(IoError::Failed))]);
         }
-        if state.durable_seq == state.written_seq {
+        if state.durable_seq == state.written.last.seq {
             drop(state);
             return self.answer(vec![(ticket, Ok(()))]);
         }

@@ -3,14 +3,15 @@
 
 use ebb_volume::{Io, MAX_VOLUME_BYTES, OpId, SnapshotId, Volume, VolumeId};
 
-use super::Random;
 use super::disk::SimDisk;
+use super::{BY_HAND, Random};
 use crate::layout::{BLOCK, Geometry};
 use crate::planted::Planted;
-use crate::pool::{Pool, Setup};
+use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
 use crate::volume::Handle;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 struct Lab {
     disk: SimDisk,
@@ -20,18 +21,27 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        let disk = SimDisk::default();
+        Self::open(SimDisk::default(), 0)
+    }
+
+    fn reopen(self) -> Self {
+        Self::open(self.disk, self.last_op)
+    }
+
+    fn open(disk: SimDisk, last_op: u8) -> Self {
         let setup = Setup {
             pool_id: [1; 16],
             geometry: Geometry { segment_blocks: 512 },
             warm_segments: 2,
             max_bytes: None,
+            cache_bytes: 1 << 20,
+            checkpoint_when: BY_HAND,
             reaper: None,
             planted: Planted::default(),
         };
         let pool = Arc::new(Pool::open(disk.clone(), setup).unwrap());
         while pool.stock_step() {}
-        Self { disk, pool, last_op: 0 }
+        Self { disk, pool, last_op }
     }
 
     /// Makes a change, and says how many writes and syncs it took.
@@ -60,7 +70,8 @@ impl Lab {
     }
 }
 
-/// Each is one record, written once, and one sync behind it; whatever the size and the content.
+/// Each is one record, written once, and one sync behind it; whatever the size and the content, and
+/// whether the map is in memory, on disk, or some of it here and some there. No page is read.
 #[test]
 fn snapshot_reset_and_fork_cost_one_write_and_one_sync() {
     let sizes = [
@@ -69,12 +80,17 @@ fn snapshot_reset_and_fork_cost_one_write_and_one_sync() {
         ("1 GiB", 1 << 30, 1500),
         ("64 TiB", MAX_VOLUME_BYTES, 1500),
     ];
-    for (name, size_bytes, blocks) in sizes {
+    let cases = sizes.into_iter().flat_map(|size| [(size, false), (size, true)]);
+    for ((name, size_bytes, blocks), on_disk) in cases {
         let mut lab = Lab::new();
         let (volume, fork) = (VolumeId(1), VolumeId(2));
         let (first, second) = (SnapshotId(1), SnapshotId(2));
         lab.cost(Change::CreateVolume { volume, size_bytes });
         lab.scatter(volume, size_bytes, blocks);
+        if on_disk {
+            while lab.pool.checkpoint_step() != CheckpointStep::Idle {}
+            lab = lab.reopen();
+        }
         let snapshot = |id| Change::CreateSnapshots { pairs: vec![(volume, id)] };
         let reset = |target| Change::Reset { volume, target };
         let first_cost = lab.cost(snapshot(first));
@@ -87,6 +103,7 @@ fn snapshot_reset_and_fork_cost_one_write_and_one_sync() {
             lab.cost(Change::Fork { source: first, volume: fork, size_bytes }),
             lab.cost(Change::DeleteSnapshot { snapshot: first }),
         ];
-        assert_eq!(costs, [(1, 1); 6], "{name}");
+        assert_eq!(costs, [(1, 1); 6], "{name}, on disk: {on_disk}");
+        assert_eq!(lab.pool.counters.pages_read.load(Relaxed), 0, "{name}: pages were read");
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Random;
-use crate::layout::crc32c;
+use crate::layout::{BLOCK, crc32c};
 use crate::storage::Storage;
 
 const SECTOR: usize = 512;
@@ -145,6 +145,31 @@ impl SimDisk {
         for sectors in [cached, durable] {
             if let Some(sector) = sectors.get_mut(&number) {
                 sector[within] ^= 1 << bit;
+            }
+        }
+    }
+
+    /// A block as it is read.
+    pub(super) fn block(&self, offset: u64) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
+        let inner = self.inner();
+        for (number, sector) in (offset / SECTOR as u64..).zip(block.chunks_exact_mut(SECTOR)) {
+            if let Some(cached) = inner.cached.get(&number) {
+                sector.copy_from_slice(cached);
+            }
+        }
+        block
+    }
+
+    /// Puts another block in the place of one, in the cache and below it.
+    pub(super) fn replace(&self, offset: u64, block: &[u8; BLOCK]) {
+        let mut inner = self.inner();
+        let Inner { cached, durable, .. } = &mut *inner;
+        for (number, sector) in (offset / SECTOR as u64..).zip(block.chunks_exact(SECTOR)) {
+            for sectors in [&mut *cached, &mut *durable] {
+                if let Some(there) = sectors.get_mut(&number) {
+                    there.copy_from_slice(sector);
+                }
             }
         }
     }

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use ebb_volume::{EngineError, Io, IoError, OpId, Volume, VolumeId};
 
-use super::Random;
 use super::disk::{Loss, SimDisk};
+use super::{BY_HAND, Random};
 use crate::layout::{BLOCK, Geometry, SLOTS};
 use crate::planted::Planted;
-use crate::pool::{Pool, Setup};
+use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
 use crate::storage::Storage;
 use crate::volume::Handle;
@@ -28,6 +28,8 @@ fn open(disk: &SimDisk) -> Result<Pool<SimDisk>, EngineError> {
         geometry: Geometry { segment_blocks: 64 },
         warm_segments: 2,
         max_bytes: None,
+        cache_bytes: 0,
+        checkpoint_when: BY_HAND,
         reaper: None,
         planted: Planted::default(),
     };
@@ -78,6 +80,16 @@ impl Lab {
     fn read(&self, block: u64) -> Result<Vec<u8>, IoError> {
         let (offset, length) = (block * BLOCK as u64, BLOCK as u32);
         self.ask(Io::Read { offset, length })
+    }
+
+    /// A whole checkpoint, step by step; `before` is told how many steps were taken.
+    fn checkpoint(&self, before: impl Fn(usize)) {
+        for step in 0.. {
+            before(step);
+            if self.pool.checkpoint_step() == CheckpointStep::Finished {
+                return;
+            }
+        }
     }
 
     fn reopen(self) -> Result<Pool<SimDisk>, EngineError> {
@@ -197,4 +209,156 @@ fn one_damaged_superblock_is_survived_and_two_are_refused() {
     disk.flip(SLOTS[1] + 31, 2);
     let refused = open(&disk).err();
     assert!(matches!(refused, Some(EngineError::Corrupt(_))), "{refused:?}");
+}
+
+/// All blocks of the volume in a pool that was opened again.
+fn read_all(pool: &Pool<SimDisk>) -> Result<Vec<u8>, IoError> {
+    pool.volume_bytes(VOLUME)
+}
+
+fn all_stamped(stamp: u8) -> Vec<u8> {
+    (0..BLOCKS).flat_map(|block| stamped(block, stamp)).collect()
+}
+
+#[test]
+fn a_start_reads_the_checkpoint_and_no_record_before_it() {
+    let lab = Lab::new();
+    lab.checkpoint(|_| {});
+    lab.write(3, 9).unwrap();
+    lab.ask(Io::Flush).unwrap();
+    let disk = lab.disk.clone();
+    // The first segment of the log: its records are not needed any more, its data is.
+    let first = Geometry { segment_blocks: 64 }.offset(0, 0);
+    disk.replace(first, &[0; BLOCK]);
+    let pool = lab.reopen().unwrap();
+    let mut expected = all_stamped(1);
+    expected[3 * BLOCK..4 * BLOCK].copy_from_slice(&stamped(3, 9));
+    assert_eq!(read_all(&pool).unwrap(), expected);
+}
+
+#[test]
+fn a_lost_or_misdirected_page_is_corrupt_and_never_other_bytes() {
+    let harm: [fn(&SimDisk); 3] = [
+        |disk| disk.lose_next_write(),
+        |disk| disk.misdirect_next_write(BLOCK as i64),
+        // Over the tables of the checkpoint before, and then the pages are one block early.
+        |disk| disk.misdirect_next_write(-(BLOCK as i64)),
+    ];
+    for harm in harm {
+        let lab = Lab::new();
+        lab.checkpoint(|_| {});
+        // Other content at the same place of the tree: the old page must not pass for the new.
+        for block in 0..BLOCKS {
+            lab.write(block, 2).unwrap();
+        }
+        // The pages are merged in the first step and written in the second.
+        lab.checkpoint(|step| {
+            if step == 1 {
+                harm(&lab.disk);
+            }
+        });
+        let pool = lab.reopen().unwrap();
+        assert_eq!(read_all(&pool), Err(IoError::Corrupt));
+    }
+}
+
+#[test]
+fn a_lost_superblock_brings_the_checkpoint_before() {
+    let lab = Lab::new();
+    lab.checkpoint(|_| {});
+    lab.write(3, 2).unwrap();
+    lab.ask(Io::Flush).unwrap();
+    lab.checkpoint(|step| {
+        if step == 3 {
+            // The first slot keeps the older one; the second is written.
+            lab.disk.lose_next_write();
+        }
+    });
+    let disk = lab.disk.clone();
+    disk.flip(SLOTS[1] + 30, 2);
+    let pool = lab.reopen().unwrap();
+    let mut expected = all_stamped(1);
+    expected[3 * BLOCK..4 * BLOCK].copy_from_slice(&stamped(3, 2));
+    assert_eq!(read_all(&pool).unwrap(), expected);
+}
+
+#[test]
+fn a_damaged_page_fails_what_is_below_it_and_the_rest_goes_on() {
+    let lab = Lab::new();
+    let (healthy, size_bytes) = (VolumeId(2), BLOCKS * BLOCK as u64);
+    let create = Change::CreateVolume { volume: healthy, size_bytes };
+    lab.pool.change(OpId([4; 16]), create).unwrap();
+    lab.checkpoint(|_| {});
+    let disk = lab.disk.clone();
+    let pool = lab.reopen().unwrap();
+    // The pages are the only blocks with this magic; the leaf is the first of them.
+    let geometry = Geometry { segment_blocks: 64 };
+    let end = disk.len().unwrap() / geometry.segment_bytes();
+    let places = (0..end).flat_map(|extent| (0..64).map(move |b| geometry.offset(extent, b)));
+    let pages: Vec<u64> = places.filter(|at| disk.block(*at).starts_with(b"EBBTPAG")).collect();
+    assert_eq!(pages.len(), 5, "a page at each level");
+    disk.flip(pages[0] + 2000, 3);
+    assert_eq!(read_all(&pool), Err(IoError::Corrupt));
+    assert_eq!(pool.volume_bytes(healthy).unwrap(), vec![0; size_bytes as usize]);
+    pool.health().unwrap();
+    // What is written above it is read; what must be merged into it can not be.
+    let pool = Arc::new(pool);
+    let generation = pool.open_handle(VOLUME).unwrap();
+    let lab = Lab { disk, handle: Handle::new(&pool, VOLUME, generation), pool };
+    lab.write(3, 7).unwrap();
+    assert_eq!(lab.read(3).unwrap(), stamped(3, 7));
+    assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::GaveUp);
+    assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::Idle);
+    lab.ask(Io::Flush).unwrap();
+    assert_eq!(lab.read(3).unwrap(), stamped(3, 7));
+    let generation = lab.reopen().unwrap();
+    assert_eq!(generation.volume_bytes(healthy).unwrap(), vec![0; size_bytes as usize]);
+}
+
+#[test]
+fn damaged_tables_refuse_the_pool() {
+    let lab = Lab::new();
+    lab.checkpoint(|_| {});
+    let disk = lab.disk.clone();
+    drop(lab.reopen().unwrap());
+    let geometry = Geometry { segment_blocks: 64 };
+    let end = disk.len().unwrap() / geometry.segment_bytes();
+    let places = (0..end).flat_map(|extent| (0..64).map(move |b| geometry.offset(extent, b)));
+    let tables: Vec<u64> = places.filter(|at| disk.block(*at).starts_with(b"EBBTTAB")).collect();
+    assert_eq!(tables.len(), 1);
+    disk.flip(tables[0] + 100, 3);
+    let refused = open(&disk).err();
+    assert!(matches!(refused, Some(EngineError::Corrupt(_))), "{refused:?}");
+}
+
+#[test]
+fn a_failed_read_only_delays_a_checkpoint() {
+    let lab = Lab::new();
+    lab.checkpoint(|_| {});
+    let disk = lab.disk.clone();
+    let pool = Arc::new(lab.reopen().unwrap());
+    let generation = pool.open_handle(VOLUME).unwrap();
+    let lab = Lab { disk, handle: Handle::new(&pool, VOLUME, generation), pool };
+    lab.write(3, 7).unwrap();
+    lab.disk.fail_next_read();
+    assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::Waits);
+    lab.checkpoint(|_| {});
+    let pool = lab.reopen().unwrap();
+    assert_eq!(read_all(&pool).unwrap()[3 * BLOCK..4 * BLOCK], stamped(3, 7)[..]);
+}
+
+#[test]
+fn a_checkpoint_on_a_full_disk_waits_for_space() {
+    let lab = Lab::new();
+    lab.disk.set_capacity(Some(lab.disk.len().unwrap()));
+    while lab.write(0, 2).is_ok() {}
+    let step = (0..10).map(|_| lab.pool.checkpoint_step()).find(|s| *s != CheckpointStep::More);
+    assert_eq!(step, Some(CheckpointStep::Waits));
+    assert_eq!(lab.read(0).unwrap(), stamped(0, 2));
+    lab.disk.set_capacity(None);
+    lab.pool.stock_step();
+    lab.write(1, 3).unwrap();
+    lab.checkpoint(|_| {});
+    let pool = lab.reopen().unwrap();
+    assert_eq!(read_all(&pool).unwrap()[..2 * BLOCK], [stamped(0, 2), stamped(1, 3)].concat());
 }

@@ -9,7 +9,7 @@ use crate::planted::{Bug, Planted};
 const SEEDS: u64 = 120;
 const STEPS: usize = 150;
 
-const BUGS: [Bug; 16] = [
+const BUGS: [Bug; 21] = [
     Bug::SkipFlushSync,
     Bug::FuaAnsweredEarly,
     Bug::ChangeNotSynced,
@@ -26,6 +26,11 @@ const BUGS: [Bug; 16] = [
     Bug::DiscardRoundsOutward,
     Bug::SkipReadCheck,
     Bug::StaleHandleWrites,
+    Bug::CheckpointNotSynced,
+    Bug::CheckpointPlacedLate,
+    Bug::DirtyPageMissed,
+    Bug::HolesNotMerged,
+    Bug::PageNotVerified,
 ];
 
 /// The first seed that finds it, and how.

@@ -9,10 +9,10 @@ use ebb_volume::{EngineError, OpId, SnapshotId, Volume, VolumeId};
 
 use super::disk::{Loss, SimDisk};
 use super::model::{Model, State, Unit, discard_units, write_units, zero_units};
-use super::{Io, IoError, Random};
+use super::{BY_HAND, Io, IoError, Random};
 use crate::layout::{BLOCK, EXTENTS_START, Geometry, SLOTS};
 use crate::planted::{Bug, Planted};
-use crate::pool::{Pool, Setup, Vitals};
+use crate::pool::{CheckpointStep, Pool, Setup, Vitals};
 use crate::record::Change;
 use crate::storage::Storage;
 use crate::volume::Handle;
@@ -35,6 +35,7 @@ pub(super) struct World {
     planted: Planted,
     pub(super) disk: SimDisk,
     geometry: Geometry,
+    cache_bytes: u64,
     pool: Option<Arc<SimPool>>,
     handles: BTreeMap<u64, Handle<SimDisk>>,
     stale: Vec<Handle<SimDisk>>,
@@ -69,11 +70,14 @@ impl World {
             disk.set_short(Random::new(seed + 1));
         }
         let segment_blocks = 12 + random.below(30) as u32;
+        // Often so few that every look-up reads pages.
+        let cache_bytes = [0, 8, 1000][random.below(3) as usize] * BLOCK as u64;
         Self {
             random,
             planted,
             disk,
             geometry: Geometry { segment_blocks },
+            cache_bytes,
             pool: None,
             handles: BTreeMap::new(),
             stale: Vec::new(),
@@ -94,7 +98,8 @@ impl World {
         for _ in 0..steps {
             self.step()?;
             self.take_answers()?;
-            if self.disk.is_dead() || self.pool()?.health().is_err() {
+            // It may fail again while a change is repeated that the crash before took.
+            while self.disk.is_dead() || self.pool()?.health().is_err() {
                 self.crash_and_reopen()?;
             }
         }
@@ -124,8 +129,9 @@ impl World {
             62..72 => self.check_live()?,
             72..88 => self.change_versions()?,
             88..91 => self.revoke()?,
-            91..94 => self.flip_a_bit()?,
+            91..94 => self.damage()?,
             94..97 => self.fail_something(),
+            97..99 => self.checkpoint()?,
             _ => self.crash_and_reopen()?,
         }
         Ok(())
@@ -248,12 +254,34 @@ impl World {
             return;
         };
         for _ in 0..=self.random.below(3) {
-            match self.random.below(4) {
+            match self.random.below(6) {
                 0 | 1 => drop(pool.write_step()),
                 2 => drop(pool.sync_step()),
-                _ => drop(pool.stock_step()),
+                3 => drop(pool.stock_step()),
+                _ => self.checkpoint_step(&pool),
             }
         }
+    }
+
+    fn checkpoint_step(&mut self, pool: &SimPool) {
+        let step = pool.checkpoint_step();
+        self.tell(format!("checkpoint: {step:?}"));
+    }
+
+    /// Goes on with a checkpoint until it is finished, as far as there is space.
+    fn checkpoint(&mut self) -> Result<(), String> {
+        let pool = self.pool()?;
+        for _ in 0..200 {
+            match pool.checkpoint_step() {
+                CheckpointStep::More => {}
+                CheckpointStep::GaveUp => return Err("a checkpoint was given up".into()),
+                step => {
+                    self.tell(format!("checkpoint: {step:?}"));
+                    break;
+                }
+            }
+        }
+        self.take_answers()
     }
 
     /// Writes all that waits.
@@ -407,28 +435,41 @@ impl World {
 
     // The disk.
 
-    fn flip_a_bit(&mut self) -> Result<(), String> {
+    fn damage(&mut self) -> Result<(), String> {
         self.settle()?;
         if self.disk.is_dead() || self.pool()?.health().is_err() {
             return Ok(());
         }
         self.model.compare(&self.image()?)?;
-        let length = self.disk.len().unwrap_or(0);
-        for _ in 0..6 {
-            let reach = length.saturating_sub(EXTENTS_START).max(1);
-            let offset = EXTENTS_START + self.random.below(reach);
-            self.disk.flip(offset, 3);
-            let pool = self.pool()?;
-            for (volume, bytes) in &self.model.live.volumes {
-                match pool.volume_bytes(VolumeId(*volume)) {
-                    Ok(found) if found != *bytes => {
-                        return Err(format!("volume {volume}: a flipped bit was returned"));
-                    }
-                    Ok(_) | Err(IoError::Corrupt) => {}
-                    Err(error) => return Err(format!("a flipped bit gave {error:?}")),
-                }
+        let blocks = self.disk.len().unwrap_or(0).saturating_sub(EXTENTS_START) / BLOCK as u64;
+        for _ in 0..8 {
+            let mut any = || EXTENTS_START + self.random.below(blocks.max(1)) * BLOCK as u64;
+            let (offset, other) = (any(), any());
+            let before = self.disk.block(offset);
+            let bit = self.random.below(8 * BLOCK as u64);
+            match self.random.below(4) {
+                // A write that was lost, and one that went elsewhere.
+                0 => self.disk.replace(offset, &[0; BLOCK]),
+                1 => self.disk.replace(offset, &self.disk.block(other)),
+                _ => self.disk.flip(offset + bit / 8, (bit % 8) as u32),
             }
-            self.disk.flip(offset, 3);
+            self.check_damaged()?;
+            self.disk.replace(offset, &before);
+        }
+        Ok(())
+    }
+
+    /// What was written, or an error: never other bytes.
+    fn check_damaged(&self) -> Result<(), String> {
+        let pool = self.pool()?;
+        for (volume, bytes) in &self.model.live.volumes {
+            match pool.volume_bytes(VolumeId(*volume)) {
+                Ok(found) if found != *bytes => {
+                    return Err(format!("volume {volume}: damaged bytes were returned"));
+                }
+                Ok(_) | Err(IoError::Corrupt) => {}
+                Err(error) => return Err(format!("damage gave {error:?}")),
+            }
         }
         Ok(())
     }
@@ -558,6 +599,8 @@ impl World {
             geometry: self.geometry,
             warm_segments: 1,
             max_bytes: None,
+            cache_bytes: self.cache_bytes,
+            checkpoint_when: BY_HAND,
             reaper: None,
             planted: self.planted,
         }

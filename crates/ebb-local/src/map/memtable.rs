@@ -1,0 +1,151 @@
+//! Changes of a map, held over whatever lies below them.
+//!
+//! ```text
+//!   root ─ inner ─ inner ─ inner ─ leaf      256 ways each; a leaf is 256 blocks, 1 MiB of disk
+//! ```
+//! A persistent tree: a clone shares every page, a change copies the pages on its way that are
+//! shared. A page is a bitmap and the entries that are there, so that a scattered volume costs some
+//! 200 bytes a block. A second bitmap says which entries hide what lies below: a block that is
+//! neither there nor hidden is whatever the pages on disk say.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::slots::{Bits, Slots};
+use super::{Found, HEIGHT, Stored, Trash, common, span, touched};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memtable {
+    pub(super) root: Option<Arc<Page>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    /// What is not there either on disk. Says nothing of an entry that is here, but that the page
+    /// in it has this set for all its own.
+    pub(super) hidden: Bits,
+    pub(super) entries: Entries,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Entries {
+    Inner(Slots<Arc<Page>>),
+    Leaf(Slots<Stored>),
+}
+
+impl Memtable {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+
+    pub(super) fn insert(&mut self, lba: u64, stored: Stored) {
+        let mut page = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
+        for level in (1..=HEIGHT).rev() {
+            page = Arc::make_mut(page).child(digit(lba, level), level);
+        }
+        if let Entries::Leaf(blocks) = &mut Arc::make_mut(page).entries {
+            blocks.insert(digit(lba, 0), stored);
+        }
+    }
+
+    pub(super) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) {
+        if !range.is_empty() {
+            let root = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
+            Page::remove(root, 0, HEIGHT, &range, trash);
+        }
+    }
+
+    /// Fills in what is not known yet.
+    pub(super) fn look_up(&self, range: &Range<u64>, found: &mut [Found]) {
+        if let Some(root) = &self.root {
+            root.look_up(0, HEIGHT, range, found);
+        }
+    }
+}
+
+fn digit(lba: u64, level: u32) -> u8 {
+    (lba >> (8 * level)) as u8
+}
+
+impl Page {
+    fn new(level: u32, hidden: bool) -> Self {
+        let entries = match level {
+            0 => Entries::Leaf(Slots::default()),
+            _ => Entries::Inner(Slots::default()),
+        };
+        let hidden = if hidden { Bits::ALL } else { Bits::default() };
+        Self { hidden, entries }
+    }
+
+    /// The page under an entry of this one, which is at `level`.
+    fn child(&mut self, i: u8, level: u32) -> &mut Arc<Self> {
+        let Entries::Inner(children) = &mut self.entries else {
+            unreachable!("pages above level 0 are inner pages");
+        };
+        let hidden = self.hidden.contains(i);
+        children.get_or_insert_with(i, || Arc::new(Self::new(level - 1, hidden)))
+    }
+
+    /// Whether nothing is at an entry, here and below.
+    fn is_bare(&self, i: u8) -> bool {
+        let here = match &self.entries {
+            Entries::Inner(children) => children.contains(i),
+            Entries::Leaf(blocks) => blocks.contains(i),
+        };
+        !here && self.hidden.contains(i)
+    }
+
+    /// Takes `range` out of the page that begins at `first`.
+    fn remove(this: &mut Arc<Self>, first: u64, level: u32, range: &Range<u64>, trash: &mut Trash) {
+        let page = Arc::make_mut(this);
+        for i in touched(first, level, range) {
+            let start = first + i as u64 * span(level);
+            let whole = range.start <= start && start + span(level) <= range.end;
+            let i = i as u8;
+            if page.is_bare(i) {
+                continue;
+            }
+            match &mut page.entries {
+                Entries::Leaf(blocks) => {
+                    blocks.remove(i);
+                    page.hidden.insert(i);
+                }
+                Entries::Inner(children) if whole => {
+                    let root = children.remove(i);
+                    trash.extend(root.map(|root| Memtable { root: Some(root) }));
+                    page.hidden.insert(i);
+                }
+                Entries::Inner(_) => {
+                    Self::remove(page.child(i, level), start, level - 1, range, trash);
+                }
+            }
+        }
+    }
+
+    fn look_up(&self, first: u64, level: u32, range: &Range<u64>, found: &mut [Found]) {
+        for i in touched(first, level, range) {
+            let start = first + i as u64 * span(level);
+            let answer = match &self.entries {
+                Entries::Inner(children) => match children.get(i as u8) {
+                    Some(child) => {
+                        child.look_up(start, level - 1, range, found);
+                        continue;
+                    }
+                    None => None,
+                },
+                Entries::Leaf(blocks) => blocks.get(i as u8).copied().map(Found::At),
+            };
+            let hidden = self.hidden.contains(i as u8).then_some(Found::Nothing);
+            let Some(answer) = answer.or(hidden) else {
+                continue;
+            };
+            let blocks = common(start, level, range);
+            let places = (blocks.start - range.start) as usize..(blocks.end - range.start) as usize;
+            for slot in &mut found[places] {
+                if *slot == Found::Unknown {
+                    *slot = answer;
+                }
+            }
+        }
+    }
+}
