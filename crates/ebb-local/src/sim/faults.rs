@@ -6,7 +6,7 @@ use ebb_volume::{EngineError, Io, IoError, OpId, Volume, VolumeId};
 
 use super::disk::{Loss, SimDisk};
 use super::{BY_HAND, Random};
-use crate::layout::{BLOCK, Geometry, SLOTS};
+use crate::layout::{BLOCK, Geometry, SLOTS, crc32c};
 use crate::planted::Planted;
 use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
@@ -361,4 +361,43 @@ fn a_checkpoint_on_a_full_disk_waits_for_space() {
     lab.checkpoint(|_| {});
     let pool = lab.reopen().unwrap();
     assert_eq!(read_all(&pool).unwrap()[..2 * BLOCK], [stamped(0, 2), stamped(1, 3)].concat());
+}
+
+/// Makes both superblocks those of another version of the format.
+fn set_version(disk: &SimDisk, version: u8) {
+    for slot in SLOTS {
+        let mut block = disk.block(slot);
+        block[7] = version;
+        block[8..12].fill(0);
+        let crc = crc32c(&block);
+        block[8..12].copy_from_slice(&crc.to_le_bytes());
+        disk.replace(slot, &block);
+    }
+}
+
+#[test]
+fn a_pool_of_version_1_is_read_and_then_of_this_one() {
+    let lab = Lab::new();
+    let disk = lab.disk.clone();
+    // It has no checkpoint, so nothing else of it differs.
+    set_version(&disk, 1);
+    let pool = lab.reopen().unwrap();
+    assert_eq!(read_all(&pool).unwrap(), all_stamped(1));
+    assert_eq!(disk.block(SLOTS[0])[7], 2);
+    while pool.checkpoint_step() != CheckpointStep::Finished {}
+    drop(pool);
+    assert_eq!(read_all(&open(&disk).unwrap()).unwrap(), all_stamped(1));
+}
+
+#[test]
+fn a_pool_of_a_newer_version_is_refused_and_not_touched() {
+    let lab = Lab::new();
+    let disk = lab.disk.clone();
+    set_version(&disk, 3);
+    let writes = disk.counts().0;
+    match lab.reopen().err() {
+        Some(EngineError::Stopped(why)) => assert!(why.contains("version 3"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(disk.counts().0, writes);
 }

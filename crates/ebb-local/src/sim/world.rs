@@ -275,6 +275,9 @@ impl World {
             match pool.checkpoint_step() {
                 CheckpointStep::More => {}
                 CheckpointStep::GaveUp => return Err("a checkpoint was given up".into()),
+                CheckpointStep::Finished if !self.same_slots() => {
+                    return Err("a checkpoint is finished and not in both slots".into());
+                }
                 step => {
                     self.tell(format!("checkpoint: {step:?}"));
                     break;
@@ -522,17 +525,20 @@ impl World {
         }
     }
 
-    /// Whether both slots hold the same: then losing one must not matter.
+    /// Whether losing one of the slots must not matter. They differ only after a crash between the
+    /// two; a pool that never writes the second one is not excused by that.
     fn slots_agree(&self) -> bool {
+        self.planted.bug == Some(Bug::SkipSecondSlot) || self.same_slots()
+    }
+
+    fn same_slots(&self) -> bool {
         let mut slots = [[0; BLOCK]; 2];
         for (slot, offset) in slots.iter_mut().zip(SLOTS) {
             if self.disk.read_at(offset, slot).is_err() {
                 return false;
             }
         }
-        // They differ only after a crash between the two; a pool that never writes the second one
-        // is not excused by that.
-        self.planted.bug == Some(Bug::SkipSecondSlot) || slots[0] == slots[1]
+        slots[0] == slots[1]
     }
 
     fn reopen(&mut self) -> Result<(), String> {
