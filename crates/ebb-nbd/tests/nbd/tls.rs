@@ -321,7 +321,8 @@ fn qemu_reads_back_over_tls_what_it_wrote() {
     let own = folder(&secured, &secured.authority.issue(Purpose::ClientAuth));
     let object = format!("tls-creds-x509,id=tls,endpoint=client,dir={}", own.path().display());
     let image = format!(
-        "driver=nbd,server.type=inet,server.host=127.0.0.1,server.port={},export=disk,tls-creds=tls",
+        "driver=nbd,server.type=inet,server.host=127.0.0.1,server.port={},\
+         export=disk,tls-creds=tls",
         secured.address.port()
     );
     let arguments = ["--object", &object, "--image-opts", &image];
