@@ -131,7 +131,12 @@ impl World {
             88..91 => self.revoke()?,
             91..94 => self.damage()?,
             94..97 => self.fail_something(),
-            97..99 => self.checkpoint()?,
+            97..99 => {
+                self.checkpoint()?;
+                if self.random.one_in(2) {
+                    self.crash_and_reopen()?;
+                }
+            }
             _ => self.crash_and_reopen()?,
         }
         Ok(())
@@ -271,7 +276,12 @@ impl World {
     /// Goes on with a checkpoint until it is finished, as far as there is space.
     fn checkpoint(&mut self) -> Result<(), String> {
         let pool = self.pool()?;
+        let crash = self.random.one_in(2);
         for _ in 0..200 {
+            // Often between two of the few writes and syncs of its last step.
+            if crash && self.random.one_in(6) {
+                self.disk.set_fuse(self.random.below(4));
+            }
             match pool.checkpoint_step() {
                 CheckpointStep::More => {}
                 CheckpointStep::GaveUp => return Err("a checkpoint was given up".into()),
@@ -444,10 +454,18 @@ impl World {
             return Ok(());
         }
         self.model.compare(&self.image()?)?;
-        let blocks = self.disk.len().unwrap_or(0).saturating_sub(EXTENTS_START) / BLOCK as u64;
+        let end = self.disk.len().unwrap_or(0);
+        let blocks: Vec<u64> = (EXTENTS_START..end).step_by(BLOCK).collect();
+        let (pages, others): (Vec<u64>, Vec<u64>) =
+            blocks.into_iter().partition(|at| self.disk.block(*at).starts_with(b"EBBTPAG"));
         for _ in 0..8 {
-            let mut any = || EXTENTS_START + self.random.below(blocks.max(1)) * BLOCK as u64;
-            let (offset, other) = (any(), any());
+            let mut any = || {
+                let of = if self.random.one_in(2) { &pages } else { &others };
+                self.random.pick(of).copied()
+            };
+            let (Some(offset), Some(other)) = (any(), any()) else {
+                continue;
+            };
             let before = self.disk.block(offset);
             let bit = self.random.below(8 * BLOCK as u64);
             match self.random.below(4) {
