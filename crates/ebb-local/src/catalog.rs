@@ -37,6 +37,8 @@ pub(crate) struct Version {
     parent: Option<VersionId>,
     /// When it was frozen. None for a head.
     epoch: Option<u32>,
+    /// Dropped, but two or more versions stand on it: what they share was born in it.
+    is_ghost: bool,
     pub(crate) map: Map,
 }
 
@@ -284,7 +286,7 @@ impl Catalog {
     fn add_version(&mut self, parent: Option<VersionId>, map: Map) -> VersionId {
         self.last_version += 1;
         let id = VersionId(self.last_version);
-        let version = Version { parent, epoch: None, map };
+        let version = Version { parent, epoch: None, is_ghost: false, map };
         self.versions.insert(id, version);
         id
     }
@@ -316,17 +318,33 @@ impl Catalog {
         self.snapshots.insert(snapshot, record);
     }
 
-    /// Takes a version out of the tree; its children stand on its parent.
+    /// Takes a version out of the tree; a child stands on its parent then. With more children it
+    /// stays as a ghost, until all but one of them are gone: otherwise a page that they share would
+    /// be made for one of them, and count as its own.
     fn drop_version(&mut self, id: VersionId, trash: &mut Trash) {
+        let children = self.children(id);
+        if children.len() > 1 {
+            if let Some(version) = self.versions.get_mut(&id) {
+                version.is_ghost = true;
+            }
+            return;
+        }
         let Some(dropped) = self.versions.remove(&id) else {
             return;
         };
-        for version in self.versions.values_mut() {
-            if version.parent == Some(id) {
-                version.parent = dropped.parent;
-            }
-        }
         dropped.map.throw_away(trash);
+        if let Some(child) = children.first().and_then(|child| self.versions.get_mut(child)) {
+            child.parent = dropped.parent;
+        } else if let Some(parent) = dropped.parent
+            && self.versions.get(&parent).is_some_and(|parent| parent.is_ghost)
+        {
+            self.drop_version(parent, trash);
+        }
+    }
+
+    fn children(&self, id: VersionId) -> Vec<VersionId> {
+        let children = self.versions.iter().filter(|(_, version)| version.parent == Some(id));
+        children.map(|(child, _)| *child).collect()
     }
 
     /// Freezes the memtables of all versions and says what there is: what a checkpoint writes.
@@ -364,3 +382,6 @@ impl Version {
 fn is_size(size_bytes: u64) -> bool {
     size_bytes > 0 && size_bytes.is_multiple_of(BLOCK_BYTES) && size_bytes <= MAX_VOLUME_BYTES
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,8 @@ struct VersionRow {
     root_address: U64,
     root_birth: U32,
     root_crc: U32,
-    zero: U64,
+    is_ghost: U32,
+    zero: U32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -169,7 +170,8 @@ impl Version {
             root_address: root.map_or(0, |root| root.address.to_u64()).into(),
             root_birth: root.map_or(0, |root| root.birth).into(),
             root_crc: root.map_or(0, |root| root.crc).into(),
-            zero: U64::ZERO,
+            is_ghost: u32::from(self.is_ghost).into(),
+            zero: U32::ZERO,
         }
     }
 
@@ -183,6 +185,7 @@ impl Version {
         Self {
             parent: (parent != 0).then_some(VersionId(parent)),
             epoch: (row.is_frozen.get() == 1).then_some(row.epoch.get()),
+            is_ghost: row.is_ghost.get() == 1,
             map: Map::on_disk(row.lineage.get(), root),
         }
     }

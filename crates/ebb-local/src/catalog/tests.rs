@@ -1,0 +1,78 @@
+use super::*;
+
+/// Changes a catalog as the log would.
+#[derive(Default)]
+struct Lab {
+    catalog: Catalog,
+    last_op: u8,
+}
+
+impl Lab {
+    fn make(&mut self, change: Change) {
+        self.last_op += 1;
+        assert_eq!(self.catalog.check(&change), Ok(true));
+        let entry = Entry::Version(OpId([self.last_op; 16]), change);
+        let placed = Placed { segment_id: 1, first_block: 1, epoch: 0, crcs: &[] };
+        self.catalog.apply(&entry, &placed, &mut Trash::new());
+    }
+
+    /// Of each version: its parent, when it was frozen, whether it is a ghost.
+    fn tree(&self) -> Vec<(u64, Option<u64>, Option<u32>, bool)> {
+        let row = |(id, v): (&VersionId, &Version)| {
+            (id.0, v.parent.map(|parent| parent.0), v.epoch, v.is_ghost)
+        };
+        self.catalog.versions.iter().map(row).collect()
+    }
+
+    /// The catalog as a checkpoint keeps it.
+    fn reread(&self) -> Catalog {
+        let bytes = self.catalog.encode(&Merged::new());
+        let (catalog, rest) = Catalog::decode(&bytes).unwrap();
+        assert!(rest.is_empty());
+        catalog
+    }
+}
+
+#[test]
+fn a_dropped_version_stays_while_two_stand_on_it() {
+    let mut lab = Lab::default();
+    let (volume, size_bytes) = (VolumeId(1), 8192);
+    let (source, forks) = (SnapshotId(1), [VolumeId(2), VolumeId(3)]);
+    lab.make(Change::CreateVolume { volume, size_bytes });
+    lab.make(Change::CreateSnapshots { pairs: vec![(volume, source)] });
+    for volume in forks {
+        lab.make(Change::Fork { source, volume, size_bytes });
+    }
+    // Version 1 is the snapshot; 2 the volume's head; 3 and 4 the forks.
+    lab.make(Change::DeleteSnapshot { snapshot: source });
+    let (root, on_root) = ((1, None, Some(0), true), |id| (id, Some(1), None, false));
+    assert_eq!(lab.tree(), [root, on_root(2), on_root(3), on_root(4)]);
+    let reread = Lab { catalog: lab.reread(), last_op: lab.last_op };
+    assert_eq!(reread.tree(), lab.tree());
+
+    lab.make(Change::DeleteVolume { volume });
+    assert_eq!(lab.tree(), [root, on_root(3), on_root(4)]);
+    lab.make(Change::DeleteVolume { volume: forks[0] });
+    assert_eq!(lab.tree(), [(4, None, None, false)]);
+    lab.make(Change::DeleteVolume { volume: forks[1] });
+    assert_eq!(lab.tree(), []);
+}
+
+#[test]
+fn a_checkpoint_keeps_all_of_the_catalog() {
+    let mut lab = Lab::default();
+    let (volume, size_bytes) = (VolumeId(1), 8192);
+    lab.make(Change::CreateVolume { volume, size_bytes });
+    lab.make(Change::CreateSnapshots { pairs: vec![(volume, SnapshotId(1))] });
+    lab.make(Change::Grow { volume, size_bytes: 16384 });
+    lab.make(Change::Reset { volume, target: SnapshotId(1) });
+    lab.make(Change::Reset { volume, target: SnapshotId(1) });
+    let reread = lab.reread();
+    assert_eq!(reread.inventory(), lab.catalog.inventory());
+    assert_eq!(reread.epoch(), 3);
+    assert_eq!(reread.last_version, lab.catalog.last_version);
+    assert_eq!(reread.made.list(), lab.catalog.made.list());
+    let superseded: Vec<bool> = reread.made.list().iter().map(|(_, _, s)| *s).collect();
+    assert_eq!(superseded, [true, false, false, false, false], "the first of two resets");
+    assert_eq!(reread.encode(&Merged::new()), lab.catalog.encode(&Merged::new()));
+}
