@@ -134,7 +134,8 @@ impl Operation for DescribeDisks {
         if self.zone_id.as_ref().is_some_and(|zone| !region.zones().contains(zone)) {
             return Err(refuse(Denied::ZoneNotFound));
         }
-        let nothing = self.matches_nothing(cx)?;
+        let arrears = cx.control.account(&cx.account).map_err(refused("DescribeDisks"))?.arrears;
+        let nothing = self.matches_nothing(arrears).map_err(refuse)?;
         let dry_run = self.dry_run == Some(true);
         let (mut query, paged) = self.query(cx).map_err(refuse)?;
         if nothing {
@@ -144,7 +145,6 @@ impl Operation for DescribeDisks {
         if dry_run {
             return Err(refuse(Denied::DryRun));
         }
-        let arrears = cx.control.account(&cx.account).map_err(refused("DescribeDisks"))?.arrears;
         let disk = page.items.into_iter().map(|disk| DiskItem::new(disk, arrears)).collect();
         Ok(DescribeDisksReply {
             total_count: page.total,
@@ -158,19 +158,17 @@ impl Operation for DescribeDisks {
 
 impl DescribeDisks {
     /// Filters that no disk here can pass, or that all do.
-    fn matches_nothing(&self, cx: &Context) -> Result<bool, ApiError> {
-        let refuse = |field| Err(deny("DescribeDisks", &Denied::Malformed(field)));
+    fn matches_nothing(&self, arrears: bool) -> Result<bool, Denied> {
         let prepaid = match self.disk_charge_type.as_deref() {
             None | Some("PostPaid") => false,
             Some("PrePaid") => true,
-            Some(_) => return refuse(Field::DiskChargeType),
+            Some(_) => return Err(Denied::Malformed(Field::DiskChargeType)),
         };
-        let account = cx.control.account(&cx.account).map_err(refused("DescribeDisks"))?;
         let not_locked = match self.lock_reason.as_deref() {
             None => false,
-            Some("financial") => !account.arrears,
+            Some("financial") => !arrears,
             Some("security" | "recycling" | "dedicatedhostfinancial") => true,
-            Some(_) => return refuse(Field::LockReason),
+            Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
         let policy = self.auto_snapshot_policy_id.is_some()
             || self.enable_automated_snapshot_policy == Some(true);
