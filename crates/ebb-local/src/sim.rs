@@ -20,8 +20,6 @@ mod world;
 
 use std::time::Duration;
 
-use ebb_volume::{Io, IoError};
-
 use crate::pool::CheckpointWhen;
 
 /// Checkpoints are made only by steps.

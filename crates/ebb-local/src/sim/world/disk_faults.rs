@@ -1,0 +1,126 @@
+//! A disk that fails and crashes, and what is left of the pool after it.
+
+use std::sync::Arc;
+
+use super::World;
+use crate::layout::{BLOCK, EXTENTS_START, SLOTS};
+use crate::pool::Pool;
+use crate::sim::disk::Loss;
+use crate::storage::Storage;
+
+impl World {
+    pub(super) fn damage(&mut self) -> Result<(), String> {
+        self.settle()?;
+        if self.disk.is_dead() || self.pool()?.health().is_err() {
+            return Ok(());
+        }
+        self.model.compare(&self.image()?)?;
+        let end = self.disk.len().unwrap_or(0);
+        let blocks: Vec<u64> = (EXTENTS_START..end).step_by(BLOCK).collect();
+        let (pages, others): (Vec<u64>, Vec<u64>) =
+            blocks.into_iter().partition(|at| self.disk.block(*at).starts_with(b"EBBTPAG"));
+        for _ in 0..8 {
+            let mut any = || {
+                let of = if self.random.one_in(2) { &pages } else { &others };
+                self.random.pick(of).copied()
+            };
+            let (Some(offset), Some(other)) = (any(), any()) else {
+                continue;
+            };
+            let before = self.disk.block(offset);
+            let bit = self.random.below(8 * BLOCK as u64);
+            match self.random.below(4) {
+                // A write that was lost, and one that went elsewhere.
+                0 => self.disk.replace(offset, &[0; BLOCK]),
+                1 => self.disk.replace(offset, &self.disk.block(other)),
+                _ => self.disk.flip(offset + bit / 8, (bit % 8) as u32),
+            }
+            self.check_damaged()?;
+            self.disk.replace(offset, &before);
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail_something(&mut self) {
+        match self.random.below(3) {
+            0 => {
+                self.tell("the next sync will fail".into());
+                self.disk.fail_next_sync();
+            }
+            1 => {
+                self.tell("the next write will fail".into());
+                self.disk.fail_next_write();
+            }
+            _ => {
+                let length = self.disk.len().unwrap_or(0);
+                let more = self.random.below(4) * self.geometry.segment_bytes();
+                self.tell("the disk is full".into());
+                self.disk.set_capacity(Some(length + more));
+            }
+        }
+    }
+
+    pub(super) fn crash_and_reopen(&mut self) -> Result<(), String> {
+        let loss = match self.random.below(6) {
+            0 => Loss::All,
+            1 | 2 => Loss::Some,
+            3 | 4 => Loss::One,
+            _ => Loss::None,
+        };
+        self.crash(loss);
+        self.reopen()
+    }
+
+    fn crash(&mut self, loss: Loss) {
+        self.tell(format!("crash, loss {loss:?}"));
+        self.handles.clear();
+        self.stale.clear();
+        self.asked.clear();
+        if let (Some(pool), Some(vitals)) = (self.pool.take(), &mut self.vitals) {
+            vitals.used(pool.vitals());
+        }
+        self.answers.lock().unwrap().clear();
+        self.disk.crash(&mut self.random, loss);
+        self.disk.set_capacity(None);
+        if self.random.one_in(3) && self.slots_agree() {
+            let slot = SLOTS[self.random.below(2) as usize];
+            self.tell(format!("a bit flips in the superblock at {slot}"));
+            self.disk.flip(slot + 20, 1);
+        }
+    }
+
+    pub(super) fn reopen(&mut self) -> Result<(), String> {
+        let pool = loop {
+            if self.random.one_in(4) {
+                self.disk.set_fuse(self.random.below(14));
+            }
+            match Pool::open(self.disk.clone(), self.setup()) {
+                Ok(pool) => break pool,
+                Err(_) if self.disk.is_dead() => self.crash(Loss::Some),
+                Err(error) => return Err(format!("the pool refused to open: {error}")),
+            }
+        };
+        let vitals = pool.vitals();
+        if let Some(before) = self.vitals
+            && !vitals.grew_since(before)
+        {
+            return Err(format!("{vitals:?} after {before:?}"));
+        }
+        let end = self.geometry.offset(vitals.written_extents, 0);
+        if !self.disk.was_written(EXTENTS_START, end) {
+            return Err("an extent counts as written and is not".into());
+        }
+        self.vitals = Some(vitals);
+        self.pool = Some(Arc::new(pool));
+        self.tell("opened".into());
+        let image = self.image();
+        if self.disk.is_dead() {
+            return Ok(());
+        }
+        self.model.recover(image?)?;
+        match self.unanswered.take() {
+            Some((op, change)) => self.repeat(op, change),
+            None => Ok(()),
+        }
+    }
+}
