@@ -19,6 +19,7 @@
 
 mod change;
 mod checkpoint;
+mod extents;
 #[cfg(test)]
 mod inspect;
 mod open;

@@ -1,8 +1,9 @@
 //! A handle on an open volume.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ebb_volume::{Completion, Io, Volume, VolumeId};
+use ebb_volume::{Completion, Extent, Io, IoError, Volume, VolumeId};
 
 use crate::pool::{Guest, Pool};
 use crate::storage::Storage;
@@ -46,6 +47,15 @@ impl<S: Storage> Volume for Handle<S> {
             }
             Io::Flush => self.pool.flush(self.volume, self.generation, done),
         }
+    }
+
+    fn extents(
+        &self,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Extent>, IoError> {
+        self.pool.extents(self.volume, self.generation, offset, length, most)
     }
 }
 

@@ -9,6 +9,7 @@
 //! Expected bytes come from plain vectors of bytes here, never from another engine.
 
 mod bytes;
+mod extents;
 mod handles;
 mod random;
 mod reopening;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use bytes::*;
+pub use extents::*;
 pub use handles::*;
 pub use random::*;
 pub use reopening::*;
@@ -46,6 +48,12 @@ macro_rules! conformance_suite {
             empty_requests_succeed
             the_largest_volume_is_zeroed_at_once
             flush_and_fua_complete
+            extents_are_exact_to_the_block
+            extents_are_told_from_the_offset_on
+            extents_are_refused_as_reads_are
+            extents_follow_versions
+            the_largest_volume_tells_its_extents_at_once
+            random_extents_match_a_model
             a_snapshot_never_changes
             a_group_of_snapshots_is_one_instant
             reset_restores_and_keeps_every_snapshot

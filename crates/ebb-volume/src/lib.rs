@@ -4,6 +4,7 @@
 //!   ebb-control ──► Engine   create, snapshot, fork, reset, delete      (rare, synchronous,
 //! durable)
 //!   ebb-nbd ──────► Volume   read, write, zero, discard, flush          (often, asynchronous)
+//!                          extents                                    (by who copies a volume)
 //! ```
 //!
 //! Promises, the same for every engine and checked by [`conformance`]:
@@ -21,12 +22,14 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod engine;
+mod extent;
 mod memory;
 mod volume;
 
 pub use engine::{
     Engine, EngineError, Inventory, OpId, SnapshotId, SnapshotInfo, VolumeId, VolumeInfo,
 };
+pub use extent::{Extent, ExtentList};
 pub use memory::MemoryEngine;
 pub use volume::{Completion, Io, IoError, Volume, run};
 

@@ -6,13 +6,14 @@
 //! Deliberately not here: speed. A snapshot clones the map of its volume.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::{
-    BLOCK_BYTES, Completion, Engine, EngineError, Inventory, Io, IoError, MAX_VOLUME_BYTES, OpId,
-    SnapshotId, SnapshotInfo, Volume, VolumeId, VolumeInfo,
+    BLOCK_BYTES, Completion, Engine, EngineError, Extent, ExtentList, Inventory, Io, IoError,
+    MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo, Volume, VolumeId, VolumeInfo,
 };
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -325,20 +326,32 @@ impl Volume for Handle {
     }
 
     fn submit(&self, io: Io, done: Completion) {
-        let outcome = self.perform(&io);
+        let outcome = self.with_image(|image| image.perform(&io));
         done(outcome);
+    }
+
+    fn extents(
+        &self,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Extent>, IoError> {
+        self.with_image(|image| image.extents(offset, length, most))
     }
 }
 
 impl Handle {
-    fn perform(&self, io: &Io) -> Result<Bytes, IoError> {
+    fn with_image<T>(
+        &self,
+        act: impl FnOnce(&mut Image) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
         let mut state = self.shared.serving().map_err(|_| IoError::Failed)?;
         match state.doors.get(&self.volume) {
             Some(door) if door.generation == self.generation => {}
             _ => return Err(IoError::Stale),
         }
         let volumes = &mut state.content.volumes;
-        volumes.get_mut(&self.volume).ok_or(IoError::Stale)?.perform(io)
+        act(volumes.get_mut(&self.volume).ok_or(IoError::Stale)?)
     }
 }
 
@@ -375,6 +388,27 @@ impl Image {
             Io::Flush => {}
         }
         Ok(Bytes::new())
+    }
+
+    fn extents(
+        &self,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Extent>, IoError> {
+        self.check(offset, length)?;
+        let mut extents = ExtentList::new(offset, length, most);
+        let end = offset + length;
+        let blocks = offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES);
+        for (block, _) in self.blocks.range(blocks) {
+            if extents.is_full() {
+                break;
+            }
+            extents.reach(block * BLOCK_BYTES, false);
+            extents.reach((block + 1) * BLOCK_BYTES, true);
+        }
+        extents.reach(end, false);
+        Ok(extents.into_extents())
     }
 
     fn check(&self, offset: u64, length: u64) -> Result<(), IoError> {

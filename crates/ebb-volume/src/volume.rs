@@ -1,10 +1,11 @@
 //! The data side of an engine: bytes in and out of one volume.
 
+use std::num::NonZeroUsize;
 use std::sync::mpsc;
 
 use bytes::Bytes;
 
-use crate::VolumeId;
+use crate::{Extent, VolumeId};
 
 /// One request to a volume. Offsets and lengths are in bytes and need no alignment; a request that
 /// reaches past the volume's end answers [`IoError::OutOfRange`] and changes nothing.
@@ -64,6 +65,21 @@ pub trait Volume: Send + Sync {
     /// Starts `io`. Requests under way at the same time may take effect in any order; of two that
     /// overlap, each byte ends as one or the other wrote it.
     fn submit(&self, io: Io, done: Completion);
+
+    /// What of `length` bytes from `offset` on is stored, and what is a hole: extents in order, the
+    /// first from `offset` on, none like the one before it. They are those of one instant, with
+    /// every change in them that completed before the call.
+    ///
+    /// What was never written is a hole; so is a whole block that was zeroed or discarded since.
+    ///
+    /// At most `most` extents are told. There may be fewer than would cover the range, and the last
+    /// may end before what it is part of does, so that a call takes a bounded time; there is at
+    /// least one, unless `length` is zero. May wait for the engine's own pages, as a read does.
+    ///
+    /// # Errors
+    /// [`IoError::OutOfRange`], [`IoError::Stale`], [`IoError::Corrupt`], [`IoError::Failed`].
+    fn extents(&self, offset: u64, length: u64, most: NonZeroUsize)
+    -> Result<Vec<Extent>, IoError>;
 }
 
 /// Submits `io` and waits for it.

@@ -11,6 +11,8 @@
 //!
 //! Address 0 is no entry: block 0 of segment 0 is the log's first header.
 
+pub(crate) mod layers;
+
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,11 +1,12 @@
 //! A volume in memory whose completions can be made to fail, or to come later from another thread.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
 use bytes::Bytes;
-use ebb_volume::{BLOCK_BYTES, Completion, Io, IoError, Volume, VolumeId};
+use ebb_volume::{BLOCK_BYTES, Completion, Extent, ExtentList, Io, IoError, Volume, VolumeId};
 
 /// When a request completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -157,5 +158,29 @@ impl Volume for MemoryVolume {
                 done(outcome);
             }
         }
+    }
+
+    /// A block of zeroes is a hole.
+    fn extents(
+        &self,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Extent>, IoError> {
+        if let Some(error) = self.control.lock().unwrap().fails {
+            return Err(error);
+        }
+        let content = self.content.lock().unwrap();
+        let end = offset.checked_add(length).ok_or(IoError::OutOfRange)?;
+        if end > content.len() as u64 {
+            return Err(IoError::OutOfRange);
+        }
+        let mut extents = ExtentList::new(offset, length, most);
+        for (index, block) in content.chunks(BLOCK_BYTES as usize).enumerate() {
+            // What lies before the offset changes nothing.
+            let stored = block.iter().any(|byte| *byte != 0);
+            extents.reach((index as u64 + 1) * BLOCK_BYTES, stored);
+        }
+        Ok(extents.into_extents())
     }
 }
