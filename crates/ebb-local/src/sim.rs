@@ -5,17 +5,18 @@
 //!              │                                                           reorders, fails
 //!              └── model: every change in the order of the log; a right image is a prefix
 //! ```
-//! Nothing here has threads or a clock: the same seed makes the same trace. `SIM_SEEDS=3,17`
-//! replays seeds, and `SIM_SEEDS=0..500` runs more of them.
+//! A world has neither threads nor a clock: the same seed makes the same trace. `cargo xtask sim`
+//! runs many worlds, or one again; docs/internals/testing.md says more.
 //!
 //! The planted bugs at the end are the check of the simulator itself.
 
 mod costs;
 mod disk;
+mod failure;
 mod faults;
 mod model;
 mod planted;
-mod seeds;
+mod run;
 mod world;
 
 use std::time::Duration;

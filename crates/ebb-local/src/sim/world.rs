@@ -20,6 +20,7 @@ use ebb_volume::{IoError, OpId};
 
 use self::requests::Asked;
 use super::disk::SimDisk;
+use super::failure::{Failure, catching};
 use super::model::Model;
 use super::{BY_HAND, Random};
 use crate::layout::{BLOCK, Geometry};
@@ -54,13 +55,12 @@ pub(super) struct World {
 }
 
 /// Runs a seed. The digest of all that was done to the disk, or what went wrong.
-pub(super) fn simulate(seed: u64, steps: usize, planted: Planted) -> Result<u32, String> {
+pub(super) fn simulate(seed: u64, steps: u64, planted: Planted) -> Result<u32, Failure> {
     let mut world = World::new(seed, planted);
-    let outcome = world.live(steps);
-    outcome.map(|()| world.disk.trace()).map_err(|what| {
-        let story = world.story.split_off(world.story.len().saturating_sub(25));
-        format!("seed {seed}: {what}\n  {}", story.join("\n  "))
-    })
+    match catching(|| world.live(steps)) {
+        Ok(()) => Ok(world.disk.trace()),
+        Err(what) => Err(Failure { seed, what, story: world.story }),
+    }
 }
 
 impl World {
@@ -68,7 +68,7 @@ impl World {
         let mut random = Random::new(seed);
         let disk = SimDisk::default();
         if random.one_in(3) {
-            disk.set_short(Random::new(seed + 1));
+            disk.set_short(Random::new(seed.wrapping_add(1)));
         }
         let segment_blocks = 12 + random.below(30) as u32;
         // Often so few that every look-up reads pages.
@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    fn live(&mut self, steps: usize) -> Result<(), String> {
+    fn live(&mut self, steps: u64) -> Result<(), String> {
         self.reopen()?;
         for _ in 0..steps {
             self.step()?;
