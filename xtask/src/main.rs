@@ -5,6 +5,7 @@
 //!        generated pages, and the Python and Node tests that drive the built server
 //! e2e    only the Python and Node tests, with arguments for pytest
 //! bench  measures the release build from outside
+//! sim    runs worlds of the engine's simulator, or searches for its planted bugs
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -17,6 +18,7 @@ mod command;
 mod docs;
 mod install;
 mod pytest;
+mod sim;
 mod stages;
 mod workspace;
 
@@ -50,6 +52,8 @@ enum Task {
     },
     /// Measure ResetDisk on the release build.
     Bench,
+    /// Run worlds of the engine's simulator.
+    Sim(sim::Args),
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Task::Test { only } => stages::run(&workspace, &only),
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
         Task::Bench => bench::reset(&workspace),
+        Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

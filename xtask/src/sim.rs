@@ -1,0 +1,94 @@
+//! `cargo xtask sim`: worlds of the engine's simulator.
+//!
+//! The simulator is test code of `ebb-local`: the bugs that it must find can be planted in no other
+//! build. So this builds that crate's unit tests, optimised and with every assertion on (the
+//! profile `sim`), and runs one test in them by name. What is asked for goes there in the
+//! environment.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use cargo_metadata::{Message, TargetKind};
+
+use crate::command::{cargo, output, run};
+use crate::workspace::Workspace;
+
+const WORLDS: &str = "sim::run::worlds_keep_every_promise";
+const PLANTED: &str = "sim::planted::every_planted_bug_is_found";
+
+/// What `cargo xtask test` runs: about two minutes on two cores.
+const GATE: Args = Args { seeds: 4000, start: 1_000_000, steps: None, planted: false };
+
+/// What is asked of the simulator.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run so many worlds, one for each seed.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    start: u64,
+    /// Things that happen in a world.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Search for each planted bug, from the first seed on, for at most two minutes each.
+    #[arg(long, conflicts_with_all = ["seeds", "steps"])]
+    planted: bool,
+}
+
+/// Runs what is asked for.
+pub(crate) fn simulate(workspace: &Workspace, args: &Args) -> Result<()> {
+    let tests = build(workspace)?;
+    let mut variables = vec![("SIM_START", args.start)];
+    if args.planted {
+        variables.push(("SIM_PLANTED", 1));
+        return run_test(&tests, PLANTED, &variables);
+    }
+    variables.push(("SIM_SEEDS", args.seeds));
+    variables.extend(args.steps.map(|steps| ("SIM_STEPS", steps)));
+    run_test(&tests, WORLDS, &variables)
+}
+
+/// The stage of `cargo xtask test`.
+pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
+    simulate(workspace, &GATE)
+}
+
+/// Builds the engine's unit tests, and says where they are.
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let built = output(cargo().current_dir(&workspace.root).args([
+        "test",
+        "--profile=sim",
+        "--package=ebb-local",
+        "--lib",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]))?;
+    for message in Message::parse_stream(built.stdout.as_slice()) {
+        let Message::CompilerArtifact(artifact) = message? else {
+            continue;
+        };
+        let is_lib = artifact.target.kind.contains(&TargetKind::Lib);
+        if let (true, "ebb_local", Some(path)) =
+            (is_lib, artifact.target.name.as_str(), artifact.executable)
+        {
+            return Ok(path.into());
+        }
+    }
+    bail!("cargo names no unit tests of ebb-local")
+}
+
+/// Runs one test. Its name has to be right: with a wrong one none would run, and none fail.
+fn run_test(tests: &Path, name: &str, variables: &[(&str, u64)]) -> Result<()> {
+    let there = output(Command::new(tests).args(["--exact", name, "--list"]))?;
+    if !String::from_utf8_lossy(&there.stdout).contains(&format!("{name}: test")) {
+        bail!("ebb-local has no test `{name}`");
+    }
+    let mut command = Command::new(tests);
+    command.args(["--exact", name, "--nocapture"]);
+    for (variable, value) in variables {
+        command.env(variable, value.to_string());
+    }
+    run(&mut command)
+}
