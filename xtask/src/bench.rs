@@ -1,17 +1,41 @@
-//! `cargo xtask bench`: the release build, measured from outside.
+//! `cargo xtask bench`: the release build, measured.
+//!
+//! Both run below the target folder: the file system that is measured is the one that holds the
+//! checkout.
+
+use std::process::Command;
 
 use anyhow::Result;
+use clap::Subcommand;
 
 use crate::command::{cargo, run};
 use crate::workspace::Workspace;
 
-/// Builds the server and the benchmark, and runs it below the target folder: the file system that
-/// is measured is the one that holds the checkout.
-pub(crate) fn reset(workspace: &Workspace) -> Result<()> {
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum What {
+    /// ResetDisk, on the built server from outside.
+    Reset,
+    /// The embedded engine, without a server or a socket.
+    Engine {
+        /// Arguments for the benchmark: --quick, --only GROUP, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+/// Builds what is measured and what measures it, and runs that.
+pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
     let build = ["build", "--release", "--package", "ebb", "--package", "ebb-bench"];
     run(cargo().current_dir(&workspace.root).args(build))?;
     let release = workspace.target.join("release");
-    run(std::process::Command::new(release.join("ebb-bench"))
-        .arg(release.join("ebb"))
-        .current_dir(&workspace.target))
+    let mut command = match what {
+        What::Reset => Command::new(release.join("ebb-bench")),
+        What::Engine { .. } => Command::new(release.join("ebb-bench-engine")),
+    };
+    match what {
+        What::Reset => command.arg(release.join("ebb")),
+        What::Engine { args } => command.args(args),
+    };
+    run(command.current_dir(&workspace.target))
 }

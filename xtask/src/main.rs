@@ -4,7 +4,7 @@
 //! test   installs what the tests need, then runs every stage: format, lints, Rust tests,
 //!        generated pages, and the Python and Node tests that drive the built server
 //! e2e    only the Python and Node tests, with arguments for pytest
-//! bench  measures the release build from outside
+//! bench  measures the release build
 //! sim    runs worlds of the engine's simulator, or searches for its planted bugs
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
@@ -50,8 +50,11 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Measure ResetDisk on the release build.
-    Bench,
+    /// Measure the release build; ResetDisk if nothing else is named.
+    Bench {
+        #[command(subcommand)]
+        what: Option<bench::What>,
+    },
     /// Run worlds of the engine's simulator.
     Sim(sim::Args),
     /// Write the generated pages.
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
     let result = Workspace::find().and_then(|workspace| match Cli::parse().command {
         Task::Test { only } => stages::run(&workspace, &only),
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
-        Task::Bench => bench::reset(&workspace),
+        Task::Bench { what } => bench::bench(&workspace, what.unwrap_or(bench::What::Reset)),
         Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Docs { check } => docs::run(&workspace, check),
     });

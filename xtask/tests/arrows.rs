@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
-    ("ebb-bench", &["ebb-api", "ebb-nbd"]),
+    ("ebb-bench", &["ebb-api", "ebb-local", "ebb-nbd", "ebb-volume"]),
     ("ebb-control", &["ebb-domain", "ebb-store", "ebb-volume"]),
     ("ebb-domain", &[]),
     ("ebb-local", &["ebb-volume"]),

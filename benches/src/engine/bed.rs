@@ -1,0 +1,139 @@
+//! An engine in a folder of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ebb_local::{LocalEngine, Options, Stats};
+use ebb_volume::{Engine, Io, OpId, SnapshotId, Volume, VolumeId, run};
+use tempfile::TempDir;
+
+use crate::{Failure, MIB};
+
+/// The one volume of most beds.
+pub(crate) const VOLUME: VolumeId = VolumeId(1);
+
+const SEGMENT_BYTES: u64 = 16 * MIB;
+
+pub(crate) struct Bed {
+    engine: Option<LocalEngine>,
+    folder: TempDir,
+    last_op: u128,
+}
+
+/// Nothing is checkpointed by itself.
+pub(crate) fn never() -> Options {
+    let checkpoint_interval = Duration::from_secs(1 << 30);
+    Options { checkpoint_log_bytes: u64::MAX, checkpoint_interval, ..Options::default() }
+}
+
+/// Everything is checkpointed as soon as it is there.
+pub(crate) fn at_once() -> Options {
+    Options { checkpoint_interval: Duration::from_millis(1), ..never() }
+}
+
+/// With so many bytes of segments written ahead, as a pool that was used before has them.
+pub(crate) fn prewritten(bytes: u64, options: Options) -> Options {
+    let segments = bytes.div_ceil(SEGMENT_BYTES) as usize;
+    Options { warm_segments: segments.max(options.warm_segments), ..options }
+}
+
+impl Bed {
+    /// A new pool, once its segments are written ahead.
+    pub(crate) fn new(options: Options) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir_in(".")?;
+        let mut bed = Self { engine: None, folder, last_op: 0 };
+        let segments = options.warm_segments as u64;
+        bed.reopen(options)?;
+        while bed.stats().segments_made < segments {
+            bed.engine().health()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(bed)
+    }
+
+    /// Opens the pool as it is after a kill: the engine is not closed before. Says how long it
+    /// takes.
+    pub(crate) fn reopen(&mut self, options: Options) -> Result<Duration, Failure> {
+        self.engine = None;
+        let begun = Instant::now();
+        self.engine = Some(LocalEngine::open(self.folder.path(), options)?);
+        Ok(begun.elapsed())
+    }
+
+    /// Waits for so many checkpoints since the engine was opened.
+    pub(crate) fn wait_checkpoints(&self, checkpoints: u64) -> Result<(), Failure> {
+        while self.stats().checkpoints < checkpoints {
+            self.engine().health()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing was written for some intervals between checkpoints.
+    pub(crate) fn settle(&self, interval: Duration) -> Result<(), Failure> {
+        let mut before = None;
+        while before != Some(self.stats()) {
+            self.engine().health()?;
+            before = Some(self.stats());
+            std::thread::sleep(3 * interval);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn engine(&self) -> &LocalEngine {
+        self.engine.as_ref().expect("it is open but within reopen")
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.engine().stats()
+    }
+
+    /// An operation never asked for before.
+    fn op(&mut self) -> OpId {
+        self.last_op += 1;
+        OpId(self.last_op.to_le_bytes())
+    }
+
+    pub(crate) fn create(&mut self, size_bytes: u64) -> Result<Arc<dyn Volume>, Failure> {
+        let op = self.op();
+        self.engine().create_volume(op, VOLUME, size_bytes)?;
+        self.open()
+    }
+
+    pub(crate) fn open(&self) -> Result<Arc<dyn Volume>, Failure> {
+        Ok(self.engine().open(VOLUME)?)
+    }
+
+    pub(crate) fn snapshot(&mut self, snapshot: u64) -> Result<Duration, Failure> {
+        let op = self.op();
+        let begun = Instant::now();
+        self.engine().create_snapshots(op, &[(VOLUME, SnapshotId(snapshot))])?;
+        Ok(begun.elapsed())
+    }
+
+    /// No handle may be open.
+    pub(crate) fn reset(&mut self, snapshot: u64) -> Result<Duration, Failure> {
+        let op = self.op();
+        let begun = Instant::now();
+        self.engine().reset(op, VOLUME, SnapshotId(snapshot))?;
+        Ok(begun.elapsed())
+    }
+
+    pub(crate) fn delete_snapshot(&mut self, snapshot: u64) -> Result<Duration, Failure> {
+        let op = self.op();
+        let begun = Instant::now();
+        self.engine().delete_snapshot(op, SnapshotId(snapshot))?;
+        Ok(begun.elapsed())
+    }
+}
+
+/// Writes the first bytes of a volume in order, a MiB at a time.
+pub(crate) fn fill(volume: &dyn Volume, bytes: u64) -> Result<(), Failure> {
+    let data = Bytes::from(vec![7; MIB as usize]);
+    for offset in (0..bytes).step_by(MIB as usize) {
+        run(volume, Io::Write { offset, data: data.clone(), fua: false })?;
+    }
+    run(volume, Io::Flush)?;
+    Ok(())
+}

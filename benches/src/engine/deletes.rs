@@ -1,0 +1,41 @@
+//! Deleting a snapshot among many.
+
+use std::time::Duration;
+
+use ebb_local::Options;
+
+use crate::bed::Bed;
+use crate::load::Guest;
+use crate::report::{median, ms, row, size};
+use crate::{Failure, GIB, MIB, Scale};
+
+const SIZE: u64 = 16 * GIB;
+const BLOCK: u64 = 4096;
+
+/// The middle one of a chain, each with a MiB of changes of its own; then its neighbours.
+pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
+    let interval = Duration::from_millis(200);
+    let mut bed = Bed::new(Options { checkpoint_interval: interval, ..Options::default() })?;
+    let volume = bed.create(SIZE)?;
+    let mut guest = Guest::new(&*volume, SIZE, 1);
+    let snapshots = 5 * scale.operations as u64;
+    for n in 0..snapshots {
+        guest.write_bytes(MIB)?;
+        bed.snapshot(n)?;
+    }
+    bed.settle(interval)?;
+    let mut times = Vec::new();
+    let mut written = Vec::new();
+    for round in 0..scale.rounds as u64 {
+        let before = bed.stats();
+        times.push(bed.delete_snapshot(snapshots / 2 + round)?);
+        bed.settle(interval)?;
+        let after = bed.stats();
+        let pages = (after.pages_written - before.pages_written) * BLOCK;
+        written.push(after.log_bytes - before.log_bytes + pages);
+    }
+    let measured = format!("{}, {} written", ms(median(&times)), size(median(&written)));
+    let what = format!("delete the middle one of {snapshots} snapshots, and the checkpoint after");
+    row(&what, &measured, "");
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Guests: requests at random places of a volume, so many under way.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ebb_volume::{Io, Volume, run};
+
+use crate::Failure;
+
+/// Requests under way at most.
+pub(crate) const DEPTH: usize = 32;
+
+const BLOCK: u64 = 4096;
+
+/// Numbers without order.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// The sequence known as splitmix64.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// What one thread has under way at a volume. Like a connection it submits one request after the
+/// other; most are answered before `submit` returns.
+struct Window {
+    under_way: Mutex<usize>,
+    fewer: Condvar,
+    failed: AtomicBool,
+}
+
+impl Window {
+    fn submit(self: &Arc<Self>, volume: &dyn Volume, io: Io) {
+        let locked = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |under_way: &mut usize| *under_way >= DEPTH;
+        let waited = self.fewer.wait_while(locked, full);
+        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
+        let window = Arc::clone(self);
+        let done = move |outcome: Result<Bytes, _>| {
+            if outcome.is_err() {
+                window.failed.store(true, Relaxed);
+            }
+            *window.under_way.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+            window.fewer.notify_one();
+        };
+        volume.submit(io, Box::new(done));
+    }
+
+    fn drain(&self) -> Result<(), Failure> {
+        let locked = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = |under_way: &mut usize| *under_way > 0;
+        drop(self.fewer.wait_while(locked, busy));
+        match self.failed.load(Relaxed) {
+            true => Err("a request failed".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// One guest at one volume.
+pub(crate) struct Guest<'a> {
+    volume: &'a dyn Volume,
+    window: Arc<Window>,
+    random: Random,
+    /// Blocks within which it stays.
+    blocks: u64,
+    data: Bytes,
+}
+
+impl<'a> Guest<'a> {
+    /// One that stays within the first bytes of a volume.
+    pub(crate) fn new(volume: &'a dyn Volume, within_bytes: u64, seed: u64) -> Self {
+        let fewer = Condvar::new();
+        let window = Window { under_way: Mutex::new(0), fewer, failed: AtomicBool::new(false) };
+        Self {
+            volume,
+            window: Arc::new(window),
+            random: Random(seed),
+            blocks: within_bytes / BLOCK,
+            data: Bytes::from(vec![9; BLOCK as usize]),
+        }
+    }
+
+    fn place(&mut self) -> u64 {
+        self.random.next() % self.blocks * BLOCK
+    }
+
+    pub(crate) fn write(&mut self) {
+        let (offset, data, fua) = (self.place(), self.data.clone(), false);
+        self.window.submit(self.volume, Io::Write { offset, data, fua });
+    }
+
+    pub(crate) fn read(&mut self) {
+        let (offset, length) = (self.place(), BLOCK as u32);
+        self.window.submit(self.volume, Io::Read { offset, length });
+    }
+
+    /// So many bytes of writes; returns when all are answered.
+    pub(crate) fn write_bytes(&mut self, bytes: u64) -> Result<(), Failure> {
+        for _ in 0..bytes / BLOCK {
+            self.write();
+        }
+        self.drain()
+    }
+
+    /// One write and a flush: how long both take.
+    pub(crate) fn write_durably(&mut self) -> Result<Duration, Failure> {
+        let (offset, data, fua) = (self.place(), self.data.clone(), false);
+        let begun = Instant::now();
+        run(self.volume, Io::Write { offset, data, fua })?;
+        run(self.volume, Io::Flush)?;
+        Ok(begun.elapsed())
+    }
+
+    /// Waits for all that is under way, and makes it durable.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.drain()?;
+        run(self.volume, Io::Flush)?;
+        Ok(())
+    }
+
+    pub(crate) fn drain(&self) -> Result<(), Failure> {
+        self.window.drain()
+    }
+
+    /// Requests a second, over a time.
+    pub(crate) fn rate(&mut self, time: Duration, request: fn(&mut Self)) -> Result<f64, Failure> {
+        let (begun, mut requests) = (Instant::now(), 0);
+        while begun.elapsed() < time {
+            (0..DEPTH).for_each(|_| request(self));
+            requests += DEPTH;
+        }
+        self.drain()?;
+        Ok(requests as f64 / begun.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,125 @@
+//! What the embedded engine takes, without a server or a socket: `cargo xtask bench engine`.
+//!
+//! ```text
+//!   main ─► resets, snapshots, rates, amplification, starts, metadata, deletes     groups of rows
+//!              └────────┬─────────┘
+//!             bed  an engine in a folder of its own      load  requests under way, latencies
+//! ```
+//! The engine runs in this process, over its public interface only. A row is the median of several
+//! rounds where it is a rate, and says what was aimed at.
+//!
+//! Deliberately not here: assertions. A benchmark is read; nothing fails because it was slow.
+
+mod amplification;
+mod bed;
+mod deletes;
+mod load;
+#[path = "../machine.rs"]
+mod machine;
+mod metadata;
+mod rates;
+mod report;
+mod resets;
+mod snapshots;
+mod starts;
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// What a benchmark fails with.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+/// Measures the embedded engine in folders below the current one, and prints a table.
+#[derive(Parser)]
+struct Cli {
+    /// Small sizes and few rounds: shows in under a minute that everything runs, and no more.
+    #[arg(long)]
+    quick: bool,
+    /// Also measure a pool that is kept 75 % full, which takes packing.
+    #[arg(long)]
+    full_pool: bool,
+    /// Only this group of rows. May be given again.
+    #[arg(long, value_name = "GROUP")]
+    only: Vec<String>,
+}
+
+/// How much is done.
+struct Scale {
+    rounds: usize,
+    /// Of one measurement of a rate.
+    window: Duration,
+    /// Data of a volume that is filled.
+    fill_bytes: u64,
+    /// The log behind which a checkpoint begins, where checkpoints are waited for.
+    checkpoint_log_bytes: u64,
+    /// Data that makes a volume differ much from its snapshot.
+    heavy_bytes: u64,
+    /// Operations timed one by one: resets with little between them, snapshots.
+    operations: usize,
+    full_pool: bool,
+}
+
+impl Scale {
+    fn of(cli: &Cli) -> Self {
+        let full_pool = cli.full_pool;
+        match cli.quick {
+            true => Self {
+                rounds: 3,
+                window: Duration::from_millis(100),
+                fill_bytes: 64 * MIB,
+                checkpoint_log_bytes: 16 * MIB,
+                heavy_bytes: 2 * MIB,
+                operations: 10,
+                full_pool,
+            },
+            false => Self {
+                rounds: 5,
+                window: Duration::from_secs(2),
+                fill_bytes: 2 * GIB,
+                checkpoint_log_bytes: GIB,
+                heavy_bytes: 32 * MIB,
+                operations: 200,
+                full_pool,
+            },
+        }
+    }
+}
+
+type Group = fn(&Scale) -> Result<(), Failure>;
+
+const GROUPS: &[(&str, Group)] = &[
+    ("resets", resets::rows),
+    ("snapshots", snapshots::rows),
+    ("rates", rates::rows),
+    ("amplification", amplification::rows),
+    ("starts", starts::rows),
+    ("metadata", metadata::rows),
+    ("deletes", deletes::rows),
+];
+
+fn main() -> Result<(), Failure> {
+    let cli = Cli::parse();
+    for name in &cli.only {
+        if GROUPS.iter().all(|(group, _)| group != name) {
+            let names: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+            return Err(format!("there is no group {name}; there are: {}", names.join(", ")).into());
+        }
+    }
+    let scale = Scale::of(&cli);
+    report::head();
+    let sync = machine::fdatasync(Path::new("."))?;
+    report::row("a bare 4 KiB write + fdatasync: p50, p99", &report::p50_p99(&sync), "");
+    for (name, run) in GROUPS {
+        if cli.only.is_empty() || cli.only.iter().any(|only| only == name) {
+            run(&scale)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What a guest notices of a snapshot and of a reset.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ebb_volume::{Engine, Io, Volume, run};
+
+use crate::bed::{Bed, never, prewritten};
+use crate::load::{Guest, Random};
+use crate::report::{median, ms, quantile, rate, row};
+use crate::{Failure, GIB, MIB, Scale};
+
+const SIZE: u64 = 64 * GIB;
+
+pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
+    for (what, change) in [("snapshot", snapshot as Change), ("reset", reset)] {
+        let pairs =
+            (0..scale.rounds).map(|_| rates(scale, change)).collect::<Result<Vec<_>, _>>()?;
+        let ratios: Vec<f64> = pairs.iter().map(|(before, after)| after / before).collect();
+        let before: Vec<f64> = pairs.iter().map(|(before, _)| *before).collect();
+        let what = format!("4 KiB writes after a {what}, of the rate before");
+        let measured = format!("{:.0} % of {}", 100.0 * median(&ratios), rate(median(&before)));
+        row(&what, &measured, "95 %");
+    }
+    stalls(scale)
+}
+
+type Change = fn(&mut Bed) -> Result<(), Failure>;
+
+fn snapshot(bed: &mut Bed) -> Result<(), Failure> {
+    bed.snapshot(2).map(drop)
+}
+
+fn reset(bed: &mut Bed) -> Result<(), Failure> {
+    bed.engine().revoke(crate::bed::VOLUME)?;
+    bed.reset(1).map(drop)
+}
+
+/// Writes a second before a change and after it, in a pool with its segments written ahead.
+fn rates(scale: &Scale, change: Change) -> Result<(f64, f64), Failure> {
+    let options = prewritten((scale.window.as_secs_f64() * 3e9) as u64, never());
+    let mut bed = Bed::new(options)?;
+    let volume = bed.create(SIZE)?;
+    let mut guest = Guest::new(&*volume, SIZE, 1);
+    guest.write_bytes(MIB)?;
+    bed.snapshot(1)?;
+    let before = guest.rate(scale.window, Guest::write)?;
+    change(&mut bed)?;
+    let volume = bed.open()?;
+    let after = Guest::new(&*volume, SIZE, 2).rate(scale.window, Guest::write)?;
+    Ok((before, after))
+}
+
+/// How long the write takes that is under way when a snapshot is made; beside it the longest of as
+/// many stretches of time without one.
+fn stalls(scale: &Scale) -> Result<(), Failure> {
+    let options = prewritten(GIB.min(scale.fill_bytes), never());
+    let mut bed = Bed::new(options)?;
+    let volume = bed.create(SIZE)?;
+    let mut longest = [Vec::new(), Vec::new()];
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| writes(&*volume, &stop));
+        let mut stretches = Vec::new();
+        for n in 0..2 * scale.operations {
+            std::thread::sleep(Duration::from_millis(3));
+            let begun = Instant::now();
+            match n % 2 {
+                0 => drop(bed.snapshot(n as u64)?),
+                _ => std::thread::sleep(Duration::from_micros(300)),
+            }
+            stretches.push((n % 2, begun, Instant::now()));
+        }
+        stop.store(true, Relaxed);
+        let writes = writer.join().expect("the writer does not panic")?;
+        for (kind, begun, ended) in stretches {
+            let overlapping = writes.iter().filter(|(at, took)| *at < ended && *at + *took > begun);
+            longest[kind].extend(overlapping.map(|(_, took)| *took).max());
+        }
+        Ok::<(), Failure>(())
+    })?;
+    for (times, what, target) in [
+        (&longest[0], "longest 4 KiB write around a snapshot: p99, max", "2 ms, 10 ms"),
+        (&longest[1], "the same where none is made", ""),
+    ] {
+        let measured = format!("{}, {}", ms(quantile(times, 0.99)), ms(quantile(times, 1.0)));
+        row(what, &measured, target);
+    }
+    Ok(())
+}
+
+/// When each write began, and how long it took.
+fn writes(volume: &dyn Volume, stop: &AtomicBool) -> Result<Vec<(Instant, Duration)>, Failure> {
+    let mut random = Random(3);
+    let mut writes = Vec::new();
+    let data = Bytes::from(vec![5; 4096]);
+    while !stop.load(Relaxed) {
+        let offset = random.next() % (SIZE / 4096) * 4096;
+        let begun = Instant::now();
+        run(volume, Io::Write { offset, data: data.clone(), fua: false })?;
+        writes.push((begun, begun.elapsed()));
+        // A guest that does not fill the disk meanwhile.
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    Ok(writes)
+}
