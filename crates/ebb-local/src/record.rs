@@ -3,7 +3,11 @@
 //! ```text
 //!   0            128                      128 + entries      + 4 n             4096
 //!   | fixed part | entries (32 or 64 B)   | CRC32C of each   | zero            | n data blocks
+//!                                         | or tag of each   + 16 n
 //! ```
+//! What vouches for a data block is its CRC32C, or, where it is of an encrypted volume, the tag
+//! that encrypting it made ([`Tag`]). A record has blocks of one sort only.
+//!
 //! The header's own CRC32C covers all 4,096 bytes, with its own field as zero. All integers are
 //! little-endian.
 
@@ -12,6 +16,9 @@ use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::layout::{BLOCK, Segment, crc32c};
+pub(crate) use check::{Check, Tag};
+
+mod check;
 
 const MAGIC: [u8; 8] = *b"EBBTREC\x01";
 const FIXED_BYTES: usize = size_of::<Fixed>();
@@ -33,9 +40,12 @@ pub(crate) struct Place {
     pub(crate) block: u32,
 }
 
-/// A record's header.
+/// The header of a record of plain blocks.
+pub(crate) type Header = HeaderOf<u32>;
+
+/// A record's header, by what vouches for its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct HeaderOf<C> {
     pub(crate) place: Place,
     /// The epoch in which its blocks are born.
     pub(crate) epoch: u32,
@@ -44,8 +54,8 @@ pub(crate) struct Header {
     /// Where the log goes on after this segment.
     pub(crate) next: Segment,
     pub(crate) entries: Vec<Entry>,
-    /// Of each data block behind the header.
-    pub(crate) data_crcs: Vec<u32>,
+    /// What vouches for each data block behind the header.
+    pub(crate) data_crcs: Vec<C>,
 }
 
 /// One change. The data blocks belong to the entries in their order.
@@ -114,7 +124,7 @@ struct Fixed {
     durable_seq: U64,
     block: U32,
     prev_crc: U32,
-    reserved: U32,
+    checks: U32,
     crc: U32,
     next_id: U64,
     next_extent: U64,
@@ -298,7 +308,7 @@ impl Change {
         entry
     }
 
-    /// Pairs come out as placeholders until [`Change::take_body`].
+    /// Pairs come out as zeroes until [`Change::take_body`].
     fn decode(entry: &VersionEntry) -> Result<Self, NotAHeader> {
         let volume = VolumeId(entry.volume.get());
         let snapshot = SnapshotId(entry.snapshot.get());
@@ -306,9 +316,7 @@ impl Change {
         Ok(match entry.change {
             1 => Self::CreateVolume { volume, size_bytes },
             2 => Self::Fork { source: snapshot, volume, size_bytes },
-            3 => Self::CreateSnapshots {
-                pairs: vec![(volume, snapshot); entry.pairs.get() as usize],
-            },
+            3 => Self::CreateSnapshots { pairs: Self::pairs_to_come(entry.pairs.get())? },
             4 => Self::Reset { volume, target: snapshot },
             5 => Self::Grow { volume, size_bytes },
             6 => Self::DeleteVolume { volume },
@@ -316,9 +324,18 @@ impl Change {
             _ => return Err(NotAHeader("a change of unknown kind")),
         })
     }
+
+    fn pairs_to_come(count: u32) -> Result<Vec<(VolumeId, SnapshotId)>, NotAHeader> {
+        // A checksum that is right says nothing about who made it.
+        const MOST: usize = HEADER_ROOM / CRC_BYTES * (BLOCK / size_of::<Pair>());
+        if count as usize > MOST {
+            return Err(NotAHeader("more pairs than a record's blocks hold"));
+        }
+        Ok(vec![(VolumeId(0), SnapshotId(0)); count as usize])
+    }
 }
 
-impl Header {
+impl<C: Check> HeaderOf<C> {
     /// The header's block, and its CRC.
     pub(crate) fn encode(&self) -> (Vec<u8>, u32) {
         let fixed = Fixed {
@@ -333,7 +350,7 @@ impl Header {
             durable_seq: self.durable_seq.into(),
             block: self.place.block.into(),
             prev_crc: self.place.prev_crc.into(),
-            reserved: U32::ZERO,
+            checks: C::KIND.into(),
             crc: U32::ZERO,
             next_id: self.next.id.into(),
             next_extent: self.next.extent.into(),
@@ -344,8 +361,8 @@ impl Header {
         for entry in &self.entries {
             bytes.extend_from_slice(&entry.encode());
         }
-        for crc in &self.data_crcs {
-            bytes.extend_from_slice(&crc.to_le_bytes());
+        for check in &self.data_crcs {
+            bytes.extend_from_slice(check.stored().as_bytes());
         }
         debug_assert!(bytes.len() <= BLOCK, "the record closed when it was full");
         bytes.resize(BLOCK, 0);
@@ -366,6 +383,9 @@ impl Header {
         if crc32c(&unsigned) != fixed.crc.get() {
             return Err(NotAHeader("checksum"));
         }
+        if fixed.checks.get() != C::KIND {
+            return Err(NotAHeader("something else vouches for its data"));
+        }
         let mut entries = Vec::with_capacity(usize::from(fixed.n_entries.get()).min(124));
         for _ in 0..fixed.n_entries.get() {
             let (entry, after) = Entry::decode(rest)?;
@@ -373,10 +393,11 @@ impl Header {
             rest = after;
         }
         let n_blocks = usize::from(fixed.n_blocks.get());
-        let described: usize = entries.iter().map(Entry::data_blocks).sum();
-        let (crcs, _) = <[U32]>::ref_from_prefix_with_elems(rest, n_blocks)
+        let mut blocks = entries.iter().map(Entry::data_blocks);
+        let described = blocks.try_fold(0_usize, usize::checked_add);
+        let (checks, _) = <[C::Stored]>::ref_from_prefix_with_elems(rest, n_blocks)
             .map_err(|_| NotAHeader("checksums are cut"))?;
-        if described != n_blocks {
+        if described != Some(n_blocks) {
             return Err(NotAHeader("the entries describe other blocks"));
         }
         let header = Self {
@@ -391,7 +412,7 @@ impl Header {
             epoch: fixed.epoch.get(),
             durable_seq: fixed.durable_seq.get(),
             next: Segment { id: fixed.next_id.get(), extent: fixed.next_extent.get() },
-            data_crcs: crcs.iter().map(|crc| crc.get()).collect(),
+            data_crcs: checks.iter().map(C::from_stored).collect(),
             entries,
         };
         Ok((header, fixed.crc.get()))

@@ -3,8 +3,11 @@
 //! ```text
 //!   0        64                   1088
 //!   | header | 256 epochs         | 256 x { address 6, epoch's number 1, CRC 4 }    leaf
+//!   | header | 128 epochs | 128 x { address 6, epoch's number 1, tag 16 }           sealed leaf
 //!   | header | 256 x { address 6, birth 4, CRC 4 }                                  inner page
 //! ```
+//! A sealed leaf is one of an encrypted volume. Inner pages are the same for all volumes.
+//!
 //! A page says of which lineage it is, at what level, which one there, and when it was born; its
 //! parent has its birth and its CRC. All of it is verified when it is read, so that a page that was
 //! lost, damaged, or written elsewhere is never taken for the right one.
@@ -12,23 +15,25 @@
 //! Address 0 is no entry: block 0 of segment 0 is the log's first header.
 
 pub(crate) mod layers;
+mod leaf;
+#[cfg_attr(not(test), expect(dead_code, reason = "no volume is encrypted yet"))]
+pub(crate) mod sealed;
 
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Stored, WAYS, span};
+use super::{WAYS, span};
 use crate::layout::{Address, BLOCK, crc32c};
+pub(crate) use leaf::{Leaf, encode_leaf, stored};
 
 const MAGIC: [u8; 8] = *b"EBBTPAG\x01";
 const HEADER_BYTES: usize = size_of::<Header>();
 const CRC_AT: usize = std::mem::offset_of!(Header, crc);
 const ADDRESS_BYTES: usize = 6;
-const ENTRIES_AT: usize = HEADER_BYTES + WAYS * 4;
-const LEAF_ENTRY_BYTES: usize = ADDRESS_BYTES + 1 + 4;
 const INNER_ENTRY_BYTES: usize = ADDRESS_BYTES + 4 + 4;
 
 const LEAF: u8 = 1;
-// 2 is for leaves of encrypted volumes.
+const SEALED_LEAF: u8 = 2;
 const INNER: u8 = 3;
 
 /// A page, by what its parent knows of it.
@@ -52,7 +57,6 @@ pub(crate) struct Identity {
 /// The block of a page that was verified, or is about to be written.
 pub(crate) type Block = [u8; BLOCK];
 
-pub(crate) type Leaf = [Option<Stored>; WAYS];
 pub(crate) type Inner = [Option<PageRef>; WAYS];
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -81,10 +85,10 @@ impl Identity {
         self.index * span(self.level + 1)
     }
 
-    fn header(self, birth: u32, epochs: usize) -> Header {
+    fn header(self, kind: u8, birth: u32, epochs: usize) -> Header {
         Header {
             magic: MAGIC,
-            kind: self.kind(),
+            kind,
             level: self.level as u8,
             epochs: (epochs as u16).into(),
             crc: U32::ZERO,
@@ -105,6 +109,10 @@ impl Identity {
 
     /// What is wrong with a block that should be this page, as its parent knows it.
     pub(crate) fn verify(self, block: &Block, expected: PageRef) -> Result<(), &'static str> {
+        self.verify_kind(self.kind(), block, expected)
+    }
+
+    fn verify_kind(self, kind: u8, block: &Block, expected: PageRef) -> Result<(), &'static str> {
         let (header, _) = Header::ref_from_prefix(block).map_err(|_| "it is too short")?;
         let mut unsigned = *block;
         unsigned[CRC_AT..CRC_AT + 4].fill(0);
@@ -115,37 +123,16 @@ impl Identity {
         same(header.birth.get() != expected.birth, "it was born at another epoch")?;
         same(header.pool_id != self.pool_id, "it is of another pool")?;
         let level = (header.kind, u32::from(header.level));
-        same(level != (self.kind(), self.level), "it is of another kind")?;
+        same(level != (kind, self.level), "it is of another kind")?;
         same(header.lineage.get() != self.lineage, "it is of another lineage")?;
         same(header.index.get() != self.index, "it is for other blocks")
     }
 }
 
-/// A leaf's block and its CRC.
-pub(crate) fn encode_leaf(identity: Identity, birth: u32, leaf: &Leaf) -> (Box<Block>, u32) {
-    let mut epochs: Vec<u32> = leaf.iter().flatten().map(|stored| stored.birth).collect();
-    epochs.sort_unstable();
-    epochs.dedup();
-    let mut block = Box::new([0; BLOCK]);
-    block[..HEADER_BYTES].copy_from_slice(identity.header(birth, epochs.len()).as_bytes());
-    for (i, epoch) in epochs.iter().enumerate() {
-        put(&mut block[..], HEADER_BYTES + 4 * i, &epoch.to_le_bytes());
-    }
-    for (i, stored) in leaf.iter().enumerate() {
-        let Some(stored) = stored else { continue };
-        let number = epochs.partition_point(|epoch| *epoch < stored.birth) as u8;
-        let at = ENTRIES_AT + i * LEAF_ENTRY_BYTES;
-        put(&mut block[..], at, &address_bytes(stored.address));
-        put(&mut block[..], at + ADDRESS_BYTES, &[number]);
-        put(&mut block[..], at + ADDRESS_BYTES + 1, &stored.crc.to_le_bytes());
-    }
-    sign(block)
-}
-
 /// An inner page's block and its CRC.
 pub(crate) fn encode_inner(identity: Identity, birth: u32, inner: &Inner) -> (Box<Block>, u32) {
     let mut block = Box::new([0; BLOCK]);
-    block[..HEADER_BYTES].copy_from_slice(identity.header(birth, 0).as_bytes());
+    block[..HEADER_BYTES].copy_from_slice(identity.header(INNER, birth, 0).as_bytes());
     for (i, child) in inner.iter().enumerate() {
         let Some(child) = child else { continue };
         let at = HEADER_BYTES + i * INNER_ENTRY_BYTES;
@@ -154,17 +141,6 @@ pub(crate) fn encode_inner(identity: Identity, birth: u32, inner: &Inner) -> (Bo
         put(&mut block[..], at + ADDRESS_BYTES + 4, &child.crc.to_le_bytes());
     }
     sign(block)
-}
-
-/// An entry of a leaf.
-pub(crate) fn stored(block: &Block, i: usize) -> Option<Stored> {
-    let at = ENTRIES_AT + i * LEAF_ENTRY_BYTES;
-    let number = usize::from(block[at + ADDRESS_BYTES]);
-    Some(Stored {
-        address: address(block, at)?,
-        birth: u32_at(block, HEADER_BYTES + 4 * number),
-        crc: u32_at(block, at + ADDRESS_BYTES + 1),
-    })
 }
 
 /// An entry of an inner page.
@@ -198,8 +174,11 @@ fn address(block: &Block, at: usize) -> Option<Address> {
     Address::from_u64(u64::from_le_bytes(bytes))
 }
 
-fn u32_at(block: &Block, at: usize) -> u32 {
+fn u32_at(from: &[u8], at: usize) -> u32 {
     let mut bytes = [0; 4];
-    bytes.copy_from_slice(&block[at..at + 4]);
+    bytes.copy_from_slice(&from[at..at + 4]);
     u32::from_le_bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,13 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn header() -> impl Strategy<Value = Header> {
+    header_of(|n, salt| n ^ salt)
+}
+
+/// A header whose blocks, by their number and a random one, have these checks.
+fn header_of<C: Check + std::fmt::Debug>(
+    check: fn(u32, u32) -> C,
+) -> impl Strategy<Value = HeaderOf<C>> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u32>());
     let place = (any::<[u8; 16]>(), numbers).prop_map(
         |(pool_id, (log_gen, seq, prev_crc, segment_id, block))| Place {
@@ -57,28 +64,53 @@ fn header() -> impl Strategy<Value = Header> {
     );
     let links = (any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
     (place, links, entries(), any::<u32>()).prop_map(
-        |(place, (epoch, durable_seq, id, extent), entries, salt)| {
+        move |(place, (epoch, durable_seq, id, extent), mut entries, salt)| {
+            while header_bytes::<C>(&entries) > BLOCK {
+                entries.pop();
+            }
             let blocks: usize = entries.iter().map(Entry::data_blocks).sum();
-            Header {
+            HeaderOf {
                 place,
                 epoch,
                 durable_seq,
                 next: Segment { id, extent },
-                data_crcs: (0..blocks as u32).map(|n| n ^ salt).collect(),
+                data_crcs: (0..blocks as u32).map(|n| check(n, salt)).collect(),
                 entries,
             }
         },
     )
 }
 
-fn decode(bytes: &[u8]) -> Result<(Header, u32), NotAHeader> {
+fn header_bytes<C: Check>(entries: &[Entry]) -> usize {
+    let entry_bytes: usize = entries.iter().map(Entry::header_bytes).sum();
+    let blocks: usize = entries.iter().map(Entry::data_blocks).sum();
+    FIXED_BYTES + entry_bytes + blocks * size_of::<C::Stored>()
+}
+
+fn sealed_header() -> impl Strategy<Value = HeaderOf<Tag>> {
+    header_of(|n, salt| {
+        let mut tag = [salt as u8; 16];
+        tag[..4].copy_from_slice(&n.to_le_bytes());
+        tag[12..].copy_from_slice(&salt.to_be_bytes());
+        Tag(tag)
+    })
+}
+
+fn decode<C: Check>(bytes: &[u8]) -> Result<(HeaderOf<C>, u32), NotAHeader> {
     let mut block = [0; BLOCK];
     block.copy_from_slice(bytes);
-    Header::decode(&block)
+    HeaderOf::decode(&block)
+}
+
+/// Puts the checksum right again.
+fn sign(bytes: &mut [u8]) {
+    bytes[CRC_AT..CRC_AT + 4].fill(0);
+    let crc = crc32c(bytes);
+    bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// A body is read apart from its header.
-fn with_bodies(mut decoded: Header, original: &Header) -> Header {
+fn with_bodies<C>(mut decoded: HeaderOf<C>, original: &HeaderOf<C>) -> HeaderOf<C> {
     for (entry, original) in decoded.entries.iter_mut().zip(&original.entries) {
         if let (Entry::Version(_, change), Entry::Version(_, original)) = (entry, original) {
             change.take_body(&original.body());
@@ -92,7 +124,7 @@ proptest! {
     fn what_is_encoded_decodes(header in header()) {
         let (bytes, crc) = header.encode();
         prop_assert_eq!(bytes.len(), BLOCK);
-        let (decoded, found) = decode(&bytes).unwrap();
+        let (decoded, found) = decode::<u32>(&bytes).unwrap();
         prop_assert_eq!(with_bodies(decoded, &header), header);
         prop_assert_eq!(found, crc);
     }
@@ -101,19 +133,112 @@ proptest! {
     fn any_flipped_bit_is_seen(header in header(), bit in 0..BLOCK * 8) {
         let (mut bytes, _) = header.encode();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        prop_assert!(decode(&bytes).is_err());
+        prop_assert!(decode::<u32>(&bytes).is_err());
+    }
+
+    #[test]
+    fn what_is_sealed_decodes_and_is_never_taken_for_plain(header in sealed_header()) {
+        let (bytes, crc) = header.encode();
+        prop_assert_eq!(bytes.len(), BLOCK);
+        let (decoded, found) = decode::<Tag>(&bytes).unwrap();
+        prop_assert_eq!(with_bodies(decoded, &header), header);
+        prop_assert_eq!(found, crc);
+        prop_assert!(decode::<u32>(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_flipped_bit_of_what_is_sealed_is_seen(
+        header in sealed_header(), bit in 0..BLOCK * 8
+    ) {
+        let (mut bytes, _) = header.encode();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(decode::<Tag>(&bytes).is_err());
     }
 
     #[test]
     fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), BLOCK)) {
-        prop_assert!(decode(&bytes).is_err());
+        prop_assert!(decode::<u32>(&bytes).is_err());
         // The same with the door open: a magic and a checksum that match.
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[CRC_AT..CRC_AT + 4].fill(0);
-        let crc = crc32c(&bytes);
-        bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
-        let _ = decode(&bytes);
+        sign(&mut bytes);
+        let _ = decode::<u32>(&bytes);
+        let _ = decode::<Tag>(&bytes);
     }
+}
+
+fn writing(lens: &[u64]) -> Vec<Entry> {
+    let run = |len: &u64| Run { volume: VolumeId(1), lba: 0, len: *len };
+    lens.iter().map(|len| Entry::Write(run(len))).collect()
+}
+
+fn sealed(entries: Vec<Entry>) -> HeaderOf<Tag> {
+    let blocks: usize = entries.iter().map(Entry::data_blocks).sum();
+    let place =
+        Place { pool_id: [1; 16], log_gen: 2, seq: 3, prev_crc: 4, segment_id: 5, block: 6 };
+    HeaderOf {
+        place,
+        epoch: 7,
+        durable_seq: 2,
+        next: Segment { id: 8, extent: 9 },
+        entries,
+        data_crcs: (0..blocks).map(|n| Tag([n as u8 + 1; 16])).collect(),
+    }
+}
+
+/// 128 bytes of header, 32 an entry, 16 a block.
+#[test]
+fn a_header_has_room_for_246_tags_of_one_write() {
+    let full = writing(&[246]);
+    assert!(header_bytes::<Tag>(&full) <= BLOCK);
+    assert!(header_bytes::<Tag>(&writing(&[247])) > BLOCK);
+    // Each block in a write of its own: 82 of them.
+    assert_eq!(header_bytes::<Tag>(&writing(&[1; 82])), 128 + 82 * (32 + 16));
+    assert!(header_bytes::<Tag>(&writing(&[1; 83])) > BLOCK);
+    let (bytes, crc) = sealed(full.clone()).encode();
+    assert_eq!(decode(&bytes), Ok((sealed(full), crc)));
+}
+
+#[test]
+fn every_flipped_byte_of_a_full_sealed_header_is_seen() {
+    let (bytes, _) = sealed(writing(&[100, 100])).encode();
+    for at in 0..BLOCK {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x10;
+        assert!(decode::<Tag>(&flipped).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn tags_are_where_the_format_says() {
+    let (bytes, _) = sealed(writing(&[2])).encode();
+    assert_eq!(bytes[72..76], [1, 0, 0, 0], "tags vouch for the data");
+    assert_eq!(bytes[160..176], [1; 16]);
+    assert_eq!(bytes[176..192], [2; 16]);
+    assert!(bytes[192..].iter().all(|byte| *byte == 0));
+}
+
+/// The checksum vouches for the bytes, not for who made them.
+#[test]
+fn counts_that_can_not_be_are_refused() {
+    let plain = |entries| HeaderOf::<u32> {
+        entries,
+        place: sealed(vec![]).place,
+        epoch: 1,
+        durable_seq: 0,
+        next: Segment { id: 8, extent: 9 },
+        data_crcs: vec![],
+    };
+    // Added up without care, they would be as many as there are checksums: none.
+    let (bytes, _) = plain(writing(&[1 << 63, 1 << 63])).encode();
+    assert!(decode::<u32>(&bytes).is_err());
+
+    let change = Change::CreateSnapshots { pairs: vec![] };
+    let (mut bytes, _) = plain(vec![Entry::Version(OpId([1; 16]), change)]).encode();
+    assert!(decode::<u32>(&bytes).is_ok());
+    bytes[FIXED_BYTES + 4..FIXED_BYTES + 8].fill(0xff);
+    sign(&mut bytes);
+    let refused = decode::<u32>(&bytes);
+    assert_eq!(refused, Err(NotAHeader("more pairs than a record's blocks hold")));
 }
 
 /// The places of the fields are those of docs/internals/format.md, written down here once more.
