@@ -15,6 +15,7 @@ use crate::link::{Ended, Link};
 use crate::negotiation::{Negotiation, Session, Step, greeting};
 use crate::registry::Entry;
 use crate::server::Security;
+use crate::status;
 use crate::stream::{Timed, write_all_vectored};
 use crate::ticket::Ticket;
 use crate::wire::{
@@ -267,6 +268,9 @@ impl Transmission<'_, '_> {
             _ if flagged && self.session.framing == Framing::Extended => {
                 return self.unasked_payload(request);
             }
+            Command::BlockStatus if self.session.allocation => {
+                return self.block_status(&request);
+            }
             _ => {}
         }
         let cost = match request.command {
@@ -278,6 +282,21 @@ impl Transmission<'_, '_> {
         match self.io(&request) {
             Err((error, why)) => ticket.refuse(error, why),
             Ok(io) => self.submit(&request, io, ticket),
+        }
+        Ok(())
+    }
+
+    fn block_status(&mut self, request: &Request) -> Result<(), End> {
+        let cost = status::reply_bytes(request);
+        let ticket = Ticket::begin(self.link, *request, cost, self.session)?;
+        if request.flags & !(command_flags::REQ_ONE | command_flags::FUA) != 0 {
+            ticket.refuse(Errno::Inval, "a flag that this command does not have");
+        } else if request.length == 0 {
+            // A reply has to say something of some byte.
+            ticket.refuse(Errno::Inval, "a status of no bytes");
+        } else {
+            let volume = self.session.export.volume();
+            ticket.complete_status(status::block_status(volume, request));
         }
         Ok(())
     }
@@ -341,6 +360,12 @@ impl Transmission<'_, '_> {
             let outcome = if inside { Ok(Bytes::new()) } else { Err(IoError::OutOfRange) };
             return ticket.complete(outcome);
         }
+        let may_be_hole = self.session.framing != Framing::Simple
+            && request.command == Command::Read
+            && request.flags & command_flags::DF == 0;
+        if may_be_hole && status::is_long_hole(volume, request) {
+            return ticket.complete_hole();
+        }
         // The answer acknowledges just what the volume promises of a completed request: a flush,
         // or one with `fua`, is durable; any other is not until a later flush completes.
         volume.submit(io, Box::new(move |outcome| ticket.complete(outcome)));
@@ -352,6 +377,7 @@ impl Transmission<'_, '_> {
         let allowed = match command {
             Command::Read if self.session.framing != Framing::Simple => command_flags::DF,
             Command::WriteZeroes => command_flags::NO_HOLE | command_flags::FAST_ZERO,
+            Command::BlockStatus => command_flags::REQ_ONE,
             _ => 0,
         };
         if flags & !(allowed | command_flags::FUA) != 0 {
@@ -376,6 +402,7 @@ impl Transmission<'_, '_> {
             Command::WriteZeroes => Ok(Io::Zero { offset, length, fua }),
             Command::Trim => Ok(Io::Discard { offset, length, fua }),
             Command::Flush => Ok(Io::Flush),
+            Command::BlockStatus => Err((Errno::Inval, "no metadata context was chosen")),
             Command::Write | Command::Disconnect | Command::Unknown(_) => {
                 Err((Errno::Inval, "this server does not know the command"))
             }

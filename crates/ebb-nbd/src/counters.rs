@@ -32,6 +32,8 @@ pub struct ExportCounters {
     pub write_zeroes: OperationCounters,
     /// `CACHE`.
     pub cache: OperationCounters,
+    /// `BLOCK_STATUS`.
+    pub block_status: OperationCounters,
     /// Commands that the server does not know; errors all.
     pub unknown: OperationCounters,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Counters {
     /// Requests of one connection begin and end on two threads, so that the sum may be read in
     /// between, below zero.
     in_flight: AtomicI64,
-    operations: [Operation; 7],
+    operations: [Operation; 8],
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ impl Counters {
     }
 
     pub(crate) fn read(&self, connections: usize) -> ExportCounters {
-        let [read, write, flush, trim, write_zeroes, cache, unknown] =
+        let [read, write, flush, trim, write_zeroes, cache, block_status, unknown] =
             self.operations.each_ref().map(Operation::read);
         ExportCounters {
             connections,
@@ -100,6 +102,7 @@ impl Counters {
             trim,
             write_zeroes,
             cache,
+            block_status,
             unknown,
         }
     }
@@ -126,7 +129,8 @@ fn place(command: Command) -> usize {
         Command::Trim => 3,
         Command::WriteZeroes => 4,
         Command::Cache => 5,
-        Command::Disconnect | Command::Unknown(_) => 6,
+        Command::BlockStatus => 6,
+        Command::Disconnect | Command::Unknown(_) => 7,
     }
 }
 

@@ -25,7 +25,7 @@
 //! - Where TLS is required, nothing about exports is told or taken before it; nothing sent before
 //!   it is taken for something sent under it.
 //!
-//! Deliberately not here: which client may use which export, metadata contexts, block status.
+//! Deliberately not here: which client may use which export.
 
 mod budget;
 pub mod client;
@@ -39,6 +39,7 @@ mod registry;
 mod security;
 mod server;
 mod socket;
+mod status;
 mod stream;
 mod ticket;
 mod tls;

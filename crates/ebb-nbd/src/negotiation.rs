@@ -14,10 +14,13 @@ use bytes::BufMut;
 use crate::exports::{Export, Exports};
 use crate::registry::NoEntry;
 use crate::wire::{
-    BlockSizes, Choice, FIXED_NEWSTYLE, Framing, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC,
-    OptionKind, OptionReply, encode_export_info, encode_server, info, rep,
-    transmission_flags as flags,
+    BASE_ALLOCATION, BlockSizes, Choice, FIXED_NEWSTYLE, Framing, MAGIC, MetaQuery, NO_ZEROES,
+    OPTION_MAGIC, OptionKind, OptionReply, encode_export_info, encode_meta_context, encode_server,
+    info, rep, transmission_flags as flags,
 };
+
+/// What replies in `base:allocation` call it: the one context, so any number would do.
+pub(crate) const ALLOCATION_ID: u32 = 1;
 
 /// What the server sends first: the magic numbers and its flags.
 #[must_use]
@@ -37,6 +40,8 @@ pub struct Negotiation {
     no_zeroes: bool,
     framing: Framing,
     tls: TlsMode,
+    /// The export for which `base:allocation` is chosen.
+    allocation_of: Option<String>,
 }
 
 /// What TLS is to a connection, when it begins and later.
@@ -72,6 +77,8 @@ pub struct Session {
     pub export: Arc<Export>,
     /// How requests and replies are framed.
     pub framing: Framing,
+    /// The client chose the context `base:allocation` for this export.
+    pub allocation: bool,
 }
 
 impl Negotiation {
@@ -85,6 +92,7 @@ impl Negotiation {
             no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
             framing: Framing::Simple,
             tls,
+            allocation_of: None,
         })
     }
 
@@ -150,6 +158,7 @@ impl Negotiation {
                 reply(out, kind, rep::ACK, &[]);
                 // Nothing agreed on before, where anybody could have spoken, holds after it.
                 self.framing = Framing::Simple;
+                self.allocation_of = None;
                 self.tls = TlsMode::Active;
                 return Step::Secure;
             }
@@ -172,9 +181,12 @@ impl Negotiation {
     }
 
     /// Answers an option whose data was too long to be read.
-    pub fn too_long(&self, kind: OptionKind, out: &mut Vec<u8>) -> Step {
+    pub fn too_long(&mut self, kind: OptionKind, out: &mut Vec<u8>) -> Step {
         if let Some(step) = self.insist_on_tls(kind, out) {
             return step;
+        }
+        if kind == OptionKind::SetMetaContext {
+            self.allocation_of = None;
         }
         if kind == OptionKind::ExportName || !self.fixed {
             return Step::End;
@@ -212,7 +224,12 @@ impl Negotiation {
         if !self.no_zeroes {
             out.put_bytes(0, 124);
         }
-        Step::Enter(Session { export, framing: self.framing })
+        Step::Enter(self.session(export))
+    }
+
+    fn session(&self, export: Arc<Export>) -> Session {
+        let allocation = self.allocation_of.as_deref() == Some(export.name());
+        Session { export, framing: self.framing, allocation }
     }
 
     fn choose(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
@@ -241,25 +258,53 @@ impl Negotiation {
             reply(out, kind, rep::INFO, &BlockSizes::SERVED.encode());
         }
         reply(out, kind, rep::ACK, &[]);
-        if kind == OptionKind::Go {
-            Step::Enter(Session { export, framing: self.framing })
-        } else {
-            Step::More
-        }
+        if kind == OptionKind::Go { Step::Enter(self.session(export)) } else { Step::More }
     }
 
-    /// There are no contexts, so none is listed and none is chosen; clients go on without.
-    fn meta_context(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
+    /// Lists `base:allocation`, or chooses it. Contexts of other namespaces are ignored, as
+    /// proto.md asks: a client queries those of every server that it knows.
+    fn meta_context(
+        &mut self,
+        kind: OptionKind,
+        data: &[u8],
+        exports: &Exports,
+        out: &mut Vec<u8>,
+    ) {
+        let set = kind == OptionKind::SetMetaContext;
+        if set {
+            // What was chosen before counts no more, even where this fails.
+            self.allocation_of = None;
+        }
         if self.framing == Framing::Simple {
             return reply(out, kind, rep::ERR_INVALID, b"structured replies come first");
         }
-        match MetaQuery::decode(data) {
-            Err(error) => reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes()),
-            Ok(query) if exports.find(&query.name).is_none() => {
-                reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
+        let MetaQuery { name, queries } = match MetaQuery::decode(data) {
+            Ok(query) => query,
+            Err(error) => {
+                return reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes());
             }
-            Ok(_) => reply(out, kind, rep::ACK, &[]),
+        };
+        if exports.find(&name).is_none() {
+            return reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
         }
+        if queries.iter().any(|query| !query.contains(':')) {
+            return reply(
+                out,
+                kind,
+                rep::ERR_INVALID,
+                b"a query begins with a namespace and a colon",
+            );
+        }
+        // A namespace alone, or nothing, stands for all contexts, but chooses none.
+        let all = !set && (queries.is_empty() || queries.iter().any(|query| query == "base:"));
+        if all || queries.iter().any(|query| query == BASE_ALLOCATION) {
+            let id = if set { ALLOCATION_ID } else { 0 };
+            reply(out, kind, rep::META_CONTEXT, &encode_meta_context(id, BASE_ALLOCATION));
+            if set {
+                self.allocation_of = Some(name);
+            }
+        }
+        reply(out, kind, rep::ACK, &[]);
     }
 
     fn transmission_flags(&self) -> u16 {

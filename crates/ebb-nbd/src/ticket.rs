@@ -8,8 +8,8 @@ use ebb_volume::IoError;
 
 use crate::counters::Counters;
 use crate::link::{Ended, Link};
-use crate::negotiation::Session;
-use crate::wire::{Command, Errno, ErrorChunk, Framing, Reply, ReplyTo, Request};
+use crate::negotiation::{ALLOCATION_ID, Session};
+use crate::wire::{Command, Descriptor, Errno, ErrorChunk, Framing, Reply, ReplyTo, Request};
 
 /// A request that counts as under way. Dropping it unanswered, as a volume that fails might,
 /// answers `EIO`: a client must not wait for ever, nor a withdrawal.
@@ -45,15 +45,31 @@ impl Ticket {
             // What was read is where the volume keeps such things now; the client wants none of it.
             Ok(_) if self.request.command == Command::Cache => self.succeed(Bytes::new()),
             Ok(data) => self.succeed(data),
-            Err(error) => {
-                // The bytes that can not be read are somewhere in the range; a client that reads
-                // less at a time finds them.
-                let damage = matches!(error, IoError::Corrupt | IoError::Failed);
-                let offset = (damage && self.request.command == Command::Read)
-                    .then_some(self.request.offset);
-                let errno = errno(error, self.request.command);
-                self.reject(errno, error.to_string(), offset);
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Answers a read with a hole of its length. Only where replies are made of chunks.
+    pub(crate) fn complete_hole(self) {
+        let length = self.request.length;
+        // A read is of 32 MiB at most.
+        let reply = Reply::hole(self.reply_to(), length as u32);
+        self.answer(reply, length);
+    }
+
+    /// Answers what `base:allocation` says. Only where replies are made of chunks.
+    pub(crate) fn complete_status(self, outcome: Result<Vec<Descriptor>, IoError>) {
+        match outcome {
+            Ok(descriptors) => {
+                let covered = descriptors.iter().map(|descriptor| descriptor.length).sum();
+                if !(1..=self.request.length).contains(&covered) {
+                    tracing::error!(covered, "a volume broke its promise");
+                    return self.reject(Errno::Io, "wrong length".into(), None);
+                }
+                let reply = Reply::status(self.reply_to(), ALLOCATION_ID, &descriptors);
+                self.answer(reply, covered);
             }
+            Err(error) => self.fail(error),
         }
     }
 
@@ -71,7 +87,7 @@ impl Ticket {
         }
     }
 
-    fn succeed(mut self, data: Bytes) {
+    fn succeed(self, data: Bytes) {
         let Request { command, cookie, length, .. } = self.request;
         let expected = if command == Command::Read { length as usize } else { 0 };
         if data.len() != expected {
@@ -89,9 +105,23 @@ impl Ticket {
             (true, false) => Reply::data(self.reply_to(), data),
             (false, _) => Reply::simple(cookie, None, data),
         };
+        self.answer(reply, length);
+    }
+
+    fn answer(mut self, reply: Reply, bytes: u64) {
         // Before the reply: whoever has it finds the request counted.
-        self.counters.succeed(command, length, self.began.elapsed());
+        self.counters.succeed(self.request.command, bytes, self.began.elapsed());
         self.send(reply);
+    }
+
+    fn fail(self, error: IoError) {
+        // What can not be read is somewhere in the range; a client that asks for less at a time
+        // finds it.
+        let damage = matches!(error, IoError::Corrupt | IoError::Failed);
+        let reads = matches!(self.request.command, Command::Read | Command::BlockStatus);
+        let offset = (damage && reads).then_some(self.request.offset);
+        let errno = errno(error, self.request.command);
+        self.reject(errno, error.to_string(), offset);
     }
 
     fn reject(mut self, error: Errno, message: String, offset: Option<u64>) {

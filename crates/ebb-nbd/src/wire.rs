@@ -10,10 +10,11 @@
 //! project, and the names are its names, shortened. Decoding never panics and never allocates more
 //! than a small multiple of its input.
 //!
-//! Deliberately not here: oldstyle negotiation, what TLS sends, metadata contexts.
+//! Deliberately not here: oldstyle negotiation, what TLS sends.
 
 mod option;
 mod reply;
+mod status;
 mod transmission;
 
 use bytes::Buf;
@@ -23,6 +24,10 @@ pub use option::{
     OptionReply, decode_server, encode_export_info, encode_server, info, rep,
 };
 pub use reply::{Reply, ReplyTo};
+pub use status::{
+    BASE_ALLOCATION, Descriptor, decode_meta_context, decode_status, encode_meta_context,
+    encode_status, state,
+};
 pub use transmission::{
     CHUNK_BYTES, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, EXTENDED_REQUEST_BYTES,
     ErrorChunk, Framing, REQUEST_BYTES, Request, SIMPLE_REPLY_BYTES, SimpleReply, command_flags,

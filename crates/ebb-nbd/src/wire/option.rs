@@ -117,6 +117,8 @@ pub mod rep {
     pub const SERVER: u32 = 2;
     /// One fact about an export.
     pub const INFO: u32 = 3;
+    /// One metadata context.
+    pub const META_CONTEXT: u32 = 4;
     /// Set in every error's type.
     pub const ERROR_BIT: u32 = 1 << 31;
     /// The option is not known, or not supported.

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Chunk, ChunkKind, EXTENDED_CHUNK_BYTES, Errno, ErrorChunk, SimpleReply};
+use super::{
+    Chunk, ChunkKind, Descriptor, EXTENDED_CHUNK_BYTES, Errno, ErrorChunk, SimpleReply,
+    encode_status,
+};
 
 /// The largest head of a reply: an extended chunk's header, and the offset of its data.
 const HEAD_BYTES: usize = EXTENDED_CHUNK_BYTES + 8;
@@ -45,6 +48,25 @@ impl Reply {
         Self::chunk(to, ChunkKind::OffsetData, &to.offset.to_be_bytes(), body)
     }
 
+    /// A reply of one hole: `length` bytes that read zero, from the request's offset on.
+    #[must_use]
+    pub fn hole(to: ReplyTo, length: u32) -> Self {
+        let payload = [&to.offset.to_be_bytes()[..], &length.to_be_bytes()].concat();
+        Self::chunk(to, ChunkKind::OffsetHole, &[], payload.into())
+    }
+
+    /// A reply of what one metadata context says.
+    ///
+    /// # Panics
+    /// If a length is of 4 GiB or more and headers are not extended.
+    #[must_use]
+    pub fn status(to: ReplyTo, context: u32, descriptors: &[Descriptor]) -> Self {
+        let kind =
+            if to.extended { ChunkKind::BlockStatusExtended } else { ChunkKind::BlockStatus };
+        let payload = encode_status(context, descriptors, to.extended);
+        Self::chunk(to, kind, &[], payload.into())
+    }
+
     /// A reply of one error chunk.
     #[must_use]
     pub fn error(to: ReplyTo, error: &ErrorChunk) -> Self {
@@ -54,7 +76,7 @@ impl Reply {
 
     fn chunk(to: ReplyTo, kind: ChunkKind, prefix: &[u8], body: Bytes) -> Self {
         let length = u32::try_from(prefix.len() + body.len())
-            .expect("a payload is at most 32 MiB of data, or a short sentence");
+            .expect("a payload is at most 32 MiB of data, or shorter");
         let chunk = Chunk { done: true, kind, cookie: to.cookie, length };
         if to.extended {
             Self::new(&[&chunk.encode_extended(to.offset), prefix], body)

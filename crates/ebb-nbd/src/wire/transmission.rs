@@ -47,6 +47,8 @@ pub enum Command {
     Cache,
     /// Make the range read zero.
     WriteZeroes,
+    /// Tell what the chosen metadata contexts say of the range.
+    BlockStatus,
     /// Any other.
     Unknown(u16),
 }
@@ -63,6 +65,7 @@ impl Command {
             Self::Trim => 4,
             Self::Cache => 5,
             Self::WriteZeroes => 6,
+            Self::BlockStatus => 7,
             Self::Unknown(code) => code,
         }
     }
@@ -78,6 +81,7 @@ impl Command {
             4 => Self::Trim,
             5 => Self::Cache,
             6 => Self::WriteZeroes,
+            7 => Self::BlockStatus,
             other => Self::Unknown(other),
         }
     }
@@ -91,6 +95,8 @@ pub mod command_flags {
     pub const NO_HOLE: u16 = 1 << 1;
     /// On `READ`: answer in one chunk.
     pub const DF: u16 = 1 << 2;
+    /// On `BLOCK_STATUS`: answer with one descriptor.
+    pub const REQ_ONE: u16 = 1 << 3;
     /// On `WRITE_ZEROES`: fail rather than be as slow as a write.
     pub const FAST_ZERO: u16 = 1 << 4;
     /// On extended requests: `length` bytes of payload follow. Every write has it.
@@ -230,6 +236,11 @@ pub enum ChunkKind {
     OffsetData,
     /// An offset (8 bytes) and a length (4 bytes) that reads zero.
     OffsetHole,
+    /// A context's id (4 bytes), and descriptors: a length (4 bytes) and a state (4 bytes) each.
+    BlockStatus,
+    /// A context's id and a count (4 bytes each), and descriptors: a length and a state (8 bytes
+    /// each).
+    BlockStatusExtended,
     /// [`ErrorChunk`] without an offset.
     Error,
     /// [`ErrorChunk`] with an offset.
@@ -246,6 +257,8 @@ impl ChunkKind {
             Self::None => 0,
             Self::OffsetData => 1,
             Self::OffsetHole => 2,
+            Self::BlockStatus => 5,
+            Self::BlockStatusExtended => 6,
             Self::Error => 0x8001,
             Self::ErrorOffset => 0x8002,
             Self::Unknown(code) => code,
@@ -259,6 +272,8 @@ impl ChunkKind {
             0 => Self::None,
             1 => Self::OffsetData,
             2 => Self::OffsetHole,
+            5 => Self::BlockStatus,
+            6 => Self::BlockStatusExtended,
             0x8001 => Self::Error,
             0x8002 => Self::ErrorOffset,
             other => Self::Unknown(other),

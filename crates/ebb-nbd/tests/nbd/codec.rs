@@ -1,8 +1,10 @@
 //! The codec: bytes known from proto.md, round trips, and arbitrary input.
 
 use ebb_nbd::wire::{
-    Choice, Chunk, ChunkKind, Command, Errno, ErrorChunk, Malformed, MetaQuery, OptionHeader,
-    OptionKind, OptionReply, Reply, ReplyTo, Request, SimpleReply, decode_server, encode_server,
+    Choice, Chunk, ChunkKind, Command, Descriptor, Errno, ErrorChunk, Malformed, MetaQuery,
+    OptionHeader, OptionKind, OptionReply, Reply, ReplyTo, Request, SimpleReply,
+    decode_meta_context, decode_server, decode_status, encode_meta_context, encode_server,
+    encode_status,
 };
 use proptest::prelude::*;
 
@@ -73,6 +75,26 @@ fn lengths_that_do_not_add_up_are_malformed() {
 }
 
 #[test]
+fn block_status_has_the_bytes_of_the_protocol() {
+    let told = [Descriptor { length: 4096, state: 3 }, Descriptor { length: 1 << 31, state: 0 }];
+    let expected = [0, 0, 0, 7, 0, 0, 16, 0, 0, 0, 0, 3, 0x80, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(encode_status(7, &told, false), expected);
+    let expected = [
+        0, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0x80,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    assert_eq!(encode_status(7, &told, true), expected);
+    let to = ReplyTo { cookie: 7, offset: 9, extended: false };
+    let head = [0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 20];
+    assert_eq!(Reply::status(to, 1, &told).head(), head);
+    let hole = Reply::hole(to, 0x0102_0304);
+    let head = [0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 12];
+    assert_eq!((hole.head(), hole.body()), (&head[..], &[0, 0, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4][..]));
+    assert_eq!(Command::BlockStatus.code(), 7);
+    assert_eq!(encode_meta_context(1, "a:b"), b"\0\0\0\x01a:b");
+}
+
+#[test]
 fn every_error_number_is_read_back() {
     for error in [
         Errno::Perm,
@@ -134,6 +156,22 @@ proptest! {
     }
 
     #[test]
+    fn statuses_come_back(
+        told in proptest::collection::vec((any::<u32>(), any::<u32>()), 0..9),
+        id: u32,
+        name in ".{0,40}",
+    ) {
+        let descriptor = |(length, state): (u32, u32)| Descriptor { length: length.into(), state };
+        let told: Vec<_> = told.into_iter().map(descriptor).collect();
+        for extended in [false, true] {
+            let payload = encode_status(id, &told, extended);
+            prop_assert_eq!(decode_status(&payload, extended), Ok((id, told.clone())));
+        }
+        let context = encode_meta_context(id, &name);
+        prop_assert_eq!(decode_meta_context(&context), Ok((id, &name[..])));
+    }
+
+    #[test]
     fn errors_come_back(message in ".{0,60}", offset: Option<u64>) {
         let error = ErrorChunk { error: Errno::Io, message, offset };
         let kind = if offset.is_some() { ChunkKind::ErrorOffset } else { ChunkKind::Error };
@@ -152,6 +190,8 @@ proptest! {
             prop_assert_eq!(query.encode(), &bytes[..]);
         }
         let _ = decode_server(&bytes);
+        let _ = decode_meta_context(&bytes);
+        let _ = decode_status(&bytes, code % 2 == 0);
         let _ = ErrorChunk::decode(ChunkKind::from_code(code), &bytes);
     }
 }

@@ -1,7 +1,7 @@
 //! What the counters of an export say.
 
 use ebb_nbd::OperationCounters;
-use ebb_nbd::wire::{Command, command_flags as flag};
+use ebb_nbd::wire::{Command, OptionKind, command_flags as flag};
 use ebb_volume::IoError;
 
 use crate::fixture::{Fixture, SIZE};
@@ -24,6 +24,11 @@ fn each_answer_counts_once() {
     client.trim(0, 8192).unwrap();
     client.write_zeroes(0, 100).unwrap();
     client.cache(0, 4096).unwrap();
+    let mut raw = fixture.with_allocation(OptionKind::StructuredReply);
+    raw.request(Command::BlockStatus, flag::REQ_ONE, 1, 8192, 16_384);
+    raw.chunk();
+    raw.request(Command::BlockStatus, 0, 1, 8192, SIZE as u32);
+    raw.error_chunk();
     fixture.volume.fails(Some(IoError::Failed));
     assert!(client.flush().is_err());
     fixture.volume.fails(None);
@@ -33,13 +38,15 @@ fn each_answer_counts_once() {
     raw.request(Command::Trim, flag::DF, 1, 0, 0);
     raw.simple_reply();
     let counters = fixture.exports.counters("disk").unwrap();
-    assert_eq!((counters.connections, counters.in_flight), (2, 0));
+    assert_eq!((counters.connections, counters.in_flight), (3, 0));
     assert_eq!(facts(&counters.write), (2, 0, 10_024));
     assert_eq!(facts(&counters.read), (1, 1, 300));
     assert_eq!(facts(&counters.flush), (1, 1, 0));
     assert_eq!(facts(&counters.trim), (1, 1, 8192));
     assert_eq!(facts(&counters.write_zeroes), (1, 0, 100));
     assert_eq!(facts(&counters.cache), (1, 0, 4096));
+    // What was told of: the one block that is stored there, not all that was asked about.
+    assert_eq!(facts(&counters.block_status), (1, 1, 4096));
     assert_eq!(facts(&counters.unknown), (0, 1, 0));
 }
 

@@ -154,7 +154,7 @@ fn extended_headers_are_agreed_on_once_and_take_precedence() {
     assert_eq!(raw.ask(OptionKind::ExtendedHeaders, &[]).0, rep::ERR_INVALID);
     assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ERR_EXT_HEADER_REQD);
     let query = MetaQuery { name: "disk".into(), queries: vec![] }.encode();
-    assert_eq!(raw.ask(OptionKind::ListMetaContext, &query).0, rep::ACK);
+    assert_eq!(raw.ask(OptionKind::SetMetaContext, &query).0, rep::ACK);
     let choice = Choice { name: "disk".into(), wants: vec![] }.encode();
     raw.option(OptionKind::Go, &choice);
     raw.option_reply(OptionKind::Go);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::volume::MemoryVolume;
 use ebb_nbd::client::Client;
 use ebb_nbd::wire::{
-    CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, ErrorChunk,
+    CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, ErrorChunk, MetaQuery,
     OPTION_REPLY_BYTES, OptionHeader, OptionKind, OptionReply, Request, SIMPLE_REPLY_BYTES,
     SimpleReply, rep,
 };
@@ -80,6 +80,11 @@ impl Fixture {
         raw.go()
     }
 
+    /// A raw connection that uses `disk` and has chosen `base:allocation`.
+    pub(crate) fn with_allocation(&self, framing: OptionKind) -> Raw {
+        self.raw().with_allocation(framing)
+    }
+
     /// A raw connection that uses `disk`.
     pub(crate) fn transmission(&self, structured: bool) -> Raw {
         self.raw().into_transmission(structured)
@@ -114,7 +119,18 @@ impl Raw {
         self.go()
     }
 
-    fn go(mut self) -> Self {
+    /// Chooses `base:allocation` of `disk`, and uses it.
+    pub(crate) fn with_allocation(mut self, framing: OptionKind) -> Self {
+        self.greet(3);
+        assert_eq!(self.ask(framing, &[]).0, rep::ACK);
+        let query = MetaQuery { name: "disk".into(), queries: vec!["base:allocation".into()] };
+        let (kind, data) = self.ask(OptionKind::SetMetaContext, &query.encode());
+        assert_eq!((kind, &data[..]), (rep::META_CONTEXT, &b"\0\0\0\x01base:allocation"[..]));
+        assert_eq!(self.option_reply(OptionKind::SetMetaContext), (rep::ACK, vec![]));
+        self.go()
+    }
+
+    pub(crate) fn go(mut self) -> Self {
         let choice = Choice { name: "disk".into(), wants: vec![] };
         self.option(OptionKind::Go, &choice.encode());
         assert_eq!(self.option_reply(OptionKind::Go).0, rep::INFO);

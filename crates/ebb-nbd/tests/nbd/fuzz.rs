@@ -11,7 +11,7 @@ use ebb_nbd::negotiation::{Negotiation, Step, TlsMode};
 use ebb_nbd::wire::{
     CHUNK_BYTES, Choice, Chunk, ChunkKind, Command, EXTENDED_CHUNK_BYTES, ErrorChunk, Framing,
     MetaQuery, OPTION_BYTES, OPTION_REPLY_BYTES, OptionHeader, OptionKind, OptionReply, Request,
-    SIMPLE_REPLY_BYTES, SimpleReply, command_flags, decode_server,
+    SIMPLE_REPLY_BYTES, SimpleReply, command_flags, decode_server, decode_status,
 };
 use ebb_nbd::{Exports, Limits};
 
@@ -100,7 +100,7 @@ fn options(framing: Framing) -> Vec<(OptionKind, Vec<u8>)> {
 fn requests(framing: Framing, random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for cookie in 0..12 {
-        let command = Command::from_code([0, 1, 3, 4, 5, 6, 9][random.below(7)]);
+        let command = Command::from_code([0, 1, 3, 4, 5, 6, 7, 9][random.below(8)]);
         let length = random.below(5000) as u64;
         let write = command == Command::Write;
         let mut request =
@@ -172,6 +172,13 @@ fn check_chunk(chunk: &Chunk, payload: &[u8]) {
     match chunk.kind {
         ChunkKind::None => assert!(payload.is_empty()),
         ChunkKind::OffsetData => assert!(payload.len() > 8),
+        ChunkKind::OffsetHole => assert_eq!(payload.len(), 12),
+        ChunkKind::BlockStatus | ChunkKind::BlockStatusExtended => {
+            let extended = chunk.kind == ChunkKind::BlockStatusExtended;
+            let (context, told) = decode_status(payload, extended).unwrap();
+            assert_eq!(context, 1);
+            assert!(!told.is_empty() && told.iter().all(|told| told.length > 0), "{told:?}");
+        }
         ChunkKind::Error | ChunkKind::ErrorOffset => {
             ErrorChunk::decode(chunk.kind, payload).unwrap();
         }
@@ -255,6 +262,8 @@ fn mutated_messages_are_decoded_or_refused() {
                 let _ = Choice::decode(part);
                 let _ = MetaQuery::decode(part);
                 let _ = decode_server(part);
+                let _ = decode_status(part, false);
+                let _ = decode_status(part, true);
                 let _ = ErrorChunk::decode(ChunkKind::from_code(random.next() as u16), part);
                 if let Some(header) = part.first_chunk::<OPTION_BYTES>() {
                     let _ = OptionHeader::decode(header);

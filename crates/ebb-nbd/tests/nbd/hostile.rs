@@ -14,7 +14,7 @@ use crate::fixture::Fixture;
 fn conversation() -> Vec<u8> {
     let mut bytes = 3_u32.to_be_bytes().to_vec();
     let choice = Choice { name: "disk".into(), wants: vec![1, 3] }.encode();
-    let query = MetaQuery { name: "disk".into(), queries: vec!["base:".into()] }.encode();
+    let query = MetaQuery { name: "disk".into(), queries: vec!["base:allocation".into()] }.encode();
     for (kind, data) in [
         (OptionKind::StartTls, &[][..]),
         (OptionKind::StructuredReply, &[]),
@@ -35,7 +35,8 @@ fn conversation() -> Vec<u8> {
         Command::Trim,
         Command::WriteZeroes,
         Command::Cache,
-        Command::Unknown(7),
+        Command::BlockStatus,
+        Command::Unknown(8),
         Command::Disconnect,
     ]
     .into_iter()

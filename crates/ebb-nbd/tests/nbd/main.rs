@@ -13,5 +13,6 @@ mod hostile;
 mod negotiation;
 mod replies;
 mod requests;
+mod status;
 mod tls;
 mod volume;

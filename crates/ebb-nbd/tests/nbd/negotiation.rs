@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ebb_nbd::wire::{
-    Choice, Command, MetaQuery, OPTION_MAGIC, OptionKind, decode_server, info, rep,
+    Choice, Command, OPTION_MAGIC, OptionKind, decode_server, info, rep,
     transmission_flags as flags,
 };
 use ebb_nbd::{Exports, Limits};
@@ -115,25 +115,6 @@ fn list_names_every_export() {
         assert_eq!((kind, decode_server(&data)), (rep::SERVER, Ok(expected)));
     }
     assert_eq!(raw.option_reply(OptionKind::List), (rep::ACK, vec![]));
-}
-
-#[test]
-fn metadata_contexts_are_none_but_clients_may_ask() {
-    let fixture = Fixture::new();
-    let query = |name: &str| {
-        MetaQuery { name: name.into(), queries: vec!["base:allocation".into()] }.encode()
-    };
-    let mut raw = fixture.raw();
-    raw.greet(3);
-    for kind in [OptionKind::ListMetaContext, OptionKind::SetMetaContext] {
-        assert_eq!(raw.ask(kind, &query("disk")).0, rep::ERR_INVALID, "structured replies first");
-    }
-    assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
-    for kind in [OptionKind::ListMetaContext, OptionKind::SetMetaContext] {
-        assert_eq!(raw.ask(kind, &query("disk")), (rep::ACK, vec![]));
-        assert_eq!(raw.ask(kind, &query("other")).0, rep::ERR_UNKNOWN);
-        assert_eq!(raw.ask(kind, b"junk").0, rep::ERR_INVALID);
-    }
 }
 
 #[test]

@@ -67,9 +67,10 @@ fn what_is_not_served_is_invalid_and_the_connection_goes_on() {
             };
             assert_eq!(error, expected, "{command:?} {flags:#x} {length}");
         };
-        for unknown in [7, 8, 99, u16::MAX] {
+        for unknown in [8, 99, u16::MAX] {
             refused(Command::Unknown(unknown), 0, 4096, Errno::Inval);
         }
+        refused(Command::BlockStatus, 0, 4096, Errno::Inval);
         refused(Command::Read, 1 << 9, 4096, Errno::Inval);
         refused(Command::Write, 1 << 9, 4096, Errno::Inval);
         refused(Command::Write, flag::NO_HOLE, 0, Errno::Inval);
