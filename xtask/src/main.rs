@@ -6,6 +6,7 @@
 //! e2e    only the Python and Node tests, with arguments for pytest
 //! bench  measures the release build
 //! sim    runs worlds of the engine's simulator, or searches for its planted bugs
+//! fuzz   drives the decoders of what comes from disks and networks, by coverage
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -16,6 +17,7 @@
 mod bench;
 mod command;
 mod docs;
+mod fuzz;
 mod install;
 mod pytest;
 mod sim;
@@ -57,6 +59,14 @@ enum Task {
     },
     /// Run worlds of the engine's simulator.
     Sim(sim::Args),
+    /// Run the fuzz targets.
+    Fuzz {
+        /// This one only.
+        target: Option<String>,
+        /// For each target.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -71,6 +81,7 @@ fn main() -> ExitCode {
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
         Task::Bench { what } => bench::bench(&workspace, what.unwrap_or(bench::What::Reset)),
         Task::Sim(args) => sim::simulate(&workspace, &args),
+        Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

@@ -30,6 +30,9 @@ mod cache;
 mod catalog;
 mod engine;
 mod file;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod layout;
 mod log;
 mod map;

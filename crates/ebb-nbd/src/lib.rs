@@ -32,6 +32,9 @@ pub mod client;
 mod connection;
 mod counters;
 mod exports;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod link;
 pub mod negotiation;
