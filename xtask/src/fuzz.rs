@@ -65,7 +65,7 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u64) -> 
 /// Builds every target, and says where the programs are.
 fn build(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     let triple = host_triple()?;
-    // Naming the triple keeps the flags away from build scripts and macros, which have no libFuzzer.
+    // Naming the triple keeps the flags away from build scripts, which have no libFuzzer.
     run_command(
         cargo()
             .current_dir(workspace.root.join("fuzz"))
