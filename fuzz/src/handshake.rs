@@ -1,8 +1,8 @@
 //! The handshake: option haggling, without TLS and up to where it begins.
 //!
 //! An input is one byte for the server's way with TLS, then what a client sends. The state machine
-//! is asked alone; where there is no TLS, the same bytes then go to a real connection, whose answers
-//! must be just those.
+//! is asked alone; where there is no TLS, the same bytes then go to a real connection, which must
+//! answer just as that did.
 
 use ebb_nbd::fuzzing::converse;
 use ebb_nbd::negotiation::{Negotiation, Session, Step, TlsMode, greeting};
