@@ -76,9 +76,21 @@ impl Storage for PoolFile {
     }
 
     fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+        let old_length = self.len()?;
+        let host = rustix::fs::fstatvfs(&self.file)?;
+        let (total, available) = (host.f_blocks * host.f_frsize, host.f_bavail * host.f_frsize);
+        // A range that the file has already needs nothing more of the host.
+        if offset >= old_length && available < length + kept_free(total) {
+            return Err(Errno::NOSPC.into());
+        }
         match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, length) {
             // Not every file system has it; there the writes that follow find out.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(Errno::NOSPC) if offset >= old_length => {
+                // It may have taken what there was, and others need that.
+                self.file.set_len(old_length)?;
+                Err(Errno::NOSPC.into())
+            }
             outcome => Ok(outcome?),
         }
     }
@@ -91,6 +103,12 @@ impl Storage for PoolFile {
     fn forget_cached(&self) -> io::Result<()> {
         Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
     }
+}
+
+/// What the pool leaves of a file system of `total` bytes, so that the database beside it commits
+/// when the pool is full: 2 %, at least 1 GiB, but of a small one no more than an eighth.
+fn kept_free(total: u64) -> u64 {
+    (total / 50).max(1 << 30).min(total / 8)
 }
 
 /// A signal that interrupts a read or write is no failure of the disk.
