@@ -41,6 +41,11 @@ pub(crate) fn exists(program: &str) -> bool {
     })
 }
 
+/// Whether this is root.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("--user"))?.stdout.trim_ascii() == b"0")
+}
+
 fn shown(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{exists, output, run};
+use crate::command::{exists, is_root, run};
 use crate::workspace::Workspace;
 
 /// Debian packages, and what the tests use of each.
@@ -79,10 +79,6 @@ fn installed(package: &str) -> bool {
         .stderr(Stdio::null())
         .output()
         .is_ok_and(|output| output.stdout == b"installed")
-}
-
-fn is_root() -> Result<bool> {
-    Ok(output(Command::new("id").arg("--user"))?.stdout.trim_ascii() == b"0")
 }
 
 fn python(workspace: &Workspace) -> Result<()> {

@@ -7,6 +7,7 @@
 //! bench  measures the release build
 //! sim    runs worlds of the engine's simulator, or searches for its planted bugs
 //! fuzz   drives the decoders of what comes from disks and networks, by coverage
+//! kill   kills the release build under real clients, again and again
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -19,6 +20,7 @@ mod command;
 mod docs;
 mod fuzz;
 mod install;
+mod kill;
 mod pytest;
 mod sim;
 mod stages;
@@ -67,6 +69,8 @@ enum Task {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// Kill the release build under real clients, again and again.
+    Kill(kill::Args),
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Task::Bench { what } => bench::bench(&workspace, what.unwrap_or(bench::What::Reset)),
         Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
+        Task::Kill(args) => kill::kill(&workspace, &args),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

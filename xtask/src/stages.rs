@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
-use crate::{docs, install, pytest, sim};
+use crate::{docs, install, kill, pytest, sim};
 
 struct Stage {
     name: &'static str,
@@ -25,6 +25,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
     Stage { name: "sim", needs: &[], run: sim::gate },
+    Stage { name: "kill", needs: &["install"], run: kill::gate },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
     Stage { name: "python", needs: &["install"], run: pytest::lint },
     Stage { name: "conformance", needs: &["install", "build"], run: conformance },

@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ebb-bench", &["ebb-api", "ebb-local", "ebb-nbd", "ebb-volume"]),
     ("ebb-control", &["ebb-domain", "ebb-store", "ebb-volume"]),
     ("ebb-domain", &[]),
+    ("ebb-kill", &["ebb-api", "ebb-nbd"]),
     ("ebb-local", &["ebb-volume"]),
     ("ebb-nbd", &["ebb-volume"]),
     ("ebb-store", &["ebb-domain"]),
