@@ -12,6 +12,7 @@
 
 mod costs;
 mod disk;
+mod exhaustive;
 mod failure;
 mod faults;
 mod model;

@@ -4,17 +4,16 @@
 //! crash leaves any one of them, for each sector on its own. So writes are lost, torn and
 //! reordered.
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use self::image::{Image, SECTOR, Sector};
 use super::Random;
 use crate::layout::{BLOCK, crc32c};
 use crate::storage::Storage;
-
-const SECTOR: usize = 512;
-
-type Sector = [u8; SECTOR];
 
 /// What is left of the unsynced sectors after a crash.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +27,12 @@ pub(super) enum Loss {
     None,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     /// What a read finds.
-    cached: BTreeMap<u64, Sector>,
-    durable: BTreeMap<u64, Sector>,
-    /// Versions written since the last sync; None where the sync failed and the cache lies.
+    cached: Image,
+    durable: Image,
+    /// Versions written since the last sync. None where it failed: then the cache lies.
     unsynced: BTreeMap<u64, Vec<Sector>>,
     length: u64,
     /// Operations until the power fails. None: it stays.
@@ -47,6 +46,7 @@ struct Inner {
     misdirect_next_write: Option<i64>,
     short: Option<Random>,
     trace: u32,
+    asked: u64,
     writes: u64,
     syncs: u64,
 }
@@ -64,6 +64,7 @@ fn error(message: &str) -> io::Error {
 impl Inner {
     /// Counts an operation; after the last one before a crash every other fails.
     fn live(&mut self) -> io::Result<()> {
+        self.asked += 1;
         if let Some(left) = &mut self.fuse {
             match left.checked_sub(1) {
                 Some(less) => *left = less,
@@ -88,7 +89,7 @@ impl Inner {
             let position = offset + at as u64;
             let (number, within) = (position / SECTOR as u64, position as usize % SECTOR);
             let length = (SECTOR - within).min(bytes.len() - at);
-            let sector = self.cached.entry(number).or_insert([0; SECTOR]);
+            let sector = self.cached.sector_mut(number);
             sector[within..within + length].copy_from_slice(&bytes[at..at + length]);
             let version = *sector;
             self.unsynced.entry(number).or_default().push(version);
@@ -142,9 +143,9 @@ impl SimDisk {
         let mut inner = self.inner();
         let (number, within) = (offset / SECTOR as u64, offset as usize % SECTOR);
         let Inner { cached, durable, .. } = &mut *inner;
-        for sectors in [cached, durable] {
-            if let Some(sector) = sectors.get_mut(&number) {
-                sector[within] ^= 1 << bit;
+        for image in [cached, durable] {
+            if image.sector(number).is_some() {
+                image.sector_mut(number)[within] ^= 1 << bit;
             }
         }
     }
@@ -152,12 +153,7 @@ impl SimDisk {
     /// A block as it is read.
     pub(super) fn block(&self, offset: u64) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
-        let inner = self.inner();
-        for (number, sector) in (offset / SECTOR as u64..).zip(block.chunks_exact_mut(SECTOR)) {
-            if let Some(cached) = inner.cached.get(&number) {
-                sector.copy_from_slice(cached);
-            }
-        }
+        self.inner().cached.read(offset, &mut block);
         block
     }
 
@@ -166,9 +162,9 @@ impl SimDisk {
         let mut inner = self.inner();
         let Inner { cached, durable, .. } = &mut *inner;
         for (number, sector) in (offset / SECTOR as u64..).zip(block.chunks_exact(SECTOR)) {
-            for sectors in [&mut *cached, &mut *durable] {
-                if let Some(there) = sectors.get_mut(&number) {
-                    there.copy_from_slice(sector);
+            for image in [&mut *cached, &mut *durable] {
+                if image.sector(number).is_some() {
+                    image.sector_mut(number).copy_from_slice(sector);
                 }
             }
         }
@@ -177,29 +173,40 @@ impl SimDisk {
     /// Ends the process, and the machine unless `loss` is [`Loss::None`]. The disk then serves
     /// again.
     pub(super) fn crash(&self, random: &mut Random, loss: Loss) {
+        let unsynced: Vec<u64> = self.inner().unsynced.keys().copied().collect();
+        if !matches!(loss, Loss::None) {
+            let spared = random.pick(&unsynced).copied();
+            self.lose_power(|number, versions| match loss {
+                Loss::All | Loss::None => None,
+                Loss::Some => {
+                    let version = random.below(versions.len() as u64 + 1) as usize;
+                    version.checked_sub(1).map(|v| versions[v])
+                }
+                Loss::One if Some(number) == spared => None,
+                Loss::One => versions.last().copied(),
+            });
+        }
+        self.serve_again();
+    }
+
+    /// The power fails and comes back: of each unsynced sector there is what `left` says, of its
+    /// versions or else what is durable.
+    pub(super) fn lose_power(&self, mut left: impl FnMut(u64, &[Sector]) -> Option<Sector>) {
         let mut inner = self.inner();
         let Inner { cached, durable, unsynced, .. } = &mut *inner;
-        if !matches!(loss, Loss::None) {
-            let spared = match unsynced.len() as u64 {
-                0 => 0,
-                n => random.below(n),
-            };
-            for (i, (number, versions)) in std::mem::take(unsynced).into_iter().enumerate() {
-                let kept = match loss {
-                    Loss::All | Loss::None => None,
-                    Loss::Some => {
-                        let version = random.below(versions.len() as u64 + 1) as usize;
-                        version.checked_sub(1).map(|v| versions[v])
-                    }
-                    Loss::One if i as u64 == spared => None,
-                    Loss::One => versions.last().copied(),
-                };
-                if let Some(sector) = kept {
-                    durable.insert(number, sector);
-                }
+        for (number, versions) in std::mem::take(unsynced) {
+            if let Some(sector) = left(number, &versions) {
+                *durable.sector_mut(number) = sector;
             }
-            *cached = durable.clone();
         }
+        *cached = durable.clone();
+        drop(inner);
+        self.serve_again();
+    }
+
+    /// After the process ended; the cache stays.
+    pub(super) fn serve_again(&self) {
+        let mut inner = self.inner();
         inner.fuse = None;
         inner.dead = false;
         inner.fail_next_sync = false;
@@ -209,10 +216,32 @@ impl SimDisk {
         inner.misdirect_next_write = None;
     }
 
+    /// Writes and syncs that were asked for so far, also those that a dead disk refused.
+    pub(super) fn asked(&self) -> u64 {
+        self.inner().asked
+    }
+
+    /// Another disk with the same on it.
+    pub(super) fn fork(&self) -> Self {
+        Self { inner: Arc::new(Mutex::new(self.inner().clone())) }
+    }
+
+    /// The sectors that a crash may leave in more than one way, in their order.
+    pub(super) fn at_stake(&self) -> Vec<u64> {
+        let inner = self.inner();
+        let zero = [0; SECTOR];
+        let differs = |(number, versions): (&u64, &Vec<Sector>)| {
+            let durable = inner.durable.sector(*number).unwrap_or(&zero);
+            versions.iter().any(|version| version != durable).then_some(*number)
+        };
+        inner.unsynced.iter().filter_map(differs).collect()
+    }
+
     /// Whether every sector of a range was written once.
     pub(super) fn was_written(&self, begin: u64, end: u64) -> bool {
         let (first, end) = (begin / SECTOR as u64, end / SECTOR as u64);
-        self.inner().cached.range(first..end).count() as u64 == end - first
+        let inner = self.inner();
+        (first..end).all(|number| inner.cached.sector(number).is_some())
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -246,19 +275,7 @@ impl Storage for SimDisk {
             Some((true, random)) => 1 + random.below(there as u64 - 1) as usize,
             _ => there,
         };
-        let mut at = 0;
-        while at < length {
-            let position = offset + at as u64;
-            let (number, within) = (position / SECTOR as u64, position as usize % SECTOR);
-            let piece = (SECTOR - within).min(length - at);
-            match inner.cached.get(&number) {
-                Some(sector) => {
-                    into[at..at + piece].copy_from_slice(&sector[within..within + piece]);
-                }
-                None => into[at..at + piece].fill(0),
-            }
-            at += piece;
-        }
+        inner.cached.read(offset, &mut into[..length]);
         Ok(length)
     }
 
@@ -307,9 +324,10 @@ impl Storage for SimDisk {
             // The pages count as clean now, and the disk does not have them.
             return Err(error("a failed sync"));
         }
+        let Inner { cached, durable, .. } = &mut *inner;
         for number in unsynced.into_keys() {
-            if let Some(sector) = inner.cached.get(&number).copied() {
-                inner.durable.insert(number, sector);
+            if let Some(sector) = cached.sector(number) {
+                *durable.sector_mut(number) = *sector;
             }
         }
         Ok(())
@@ -333,9 +351,11 @@ impl Storage for SimDisk {
     fn forget_cached(&self) -> io::Result<()> {
         let mut inner = self.inner();
         let Inner { cached, durable, unsynced, .. } = &mut *inner;
-        cached.retain(|number, _| unsynced.contains_key(number));
-        for (number, sector) in durable {
-            cached.entry(*number).or_insert(*sector);
+        let lying = std::mem::replace(cached, durable.clone());
+        for number in unsynced.keys() {
+            if let Some(sector) = lying.sector(*number) {
+                *cached.sector_mut(*number) = *sector;
+            }
         }
         Ok(())
     }

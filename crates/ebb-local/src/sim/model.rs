@@ -28,7 +28,7 @@ pub(super) enum Unit {
     Void,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Model {
     base: State,
     units: Vec<Unit>,

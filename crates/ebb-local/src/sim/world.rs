@@ -9,6 +9,7 @@
 mod checks;
 mod disk_faults;
 mod requests;
+mod small;
 mod steps;
 mod versions;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use ebb_volume::{IoError, OpId};
 
 use self::requests::Asked;
+pub(super) use self::small::Small;
 use super::disk::SimDisk;
 use super::failure::{Failure, catching};
 use super::model::Model;
@@ -41,7 +43,7 @@ pub(super) struct World {
     pool: Option<Arc<SimPool>>,
     handles: BTreeMap<u64, Handle<SimDisk>>,
     stale: Vec<Handle<SimDisk>>,
-    model: Model,
+    pub(super) model: Model,
     asked: BTreeMap<usize, Asked>,
     answers: Answers,
     last_id: u64,
@@ -49,7 +51,7 @@ pub(super) struct World {
     last_request: usize,
     /// A change whose answer a crash took.
     unanswered: Option<(OpId, Change)>,
-    vitals: Option<Vitals>,
+    pub(super) vitals: Option<Vitals>,
     /// What was done, for whoever reads a failure.
     pub(super) story: Vec<String>,
 }
@@ -73,12 +75,17 @@ impl World {
         let segment_blocks = 12 + random.below(30) as u32;
         // Often so few that every look-up reads pages.
         let cache_bytes = [0, 8, 1000][random.below(3) as usize] * BLOCK as u64;
+        Self { random, cache_bytes, ..Self::on(disk, segment_blocks, planted) }
+    }
+
+    /// With no pool yet and nothing left to chance.
+    pub(super) fn on(disk: SimDisk, segment_blocks: u32, planted: Planted) -> Self {
         Self {
-            random,
+            random: Random::new(0),
             planted,
             disk,
             geometry: Geometry { segment_blocks },
-            cache_bytes,
+            cache_bytes: 0,
             pool: None,
             handles: BTreeMap::new(),
             stale: Vec::new(),
@@ -108,11 +115,11 @@ impl World {
         self.crash_and_reopen()
     }
 
-    fn tell(&mut self, what: String) {
+    pub(super) fn tell(&mut self, what: String) {
         self.story.push(what);
     }
 
-    fn pool(&self) -> Result<Arc<SimPool>, String> {
+    pub(super) fn pool(&self) -> Result<Arc<SimPool>, String> {
         self.pool.clone().ok_or_else(|| "no pool".into())
     }
 

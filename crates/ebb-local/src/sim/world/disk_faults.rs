@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::World;
 use crate::layout::{BLOCK, EXTENTS_START, SLOTS};
 use crate::pool::Pool;
-use crate::sim::disk::Loss;
+use crate::sim::disk::{Loss, SimDisk};
 use crate::storage::Storage;
 
 impl World {
@@ -73,13 +73,7 @@ impl World {
 
     fn crash(&mut self, loss: Loss) {
         self.tell(format!("crash, loss {loss:?}"));
-        self.handles.clear();
-        self.stale.clear();
-        self.asked.clear();
-        if let (Some(pool), Some(vitals)) = (self.pool.take(), &mut self.vitals) {
-            vitals.used(pool.vitals());
-        }
-        self.answers.lock().unwrap().clear();
+        self.end_process();
         self.disk.crash(&mut self.random, loss);
         self.disk.set_capacity(None);
         if self.random.one_in(3) && self.slots_agree() {
@@ -89,17 +83,40 @@ impl World {
         }
     }
 
+    /// The pool and all that was asked of it are gone.
+    pub(in crate::sim) fn end_process(&mut self) {
+        self.handles.clear();
+        self.stale.clear();
+        self.asked.clear();
+        if let (Some(pool), Some(vitals)) = (self.pool.take(), &mut self.vitals) {
+            vitals.used(pool.vitals());
+        }
+        self.answers.lock().unwrap().clear();
+    }
+
     pub(super) fn reopen(&mut self) -> Result<(), String> {
-        let pool = loop {
+        loop {
             if self.random.one_in(4) {
                 self.disk.set_fuse(self.random.below(14));
             }
             match Pool::open(self.disk.clone(), self.setup()) {
-                Ok(pool) => break pool,
+                Ok(pool) => return self.go_on_with(pool),
                 Err(_) if self.disk.is_dead() => self.crash(Loss::Some),
                 Err(error) => return Err(format!("the pool refused to open: {error}")),
             }
-        };
+        }
+    }
+
+    /// Opens the pool, which nothing keeps from it.
+    pub(in crate::sim) fn open(&mut self) -> Result<(), String> {
+        match Pool::open(self.disk.clone(), self.setup()) {
+            Ok(pool) => self.go_on_with(pool),
+            Err(error) => Err(format!("the pool refused to open: {error}")),
+        }
+    }
+
+    /// Compares what was recovered with the model, and goes on from there.
+    fn go_on_with(&mut self, pool: Pool<SimDisk>) -> Result<(), String> {
         let vitals = pool.vitals();
         if let Some(before) = self.vitals
             && !vitals.grew_since(before)

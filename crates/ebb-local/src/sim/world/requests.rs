@@ -25,6 +25,11 @@ impl World {
     pub(super) fn volume(&mut self) -> Option<u64> {
         let volumes: Vec<u64> = self.model.live.volumes.keys().copied().collect();
         let volume = *self.random.pick(&volumes)?;
+        self.opened(volume)
+    }
+
+    /// This volume, opened if it is not.
+    pub(super) fn opened(&mut self, volume: u64) -> Option<u64> {
         let pool = self.pool().ok()?;
         if let Entry::Vacant(closed) = self.handles.entry(volume) {
             let generation = pool.open_handle(VolumeId(volume)).ok()?;
@@ -47,7 +52,7 @@ impl World {
         Some((volume, offset, length))
     }
 
-    fn submit(&mut self, volume: u64, io: Io, units: Vec<Unit>, durable: bool) {
+    pub(super) fn submit(&mut self, volume: u64, io: Io, units: Vec<Unit>, durable: bool) {
         // A discard of no whole block with FUA is a flush too.
         let covers = units.is_empty().then(|| self.model.completed());
         let first = self.model.len();

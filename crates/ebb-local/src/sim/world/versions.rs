@@ -15,6 +15,11 @@ impl World {
         let Some(change) = self.choose_change() else {
             return Ok(());
         };
+        self.ask_for(change)
+    }
+
+    /// Makes a change that was never asked for before.
+    pub(super) fn ask_for(&mut self, change: Change) -> Result<(), String> {
         if let Change::Reset { volume, .. } | Change::DeleteVolume { volume } = &change {
             self.handles.remove(&volume.0);
         }
@@ -73,7 +78,7 @@ impl World {
         }
     }
 
-    fn make(&mut self, op: OpId, change: Change) -> Result<(), String> {
+    pub(super) fn make(&mut self, op: OpId, change: Change) -> Result<(), String> {
         self.tell(format!("{change:?}"));
         let first = self.model.len();
         let end = self.model.add(vec![Unit::Change(change.clone())]);
