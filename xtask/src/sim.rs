@@ -15,10 +15,13 @@ use crate::command::{cargo, output, run};
 use crate::workspace::Workspace;
 
 const WORLDS: &str = "sim::run::worlds_keep_every_promise";
+const SMALL: &str = "sim::exhaustive::every_small_world_keeps_every_promise";
 const PLANTED: &str = "sim::planted::every_planted_bug_is_found";
 
 /// What `cargo xtask test` runs: about two minutes on two cores.
-const GATE: Args = Args { seeds: 4000, start: 1_000_000, steps: None, planted: false };
+const GATE_START: u64 = 1_000_000;
+const GATE_SEEDS: u64 = 20_000;
+const GATE_OPERATIONS: u64 = 3;
 
 /// What is asked of the simulator.
 #[derive(clap::Args)]
@@ -35,11 +38,17 @@ pub(crate) struct Args {
     /// Search for each planted bug, from the first seed on, for at most two minutes each.
     #[arg(long, conflicts_with_all = ["seeds", "steps"])]
     planted: bool,
+    /// Try every sequence of up to so many operations instead, with every crash.
+    #[arg(long, value_name = "OPERATIONS", conflicts_with_all = ["seeds", "start", "steps", "planted"])]
+    exhaustive: Option<u64>,
 }
 
 /// Runs what is asked for.
 pub(crate) fn simulate(workspace: &Workspace, args: &Args) -> Result<()> {
     let tests = build(workspace)?;
+    if let Some(operations) = args.exhaustive {
+        return run_test(&tests, SMALL, &[("SIM_OPERATIONS", operations)]);
+    }
     let mut variables = vec![("SIM_START", args.start)];
     if args.planted {
         variables.push(("SIM_PLANTED", 1));
@@ -52,7 +61,9 @@ pub(crate) fn simulate(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// The stage of `cargo xtask test`.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
-    simulate(workspace, &GATE)
+    let tests = build(workspace)?;
+    run_test(&tests, SMALL, &[("SIM_OPERATIONS", GATE_OPERATIONS)])?;
+    run_test(&tests, WORLDS, &[("SIM_START", GATE_START), ("SIM_SEEDS", GATE_SEEDS)])
 }
 
 /// Builds the engine's unit tests, and says where they are.
