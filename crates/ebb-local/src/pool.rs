@@ -204,11 +204,15 @@ impl<S: Storage> Pool<S> {
 
     fn finish(&self, volumes: &[VolumeId]) {
         let mut state = self.lock();
+        let mut awaited = false;
         for volume in volumes {
-            state.sessions.finish(*volume);
+            awaited |= state.sessions.finish(*volume);
         }
         drop(state);
-        self.released.notify_all();
+        // A system call, even where nobody waits.
+        if awaited {
+            self.released.notify_all();
+        }
     }
 
     /// Drops pages where it delays nobody.

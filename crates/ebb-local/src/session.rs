@@ -7,6 +7,7 @@
 //! A request that changes blocks claims them while it is under way. One that changes a block in
 //! part reads it first, and so must be alone on its blocks; all others may share.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -29,6 +30,8 @@ struct Session {
     generation: u64,
     handles: u64,
     under_way: u64,
+    /// Someone waits until nothing is under way.
+    awaited: Cell<bool>,
     claims: Vec<Claim>,
 }
 
@@ -76,15 +79,22 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn finish(&mut self, volume: VolumeId) {
-        if let Some(session) = self.by_volume.get_mut(&volume) {
-            session.under_way -= 1;
-        }
+    /// True: it was the last, and someone waits for that.
+    pub(crate) fn finish(&mut self, volume: VolumeId) -> bool {
+        let Some(session) = self.by_volume.get_mut(&volume) else {
+            return false;
+        };
+        session.under_way -= 1;
+        session.under_way == 0 && session.awaited.take()
     }
 
+    /// Whether nothing is under way. Who finds otherwise may wait for it under the same lock.
     pub(crate) fn is_idle(&self, volume: VolumeId) -> bool {
         let session = self.by_volume.get(&volume);
-        session.is_none_or(|session| session.under_way == 0)
+        session.is_none_or(|session| {
+            session.awaited.set(session.under_way > 0);
+            session.under_way == 0
+        })
     }
 
     /// Makes every handle of the volume stale. What is under way goes on.
