@@ -32,23 +32,25 @@ pub(crate) fn at_once() -> Options {
     Options { checkpoint_interval: Duration::from_millis(1), ..never() }
 }
 
-/// With so many bytes of segments written ahead, as a pool that was used before has them.
-pub(crate) fn prewritten(bytes: u64, options: Options) -> Options {
-    let segments = bytes.div_ceil(SEGMENT_BYTES) as usize;
-    Options { warm_segments: segments.max(options.warm_segments), ..options }
-}
-
 impl Bed {
-    /// A new pool, once its segments are written ahead.
+    /// A new pool.
     pub(crate) fn new(options: Options) -> Result<Self, Failure> {
         let folder = tempfile::tempdir_in(".")?;
         let mut bed = Self { engine: None, folder, last_op: 0 };
-        let segments = options.warm_segments as u64;
         bed.reopen(options)?;
-        while bed.stats().segments_made < segments {
+        Ok(bed)
+    }
+
+    /// A pool with so many bytes of segments that were written before and are free, as one has that
+    /// recycles them: none is written ahead while they last.
+    pub(crate) fn recycled(bytes: u64, options: Options) -> Result<Self, Failure> {
+        let warm_segments = bytes.div_ceil(SEGMENT_BYTES) as usize + options.warm_segments;
+        let mut bed = Self::new(Options { warm_segments, ..never() })?;
+        while bed.stats().segments_made < warm_segments as u64 {
             bed.engine().health()?;
             std::thread::sleep(Duration::from_millis(1));
         }
+        bed.reopen(options)?;
         Ok(bed)
     }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_volume::{Io, Volume, run};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::Failure;
+use crate::report::median;
 
 /// Requests under way at most.
 pub(crate) const DEPTH: usize = 32;
@@ -131,14 +133,40 @@ impl<'a> Guest<'a> {
         self.window.drain()
     }
 
-    /// Requests a second, over a time.
-    pub(crate) fn rate(&mut self, time: Duration, request: fn(&mut Self)) -> Result<f64, Failure> {
-        let (begun, mut requests) = (Instant::now(), 0);
+    /// How fast requests go, over a time.
+    pub(crate) fn rate(&mut self, time: Duration, request: fn(&mut Self)) -> Result<Rate, Failure> {
+        let (begun, cpu, mut requests) = (Instant::now(), cpu_time(), 0);
         while begun.elapsed() < time {
             (0..DEPTH).for_each(|_| request(self));
             requests += DEPTH;
         }
         self.drain()?;
-        Ok(requests as f64 / begun.elapsed().as_secs_f64())
+        let requests = requests as f64;
+        let cpu = (cpu_time() - cpu).as_secs_f64();
+        Ok(Rate {
+            per_second: requests / begun.elapsed().as_secs_f64(),
+            per_cpu_second: requests / cpu,
+        })
     }
+}
+
+/// Requests by time, and by what this process spent on cores: other work on the machine changes
+/// the second less.
+#[derive(Clone, Copy)]
+pub(crate) struct Rate {
+    pub(crate) per_second: f64,
+    pub(crate) per_cpu_second: f64,
+}
+
+impl Rate {
+    /// The median of each.
+    pub(crate) fn median(rates: &[Self]) -> Self {
+        let of = |value: fn(&Self) -> f64| median(&rates.iter().map(value).collect::<Vec<_>>());
+        Self { per_second: of(|r| r.per_second), per_cpu_second: of(|r| r.per_cpu_second) }
+    }
+}
+
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

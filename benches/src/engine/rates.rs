@@ -2,9 +2,9 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::bed::{Bed, at_once, fill, never, prewritten};
-use crate::load::Guest;
-use crate::report::{median, ms, quantile, rate, row};
+use crate::bed::{Bed, at_once, fill, never};
+use crate::load::{Guest, Rate};
+use crate::report::{p50_p99, rate, row};
 use crate::{Failure, GIB, Scale};
 
 /// A volume whose blocks are read.
@@ -41,37 +41,34 @@ fn read_rate(bed: &Bed, scale: &Scale, what: &str, target: &str) -> Result<(), F
     }
     let mut guest = Guest::new(&*volume, scale.fill_bytes, 1);
     let rates = (0..scale.rounds).map(|_| guest.rate(scale.window, Guest::read));
-    row(what, &rate(median(&rates.collect::<Result<Vec<f64>, _>>()?)), target);
+    row(what, &rate(Rate::median(&rates.collect::<Result<Vec<_>, _>>()?)), target);
     Ok(())
 }
 
-/// In a pool with its segments written ahead, as one has that recycles them.
 fn writes(scale: &Scale) -> Result<(), Failure> {
     let bytes = (scale.window.as_secs_f64() * 2e9) as u64;
     let mut rates = Vec::new();
     for round in 0..scale.rounds {
-        let options = prewritten(bytes, never());
-        let mut bed = Bed::new(options)?;
+        let mut bed = Bed::recycled(bytes, never())?;
         let volume = bed.create(SIZE)?;
         let mut guest = Guest::new(&*volume, SIZE, round as u64);
         rates.push(guest.rate(scale.window, Guest::write)?);
     }
-    row("random 4 KiB writes, one core, segments prewritten", &rate(median(&rates)), "150k/s");
+    let measured = rate(Rate::median(&rates));
+    row("random 4 KiB writes, one core, recycled segments", &measured, "150k/s");
     let mut bed = Bed::new(never())?;
     let volume = bed.create(SIZE)?;
-    let fresh = Guest::new(&*volume, SIZE, 1).rate(scale.window * 5, Guest::write)?;
-    row("the same in a new pool, which grows", &rate(fresh), "");
+    let grows = Guest::new(&*volume, SIZE, 1).rate(scale.window * 5, Guest::write)?;
+    row("the same in a new pool, which grows", &rate(grows), "");
     Ok(())
 }
 
 fn durable_writes(scale: &Scale) -> Result<(), Failure> {
-    let options = prewritten(scale.fill_bytes / 8, never());
-    let mut bed = Bed::new(options)?;
+    let mut bed = Bed::recycled(scale.fill_bytes / 8, never())?;
     let volume = bed.create(SIZE)?;
     let mut guest = Guest::new(&*volume, SIZE, 1);
     let writes = 10 * scale.operations;
     let times = (0..writes).map(|_| guest.write_durably()).collect::<Result<Vec<_>, _>>()?;
-    let measured = format!("{}, {}", ms(quantile(&times, 0.5)), ms(quantile(&times, 0.99)));
-    row("4 KiB write + flush, one at a time: p50, p99", &measured, "");
+    row("4 KiB write + flush, one at a time: p50, p99", &p50_p99(&times), "");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::load::Rate;
 use crate::{GIB, KIB, MIB};
 
 pub(crate) fn head() {
@@ -32,9 +33,11 @@ pub(crate) fn p50_p99(times: &[Duration]) -> String {
     format!("{}, {}", ms(quantile(times, 0.5)), ms(quantile(times, 0.99)))
 }
 
-/// Operations a second.
-pub(crate) fn rate(per_second: f64) -> String {
-    format!("{:.0}k/s", per_second / 1000.0)
+/// Operations a second, and in a second of a core.
+pub(crate) fn rate(rate: Rate) -> String {
+    let thousands = |requests: f64| format!("{:.0}k", requests / 1000.0);
+    let (time, cpu) = (thousands(rate.per_second), thousands(rate.per_cpu_second));
+    format!("{time}/s, {cpu} for each CPU second")
 }
 
 pub(crate) fn size(bytes: u64) -> String {

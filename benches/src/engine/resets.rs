@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bed::{Bed, never, prewritten};
+use crate::bed::{Bed, never};
 use crate::load::Guest;
 use crate::report::{p50_p99, row, size};
 use crate::{Failure, GIB, Scale, TIB};
@@ -23,10 +23,10 @@ pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
     Ok(())
 }
 
-/// In a pool with its segments written ahead, so that no reset shares the disk with that.
+/// In a pool that writes no segments ahead, so that no reset shares the disk with that.
 fn resets_of(size_bytes: u64, bytes: u64, resets: usize) -> Result<Vec<Duration>, Failure> {
     let log_bytes = 3 * bytes * resets as u64;
-    let mut bed = Bed::new(prewritten(log_bytes, never()))?;
+    let mut bed = Bed::recycled(log_bytes, never())?;
     drop(bed.create(size_bytes)?);
     bed.snapshot(1)?;
     let mut times = Vec::with_capacity(resets);

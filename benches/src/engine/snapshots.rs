@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_volume::{Engine, Io, Volume, run};
 
-use crate::bed::{Bed, never, prewritten};
-use crate::load::{Guest, Random};
+use crate::bed::{Bed, never};
+use crate::load::{Guest, Random, Rate};
 use crate::report::{median, ms, quantile, rate, row};
 use crate::{Failure, GIB, MIB, Scale};
 
@@ -18,10 +18,12 @@ pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
     for (what, change) in [("snapshot", snapshot as Change), ("reset", reset)] {
         let pairs =
             (0..scale.rounds).map(|_| rates(scale, change)).collect::<Result<Vec<_>, _>>()?;
-        let ratios: Vec<f64> = pairs.iter().map(|(before, after)| after / before).collect();
-        let before: Vec<f64> = pairs.iter().map(|(before, _)| *before).collect();
+        let ratios: Vec<f64> =
+            pairs.iter().map(|(before, after)| after.per_second / before.per_second).collect();
+        let before: Vec<Rate> = pairs.iter().map(|(before, _)| *before).collect();
         let what = format!("4 KiB writes after a {what}, of the rate before");
-        let measured = format!("{:.0} % of {}", 100.0 * median(&ratios), rate(median(&before)));
+        let measured =
+            format!("{:.0} % of {}", 100.0 * median(&ratios), rate(Rate::median(&before)));
         row(&what, &measured, "95 %");
     }
     stalls(scale)
@@ -38,10 +40,11 @@ fn reset(bed: &mut Bed) -> Result<(), Failure> {
     bed.reset(1).map(drop)
 }
 
-/// Writes a second before a change and after it, in a pool with its segments written ahead.
-fn rates(scale: &Scale, change: Change) -> Result<(f64, f64), Failure> {
-    let options = prewritten((scale.window.as_secs_f64() * 3e9) as u64, never());
-    let mut bed = Bed::new(options)?;
+/// The rates before a change and after it, in a pool that writes no
+/// segments ahead.
+fn rates(scale: &Scale, change: Change) -> Result<(Rate, Rate), Failure> {
+    let bytes = (scale.window.as_secs_f64() * 3e9) as u64;
+    let mut bed = Bed::recycled(bytes, never())?;
     let volume = bed.create(SIZE)?;
     let mut guest = Guest::new(&*volume, SIZE, 1);
     guest.write_bytes(MIB)?;
@@ -56,8 +59,7 @@ fn rates(scale: &Scale, change: Change) -> Result<(f64, f64), Failure> {
 /// How long the write takes that is under way when a snapshot is made; beside it the longest of as
 /// many stretches of time without one.
 fn stalls(scale: &Scale) -> Result<(), Failure> {
-    let options = prewritten(GIB.min(scale.fill_bytes), never());
-    let mut bed = Bed::new(options)?;
+    let mut bed = Bed::recycled(scale.fill_bytes / 2, never())?;
     let volume = bed.create(SIZE)?;
     let mut longest = [Vec::new(), Vec::new()];
     let stop = AtomicBool::new(false);
