@@ -49,6 +49,8 @@ pub(super) struct World {
     last_id: u64,
     last_op: u64,
     last_request: usize,
+    /// A superblock was damaged, and no opening has written it again yet.
+    one_slot_left: bool,
     /// A change whose answer a crash took.
     unanswered: Option<(OpId, Change)>,
     pub(super) vitals: Option<Vitals>,
@@ -95,6 +97,7 @@ impl World {
             last_id: 0,
             last_op: 0,
             last_request: 0,
+            one_slot_left: false,
             unanswered: None,
             vitals: None,
             story: Vec::new(),

