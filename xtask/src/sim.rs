@@ -40,7 +40,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["seeds", "steps"])]
     planted: bool,
     /// Try every sequence of up to so many operations instead, with every crash.
-    #[arg(long, value_name = "OPERATIONS", conflicts_with_all = ["seeds", "start", "steps", "planted"])]
+    #[arg(
+        long,
+        value_name = "OPERATIONS",
+        conflicts_with_all = ["seeds", "start", "steps", "planted"]
+    )]
     exhaustive: Option<u64>,
 }
 

@@ -37,8 +37,8 @@ type Sequence = Vec<Small>;
 /// What was tried.
 #[derive(Default)]
 struct Tried {
-    /// Only nothing or everything is left of what was unsynced, and nothing fails after that: what a
-    /// debug build can do in seconds.
+    /// Only nothing or everything is left of what was unsynced, and nothing fails after that: what
+    /// a debug build can do in seconds.
     quick: bool,
     sequences: AtomicU64,
     crashes: AtomicU64,

@@ -5,8 +5,8 @@
 //!   frozen memtable   its page at this place, if it has one   ┘ Layers
 //!   on disk           the page at this place, if there is one
 //! ```
-//! Walking down with one [`Layers`] for each page finds what is stored without a look at each block:
-//! an entry that nothing is under is a hole of all its blocks at once.
+//! Walking down with one [`Layers`] for each page finds what is stored without a look at each
+//! block: an entry that nothing is under is a hole of all its blocks at once.
 
 use crate::map::Map;
 use crate::map::memtable::{self, Entries};
