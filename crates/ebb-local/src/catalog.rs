@@ -8,15 +8,16 @@
 //! whatever the volume's size: maps are cloned by their root.
 //!
 //! A checkpoint writes the catalog as it was at one place of the log ([`table`]); recovery goes on
-//! from there.
+//! from there. A version that is dropped is only marked, here as in recovery: the next checkpoint
+//! takes it out of the tree and its blocks back ([`drops`]).
 //!
-//! Deliberately not here: handles, which do not outlive the process, and what a dropped version
-//! leaves to reclaim (its memtables go to the trash; its blocks stay in the log).
+//! Deliberately not here: handles, which do not outlive the process.
 
+pub(crate) mod drops;
 mod remembered;
 pub(crate) mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use ebb_volume::{
     BLOCK_BYTES, EngineError, Inventory, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo,
@@ -26,18 +27,22 @@ use ebb_volume::{
 use crate::layout::Address;
 use crate::map::{Map, Merged, Stored, Trash};
 use crate::record::{Change, Entry};
+use drops::Walk;
 use remembered::Remembered;
 
 /// A version's id, given in the order of their making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct VersionId(u64);
+pub(crate) struct VersionId(u64);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     parent: Option<VersionId>,
     /// When it was frozen. None for a head.
     epoch: Option<u32>,
-    /// Dropped, but two or more versions stand on it: what they share was born in it.
+    /// Nobody asks for it any more: the next checkpoint takes it out.
+    is_dropped: bool,
+    /// It is dropped and a checkpoint left it, as two or more versions stand on it: what they share
+    /// was born in it.
     is_ghost: bool,
     pub(crate) map: Map,
 }
@@ -64,11 +69,15 @@ pub(crate) struct Catalog {
     versions: BTreeMap<VersionId, Version>,
     volumes: BTreeMap<VolumeId, VolumeRecord>,
     snapshots: BTreeMap<SnapshotId, SnapshotRecord>,
+    /// What is left to do for versions that are gone, the oldest first.
+    pub(crate) walks: VecDeque<Walk>,
     made: Remembered,
     epoch: u32,
     last_version: u64,
     /// The number of the memtable that was frozen last.
     last_frozen: u64,
+    /// Blocks that were discarded since the last checkpoint.
+    pub(crate) discarded_blocks: u64,
 }
 
 /// Where the data blocks of a record are.
@@ -213,20 +222,21 @@ impl Catalog {
                 }
             }
             Entry::Zero(run) | Entry::Discard(run) => {
+                self.discarded_blocks += run.len;
                 if let Some(map) = self.head_mut(run.volume) {
                     map.remove(run.lba..run.lba + run.len, trash);
                 }
             }
             Entry::Version(op, change) => {
                 self.made.insert(*op, change.fingerprint());
-                self.change(*op, change, trash);
+                self.change(*op, change);
             }
             Entry::Start(_) => {}
         }
     }
 
     /// Makes a change that [`Catalog::check`] let through.
-    fn change(&mut self, op: OpId, change: &Change, trash: &mut Trash) {
+    fn change(&mut self, op: OpId, change: &Change) {
         match *change {
             Change::CreateVolume { volume, size_bytes } => {
                 let map = Map::new(self.last_version + 1);
@@ -250,7 +260,7 @@ impl Catalog {
                 {
                     let dropped = std::mem::replace(&mut record.head, head);
                     self.made.supersede(record.reset_by.replace(op));
-                    self.drop_version(dropped, trash);
+                    self.drop_version(dropped);
                 }
             }
             Change::Grow { volume, size_bytes } => {
@@ -263,14 +273,14 @@ impl Catalog {
                 if let Some(record) = self.volumes.remove(&volume) {
                     let made_by = [Some(record.made_by), record.reset_by, record.grown_by];
                     made_by.into_iter().for_each(|made| self.made.supersede(made));
-                    self.drop_version(record.head, trash);
+                    self.drop_version(record.head);
                 }
                 self.made.supersede(Some(op));
             }
             Change::DeleteSnapshot { snapshot } => {
                 if let Some(record) = self.snapshots.remove(&snapshot) {
                     self.made.supersede(Some(record.made_by));
-                    self.drop_version(record.version, trash);
+                    self.drop_version(record.version);
                 }
                 self.made.supersede(Some(op));
             }
@@ -286,7 +296,7 @@ impl Catalog {
     fn add_version(&mut self, parent: Option<VersionId>, map: Map) -> VersionId {
         self.last_version += 1;
         let id = VersionId(self.last_version);
-        let version = Version { parent, epoch: None, is_ghost: false, map };
+        let version = Version { parent, epoch: None, is_dropped: false, is_ghost: false, map };
         self.versions.insert(id, version);
         id
     }
@@ -318,48 +328,52 @@ impl Catalog {
         self.snapshots.insert(snapshot, record);
     }
 
-    /// Takes a version out of the tree; a child stands on its parent then. With more children it
-    /// stays as a ghost, until all but one of them are gone: otherwise a page that they share would
-    /// be made for one of them, and count as its own.
-    fn drop_version(&mut self, id: VersionId, trash: &mut Trash) {
-        let children = self.children(id);
-        if children.len() > 1 {
-            if let Some(version) = self.versions.get_mut(&id) {
-                version.is_ghost = true;
-            }
-            return;
-        }
-        let Some(dropped) = self.versions.remove(&id) else {
-            return;
-        };
-        dropped.map.throw_away(trash);
-        if let Some(child) = children.first().and_then(|child| self.versions.get_mut(child)) {
-            child.parent = dropped.parent;
-        } else if let Some(parent) = dropped.parent
-            && self.versions.get(&parent).is_some_and(|parent| parent.is_ghost)
-        {
-            self.drop_version(parent, trash);
+    /// Recovery does the same, and must not read a page: so it is only marked.
+    fn drop_version(&mut self, id: VersionId) {
+        if let Some(version) = self.versions.get_mut(&id) {
+            version.is_dropped = true;
         }
     }
 
-    fn children(&self, id: VersionId) -> Vec<VersionId> {
-        let children = self.versions.iter().filter(|(_, version)| version.parent == Some(id));
-        children.map(|(child, _)| *child).collect()
-    }
-
-    /// Freezes the memtables of all versions and says what there is: what a checkpoint writes.
+    /// Takes out what was dropped, freezes the memtables of all that is left, and says what there
+    /// is: what a checkpoint writes. The maps that nothing refers to any more come with it.
     /// Takes time in the number of versions, not in their size.
-    pub(crate) fn capture(&mut self) -> Self {
+    pub(crate) fn capture(&mut self) -> (Self, Vec<Map>) {
+        let gone = self.retire();
         for version in self.versions.values_mut() {
             self.last_frozen += 1;
             version.map.freeze(self.last_frozen);
         }
-        self.clone()
+        (self.clone(), gone)
+    }
+
+    /// A version's map, and the birth of the pages that are made for it: when it was frozen, or for
+    /// a head when the checkpoint began. Never the epoch in which they are written: by then a child
+    /// may have been made that shares them.
+    pub(crate) fn to_merge(&self, id: VersionId) -> (Map, u32) {
+        let version = self.versions.get(&id).expect("what is captured stays");
+        (version.map.clone(), version.epoch.unwrap_or(self.epoch))
+    }
+
+    /// Whether a version's parent has changes to be merged too: then into the same pages.
+    pub(crate) fn is_merged_upon(&self, id: VersionId) -> bool {
+        let parent = self.versions.get(&id).and_then(|version| version.parent);
+        let parent = parent.and_then(|parent| self.versions.get(&parent));
+        parent.is_some_and(|parent| parent.map.frozen.is_some())
+    }
+
+    pub(crate) fn lineage(&self, id: VersionId) -> u64 {
+        self.versions.get(&id).map_or(0, |version| version.map.lineage)
+    }
+
+    /// Whether a version waits to be taken out.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.versions.values().any(|version| version.is_dropped && !version.is_ghost)
     }
 
     /// The versions, parents before children.
-    pub(crate) fn versions(&self) -> impl Iterator<Item = &Version> {
-        self.versions.values()
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (VersionId, &Version)> {
+        self.versions.iter().map(|(id, version)| (*id, version))
     }
 
     /// Goes over to the roots that a checkpoint made.
@@ -367,15 +381,6 @@ impl Catalog {
         for version in self.versions.values_mut() {
             version.map.install(merged, trash);
         }
-    }
-}
-
-impl Version {
-    /// The birth of pages that a checkpoint makes for it: when it was frozen, or for a head the
-    /// epoch at which the checkpoint began. Never the epoch in which they are written: by then a
-    /// child may have been made that shares them.
-    pub(crate) fn page_birth(&self, captured: u32) -> u32 {
-        self.epoch.unwrap_or(captured)
     }
 }
 

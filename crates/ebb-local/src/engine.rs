@@ -10,20 +10,31 @@ use std::time::Duration;
 use ebb_volume::{Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
 
 use crate::file::PoolFile;
-use crate::layout::{Geometry, SEGMENT_BLOCKS};
+use crate::layout::{BLOCK, Geometry, SEGMENT_BLOCKS};
 use crate::map::Trash;
 use crate::planted::Planted;
-use crate::pool::{CheckpointWhen, Pool, Setup};
+use crate::pool::{CheckpointWhen, Pool, Setup, WALK_PAGES};
 use crate::record::Change;
 use crate::volume::Handle;
+
+const SEGMENT_BYTES: u64 = SEGMENT_BLOCKS as u64 * BLOCK as u64;
 
 /// How an engine is opened. The default is good for serving.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Segments of 16 MiB that are kept written ahead of the log.
+    /// Segments of 16 MiB that are kept written ahead of the log, on top of the reserve.
     pub warm_segments: usize,
+    /// Space that guests' data leaves in the pool, in bytes, so that a full pool can be made less
+    /// full: deletions, resets and discards work. Whole segments of 16 MiB, at least two.
+    pub reserve_bytes: u64,
     /// The largest length of `pool.dat`, in bytes. None: as long as the file system lets it grow.
     pub max_pool_bytes: Option<u64>,
+    /// What the pool leaves of its file system, in bytes, for whoever lives beside it. None: 2 %,
+    /// at least 1 GiB, but of a small file system no more than an eighth.
+    pub keep_free_bytes: Option<u64>,
+    /// Bytes that are read and compared with their checksums in each second, in the background. 0:
+    /// none are.
+    pub scrub_bytes_per_second: u64,
     /// Memory for pages of maps, in bytes.
     pub cache_bytes: u64,
     /// Bytes of the log after which a checkpoint is made: so much an opening reads at most, if
@@ -36,8 +47,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            warm_segments: 3,
+            warm_segments: 1,
+            reserve_bytes: 8 * SEGMENT_BYTES,
             max_pool_bytes: None,
+            keep_free_bytes: None,
+            scrub_bytes_per_second: 16 << 20,
             cache_bytes: 256 << 20,
             checkpoint_log_bytes: 1 << 30,
             checkpoint_interval: Duration::from_secs(60),
@@ -62,6 +76,14 @@ pub struct Stats {
     pub pages_written: u64,
     /// Pages of maps that were read from the file.
     pub pages_read: u64,
+    /// Blocks that packing copied, of 4 KiB each.
+    pub blocks_packed: u64,
+    /// Extents of 16 MiB that were given back to the host.
+    pub extents_punched: u64,
+    /// Pages and blocks that scrubbing compared, of 4 KiB each.
+    pub blocks_scrubbed: u64,
+    /// Those of them that did not match.
+    pub blocks_damaged: u64,
 }
 
 /// The embedded engine: every volume and snapshot in one file, `pool.dat`.
@@ -83,35 +105,42 @@ impl LocalEngine {
     /// engine has it open; [`EngineError::Corrupt`] where something is missing that was durable;
     /// [`EngineError::NoSpace`] where there is no space for the first segment.
     pub fn open(directory: &Path, options: Options) -> Result<Self, EngineError> {
-        let file = PoolFile::open(directory).map_err(|error| cannot_open(directory, &error))?;
+        let file = PoolFile::open(directory, options.keep_free_bytes)
+            .map_err(|error| cannot_open(directory, &error))?;
         let mut pool_id = [0; 16];
         getrandom::fill(&mut pool_id)
             .map_err(|error| EngineError::Stopped(format!("no random pool id: {error}")))?;
         let (reaper, trash) = mpsc::channel();
+        let reserve_segments = options.reserve_bytes.div_ceil(SEGMENT_BYTES).max(2) as usize;
         let setup = Setup {
             pool_id,
             geometry: Geometry { segment_blocks: SEGMENT_BLOCKS },
-            warm_segments: options.warm_segments,
+            warm_segments: options.warm_segments + reserve_segments,
+            reserve_segments,
             max_bytes: options.max_pool_bytes,
             cache_bytes: options.cache_bytes,
             checkpoint_when: CheckpointWhen {
                 log_bytes: options.checkpoint_log_bytes,
                 after: options.checkpoint_interval,
             },
+            walk_pages: WALK_PAGES,
             reaper: Some(reaper.clone()),
             planted: Planted::default(),
         };
         let engine =
             Self { pool: Arc::new(Pool::open(file, setup)?), reaper, threads: Mutex::default() };
-        engine.start(trash)?;
+        engine.start(trash, options.scrub_bytes_per_second)?;
         Ok(engine)
     }
 
-    fn start(&self, trash: mpsc::Receiver<Trash>) -> Result<(), EngineError> {
-        let [syncs, stock, checkpoints] = std::array::from_fn(|_| Arc::clone(&self.pool));
+    fn start(&self, trash: mpsc::Receiver<Trash>, scrub: u64) -> Result<(), EngineError> {
+        let [syncs, stock, checkpoints, scrubs] = std::array::from_fn(|_| Arc::clone(&self.pool));
         self.spawn("ebb-sync", move || syncs.run_syncs())?;
         self.spawn("ebb-segments", move || stock.run_stock())?;
         self.spawn("ebb-checkpoint", move || checkpoints.run_checkpoints())?;
+        if scrub > 0 {
+            self.spawn("ebb-scrub", move || scrubs.run_scrub(scrub))?;
+        }
         self.spawn("ebb-reaper", move || {
             // An empty one says that it was the last.
             while trash.recv().is_ok_and(|trash| !trash.is_empty()) {}
@@ -142,6 +171,10 @@ impl LocalEngine {
             checkpoints: counters.checkpoints.load(Relaxed),
             pages_written: counters.pages_written.load(Relaxed),
             pages_read: counters.pages_read.load(Relaxed),
+            blocks_packed: counters.blocks_packed.load(Relaxed),
+            extents_punched: counters.extents_punched.load(Relaxed),
+            blocks_scrubbed: counters.blocks_scrubbed.load(Relaxed),
+            blocks_damaged: counters.blocks_damaged.load(Relaxed),
         }
     }
 }

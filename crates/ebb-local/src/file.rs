@@ -2,11 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
 use crate::storage::Storage;
@@ -16,13 +17,16 @@ const PARTS_MAX: usize = 1024;
 
 pub(crate) struct PoolFile {
     file: File,
+    /// None: as much as is usual for a file system of its size.
+    keep_free: Option<u64>,
     /// Held through a sync. True: one has failed.
     sync_failed: Mutex<bool>,
 }
 
 impl PoolFile {
     /// Opens `pool.dat`, made empty where it is not there, and locks it against a second opener.
-    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+    /// `keep_free`: what it leaves of its file system.
+    pub(crate) fn open(directory: &Path, keep_free: Option<u64>) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -30,18 +34,41 @@ impl PoolFile {
             .truncate(false)
             .mode(0o600)
             .open(directory.join("pool.dat"))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => {
-                let message = "pool.dat is locked: another engine has it open";
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-            }
-            outcome => outcome?,
-        }
+        lock(&file)?;
         // The name must be as durable as what will be synced into the file.
         File::open(directory)?.sync_all()?;
         // Reads jump about; reading ahead would fill the cache with blocks of other versions.
         rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
-        Ok(Self { file, sync_failed: Mutex::new(false) })
+        Ok(Self { file, keep_free, sync_failed: Mutex::new(false) })
+    }
+}
+
+impl PoolFile {
+    /// Whether a range has space of its own already: all of it is data to the file system.
+    fn has(&self, offset: u64, length: u64) -> io::Result<bool> {
+        match rustix::fs::seek(&self.file, SeekFrom::Hole(offset)) {
+            Ok(hole) => Ok(hole >= offset + length),
+            // It begins behind the end of the file.
+            Err(Errno::NXIO) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a `pool.dat` that is there, for reading only, and locks it.
+    pub(crate) fn open_for_reading(directory: &Path) -> io::Result<Self> {
+        let file = File::open(directory.join("pool.dat"))?;
+        lock(&file)?;
+        Ok(Self { file, keep_free: None, sync_failed: Mutex::new(false) })
+    }
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => {
+            let message = "pool.dat is locked: another engine has it open";
+            Err(io::Error::new(io::ErrorKind::WouldBlock, message))
+        }
+        outcome => Ok(outcome?),
     }
 }
 
@@ -79,8 +106,9 @@ impl Storage for PoolFile {
         let old_length = self.len()?;
         let host = rustix::fs::fstatvfs(&self.file)?;
         let (total, available) = (host.f_blocks * host.f_frsize, host.f_bavail * host.f_frsize);
-        // A range that the file has already needs nothing more of the host.
-        if offset >= old_length && available < length + kept_free(total) {
+        // A hole may be filled up again, but not with what others need.
+        let keep_free = self.keep_free.unwrap_or_else(|| usually_kept_free(total));
+        if available < length + keep_free && !self.has(offset, length)? {
             return Err(Errno::NOSPC.into());
         }
         match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, length) {
@@ -95,9 +123,21 @@ impl Storage for PoolFile {
         }
     }
 
+    fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, hole, offset, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
     fn unlock(&self) {
         // It fails on no lock that is held; and closing the file unlocks it in any case.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+
+    fn forget_range(&self, offset: u64, length: u64) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(length), Advice::DontNeed)?)
     }
 
     fn forget_cached(&self) -> io::Result<()> {
@@ -107,7 +147,7 @@ impl Storage for PoolFile {
 
 /// What the pool leaves of a file system of `total` bytes, so that the database beside it commits
 /// when the pool is full: 2 %, at least 1 GiB, but of a small one no more than an eighth.
-fn kept_free(total: u64) -> u64 {
+fn usually_kept_free(total: u64) -> u64 {
     (total / 50).max(1 << 30).min(total / 8)
 }
 

@@ -78,11 +78,6 @@ impl Address {
     pub(crate) fn block(self) -> u32 {
         (self.0 & 0xfff) as u32
     }
-
-    /// Whether `next` lies right behind this block, in the same segment.
-    pub(crate) fn is_before(self, next: Self) -> bool {
-        self.0 + 1 == next.0 && next.block() != 0
-    }
 }
 
 /// The one length that a pool may choose when it is made: tests make segments small.

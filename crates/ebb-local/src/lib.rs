@@ -26,8 +26,10 @@
 //!
 //! Deliberately not here yet: taking space back. The log and the pages only grow.
 
+mod blocks;
 mod cache;
 mod catalog;
+mod check;
 mod engine;
 mod file;
 #[cfg(fuzzing)]
@@ -39,6 +41,7 @@ mod map;
 mod meta;
 mod planted;
 mod pool;
+mod readers;
 mod record;
 mod recovery;
 mod request;
@@ -46,10 +49,12 @@ mod segments;
 mod session;
 #[cfg(test)]
 mod sim;
+mod space;
 mod stock;
 mod storage;
 mod superblock;
 mod tables;
 mod volume;
 
+pub use check::{Report, check};
 pub use engine::{LocalEngine, Options, Stats};

@@ -68,6 +68,7 @@ impl Log {
             let room = self.geometry.segment_blocks - self.block;
             if !self.let_in(first, stock, room) {
                 if stock.full
+                    && stock.hopeless
                     && let Some(refused) = queue.pop_front()
                 {
                     return Packed::Refused(refused);

@@ -104,6 +104,16 @@ impl Map {
         found
     }
 
+    /// The blocks that memory knows, in no order, some perhaps twice.
+    pub(crate) fn in_memory(&self) -> Vec<(u64, Stored)> {
+        let mut blocks = Vec::new();
+        let frozen = self.frozen.as_ref().map(|frozen| &frozen.changes);
+        for memtable in frozen.into_iter().chain([&self.active]) {
+            memtable.blocks(&mut blocks);
+        }
+        blocks
+    }
+
     /// Freezes what a checkpoint is to write; the one before it is finished.
     pub(crate) fn freeze(&mut self, number: u64) {
         debug_assert!(self.frozen.is_none(), "one checkpoint at a time");

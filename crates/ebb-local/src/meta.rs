@@ -25,6 +25,11 @@ impl Meta {
         self.segments.push_back(segment);
     }
 
+    /// Whether a segment is being filled, or is to be.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.segments.iter().any(|segment| segment.id == id)
+    }
+
     /// Blocks that can be placed without another segment.
     pub(crate) fn room(&self, segment_blocks: u32) -> u64 {
         let all = self.segments.len() as u64 * u64::from(segment_blocks);

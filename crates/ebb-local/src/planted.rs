@@ -20,6 +20,10 @@ pub(crate) enum Bug {
     SkipDataCheck,
     /// What recovery built on is not synced.
     RecoveryNotSynced,
+    /// A generation's first record is not synced before the superblock names it.
+    StartNotSynced,
+    /// What the superblock says is free is written over before the superblock is durable.
+    SlotsNotSettled,
     /// Only one superblock slot is written.
     SkipSecondSlot,
     /// The superblock is not synced before serving.
@@ -46,6 +50,38 @@ pub(crate) enum Bug {
     HolesNotMerged,
     /// A page is taken as it is read.
     PageNotVerified,
+    /// What was born when the parent was frozen counts as born behind it.
+    FreedAtLimit,
+    /// A version frees what its ancestors own too.
+    LimitIgnored,
+    /// A page is born when it is written, not when its version was frozen or captured.
+    BornWhenWritten,
+    /// A version goes back to a page that its parent has lost.
+    PageSeenAgain,
+    /// A block that comes into a page is not alive.
+    PlacedNotMarked,
+    /// Pages that a merge replaced stay alive.
+    OldPagesKept,
+    /// What is under a page that a discard cut off is never freed.
+    CutForgotten,
+    /// Nobody looks whether a ghost's block is seen by another when one sees it no more.
+    GhostForgotten,
+    /// A walk frees what its viewers see.
+    ViewersIgnored,
+    /// A walk frees blocks, and not the pages that led to them.
+    WalkedPagesKept,
+    /// A walk that is not done is not in the tables.
+    WalksForgotten,
+    /// Segments of the log behind the checkpoint count as dead.
+    TailFreed,
+    /// Extents are given away before the superblock says that they are free.
+    ReleasedEarly,
+    /// The tables do not say of an extent that it was given back to the host.
+    PunchedCountsAsWritten,
+    /// The segment in which the checkpoint's place lies is packed too.
+    TailPacked,
+    /// Packing copies what is dead.
+    DeadForAlive,
 }
 
 /// The bug switched on, if any.

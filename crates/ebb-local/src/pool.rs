@@ -25,6 +25,7 @@ mod inspect;
 mod open;
 mod pages;
 mod read;
+mod scrub;
 mod steps;
 mod write;
 
@@ -41,6 +42,7 @@ use crate::layout::{Geometry, LogPlace};
 use crate::log::Log;
 use crate::map::Trash;
 use crate::planted::Planted;
+use crate::readers::Readers;
 use crate::request::{Request, Ticket};
 use crate::segments::Segments;
 use crate::session::Sessions;
@@ -48,13 +50,16 @@ use crate::stock::Stock;
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
-#[cfg(test)]
 pub(crate) use checkpoint::CheckpointStep;
-pub(crate) use checkpoint::CheckpointWhen;
 use checkpoint::Checkpointer;
+#[cfg(test)]
+pub(crate) use checkpoint::Stage;
+pub(crate) use checkpoint::{CheckpointWhen, WALK_PAGES};
 #[cfg(test)]
 pub(crate) use inspect::Vitals;
 pub(crate) use open::Setup;
+#[cfg(test)]
+pub(crate) use steps::WriteStep;
 pub(crate) use write::Guest;
 
 pub(crate) struct Pool<S> {
@@ -63,11 +68,14 @@ pub(crate) struct Pool<S> {
     pool_id: [u8; 16],
     max_bytes: Option<u64>,
     checkpoint_when: CheckpointWhen,
+    walk_pages: u64,
     planted: Planted,
     state: Mutex<State>,
     /// As it is in the file. Held through each change of it; never taken under the lock of `state`.
     superblock: Mutex<Superblock>,
     segments: Segments,
+    /// Who may be on the way to a block by a map that is replaced meanwhile.
+    readers: Readers,
     cache: Mutex<Cache>,
     /// Held through a step of a checkpoint; never taken under the lock of `state`.
     checkpointer: Mutex<Checkpointer>,
@@ -78,6 +86,7 @@ pub(crate) struct Pool<S> {
     sync_wanted: Condvar,
     segment_wanted: Condvar,
     checkpoint_wanted: Condvar,
+    scrub_paused: Condvar,
     /// None: the caller takes every step itself.
     reaper: Option<Mutex<mpsc::Sender<Trash>>>,
     pub(crate) counters: Counters,
@@ -93,6 +102,10 @@ pub(crate) struct Counters {
     pub(crate) checkpoints: AtomicU64,
     pub(crate) pages_written: AtomicU64,
     pub(crate) pages_read: AtomicU64,
+    pub(crate) blocks_packed: AtomicU64,
+    pub(crate) extents_punched: AtomicU64,
+    pub(crate) blocks_scrubbed: AtomicU64,
+    pub(crate) blocks_damaged: AtomicU64,
 }
 
 struct State {
@@ -113,6 +126,8 @@ struct State {
     uncheckpointed_bytes: u64,
     /// A step of a checkpoint is under way.
     checkpointing: bool,
+    /// The last checkpoint left some work on space for the next.
+    work_left: bool,
     stock: Stock,
     /// Guests are not let in any more.
     closing: bool,

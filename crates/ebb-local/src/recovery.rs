@@ -30,7 +30,9 @@ use crate::layout::{BLOCK, Link, LogPlace, Segment, crc32c};
 use crate::map::Trash;
 use crate::planted::{Bug, Planted};
 use crate::record::{Entry, Header};
+use crate::segments::table::Table;
 use crate::segments::{Class, Segments};
+use crate::space::Space;
 use crate::storage::Storage;
 use crate::superblock::{Checkpoint, Superblock};
 use crate::tables;
@@ -39,8 +41,11 @@ use crate::tables;
 #[derive(Default)]
 pub(crate) struct Recovered {
     pub(crate) catalog: Catalog,
-    /// Where the segments of the log are, by id.
     pub(crate) segments: Segments,
+    /// What was alive at the checkpoint.
+    pub(crate) space: Space,
+    /// Extents that were given back to the host.
+    pub(crate) cold: BTreeSet<u64>,
     /// The last record that counts.
     pub(crate) last: Link,
     /// Bytes of the records that were replayed.
@@ -101,7 +106,10 @@ pub(crate) fn recover(
     let generations = reader.generations()?;
     let mut found = match &superblock.checkpoint {
         Some(checkpoint) => from_tables(storage, superblock, checkpoint)?,
-        None => Recovered::default(),
+        None => Recovered {
+            space: Space::new(superblock.geometry.segment_blocks),
+            ..Recovered::default()
+        },
     };
     for (i, generation) in generations.iter().enumerate() {
         let cut = generations.get(i + 1).map(|next| next.start.last);
@@ -116,10 +124,11 @@ fn from_tables(
     superblock: &Superblock,
     checkpoint: &Checkpoint,
 ) -> Result<Recovered, EngineError> {
-    let (catalog, segments) = tables::read(storage, superblock, checkpoint.tables)?;
-    let used_extents = segments.extents().into_iter().collect();
+    let (catalog, table) = tables::read(storage, superblock, checkpoint.tables)?;
+    let Table { segments, space, cold } = table;
+    let used_extents = segments.extents();
     let last = checkpoint.at.last;
-    Ok(Recovered { catalog, segments, last, used_extents, ..Recovered::default() })
+    Ok(Recovered { catalog, segments, space, cold, last, used_extents, ..Recovered::default() })
 }
 
 impl<S: Storage> Reader<'_, S> {

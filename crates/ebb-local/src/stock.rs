@@ -1,12 +1,17 @@
-//! Segments that the log will go on in.
+//! Segments that the log will go on in, and the extents that nothing is in.
 //!
 //! ```text
 //!   line:  [ready] [ready] [planned] …        the front is what every header names as `next`
+//!             ▲ written and synced
+//!   free:  written, nothing in them           cold: given back to the host
 //! ```
-//! An extent is written and synced once before it is ready, lowest first: that the host's file
-//! system is full shows up there, never inside a record. One written in an earlier life is ready at
-//! once; what it still holds of an older log is no part of this one's chain. Ids are given only
-//! below a limit that is durable in the superblock.
+//! An extent is written and synced before it is ready: that the host's file system is full shows
+//! up there, never inside a record. A free one was written before and is ready at once; what it
+//! still holds of an older log is no part of this one's chain. A cold one, and one at the file's
+//! end, have to be written. Ids are given only below a limit that is durable in the superblock.
+//!
+//! Guests leave a reserve of ready segments, so that there is always room for what gives space
+//! back: deletions, resets, discards, and the checkpoints that carry them out.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -23,7 +28,7 @@ const IDS_LEFT: u64 = 8;
 pub(crate) struct Limits {
     /// Segment ids below it may be given away.
     pub(crate) segment_id: u64,
-    /// Extents below it have been written and synced once.
+    /// Extents below it have been written and synced once; all but the cold ones still are.
     pub(crate) written_extents: u64,
 }
 
@@ -33,32 +38,57 @@ pub(crate) struct Stock {
     pub(crate) ready: usize,
     /// So many are wanted.
     pub(crate) warm: usize,
+    /// So many are not for guests' data.
+    pub(crate) reserve: usize,
     pub(crate) next_id: u64,
     /// As they are in the file.
     pub(crate) limits: Limits,
+    /// Extents that are written and hold nothing.
     pub(crate) free: BTreeSet<u64>,
+    /// Extents that were given back to the host and not written since.
+    pub(crate) cold: BTreeSet<u64>,
+    /// Of these, what the line has already.
+    pub(crate) cold_in_line: BTreeSet<u64>,
     /// The first extent never used.
     pub(crate) end: u64,
+    /// Segments that the log took since the last checkpoint.
+    pub(crate) taken: usize,
     pub(crate) making: bool,
     /// The last attempt found no space.
     pub(crate) full: bool,
     /// A request waits for more than there is.
     pub(crate) waited_for: bool,
+    /// No checkpoint would bring what it waits for.
+    pub(crate) hopeless: bool,
 }
 
 impl Stock {
     /// Gives an id and an extent.
     pub(crate) fn plan(&mut self) -> Option<Segment> {
-        if self.next_id >= self.limits.segment_id {
-            return None;
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        let extent = self.free.pop_first().unwrap_or_else(|| {
+        let id = self.plan_id()?;
+        let extent = self.plan_free().or_else(|| self.plan_cold()).unwrap_or_else(|| {
             self.end += 1;
             self.end - 1
         });
         Some(Segment { id, extent })
+    }
+
+    fn plan_id(&mut self) -> Option<u64> {
+        if self.next_id >= self.limits.segment_id {
+            return None;
+        }
+        self.next_id += 1;
+        Some(self.next_id - 1)
+    }
+
+    fn plan_free(&mut self) -> Option<u64> {
+        self.free.pop_first()
+    }
+
+    fn plan_cold(&mut self) -> Option<u64> {
+        let extent = self.cold.pop_first()?;
+        self.cold_in_line.insert(extent);
+        Some(extent)
     }
 
     /// Keeps a planned segment behind the ready ones: the log can open one only if it can name
@@ -70,35 +100,77 @@ impl Stock {
                 None => return,
             }
         }
+        self.prefer_free();
     }
 
-    /// The limits that have to be durable before `segment` is ready, if they are not those in the
-    /// file: its extent is written for the first time, or ids run short.
-    pub(crate) fn limits_with(&self, segment: Segment) -> Option<Limits> {
+    /// Puts an extent that is quicker to have before a planned one that has to be written, unless
+    /// headers name that already. Ids stay in the order of the line.
+    fn prefer_free(&mut self) {
+        if self.ready == 0 {
+            return;
+        }
+        let Some(planned) = self.line.get(self.ready).map(|segment| segment.extent) else { return };
+        let grows = planned >= self.limits.written_extents;
+        let better = match self.must_write(planned) {
+            true if !self.free.is_empty() => Self::plan_free,
+            // The file may not grow any more.
+            true if grows && !self.cold.is_empty() => Self::plan_cold,
+            _ => return,
+        };
+        let Some(id) = self.plan_id() else { return };
+        let Some(mut extent) = better(self) else { return };
+        for segment in self.line.range_mut(self.ready..) {
+            extent = std::mem::replace(&mut segment.extent, extent);
+        }
+        self.line.push_back(Segment { id, extent });
+    }
+
+    /// Whether an extent has to be written before it is ready.
+    pub(crate) fn must_write(&self, extent: u64) -> bool {
+        extent >= self.limits.written_extents || self.cold_in_line.contains(&extent)
+    }
+
+    /// An extent was written and synced.
+    pub(crate) fn was_written(&mut self, extent: u64) {
+        self.limits.written_extents = self.limits.written_extents.max(extent + 1);
+        self.cold_in_line.remove(&extent);
+    }
+
+    /// The limits that have to be durable before `segment` is ready: its extent may be written for
+    /// the first time, and ids may run short.
+    pub(crate) fn limits_with(&self, segment: Segment) -> Limits {
         let mut limits = self.limits;
         limits.written_extents = limits.written_extents.max(segment.extent + 1);
         if limits.segment_id - self.next_id < IDS_LEFT {
             limits.segment_id += IDS_AT_ONCE;
         }
-        (limits != self.limits).then_some(limits)
+        limits
     }
 
     pub(crate) fn wants_more(&self) -> bool {
         self.ready < self.warm || self.waited_for
     }
 
-    /// Whether `segments` can be opened and `leaves` ready ones stay.
+    /// Whether there is less than is wanted, and no more to be had for now.
+    pub(crate) fn is_short(&self) -> bool {
+        self.full || (self.ready < self.warm && self.waited_for)
+    }
+
+    /// Whether `segments` can be opened; `leaves`: for guests' data, which leaves the reserve. What
+    /// headers name as next stays ready in any case: nothing else can take its place.
     pub(crate) fn has(&self, segments: usize, leaves: usize) -> bool {
+        let leaves = if leaves > 0 { self.reserve.max(1) } else { 1 };
         segments == 0 || (self.ready >= segments + leaves && self.line.len() > segments)
     }
 
     /// The next segment, and the one to name after it.
     pub(crate) fn take(&mut self) -> Option<(Segment, Segment)> {
-        if !self.has(1, 0) {
+        if self.ready == 0 || self.line.len() < 2 {
             return None;
         }
         let taken = self.line.pop_front()?;
         self.ready -= 1;
+        self.taken += 1;
         self.plan_line();
         Some((taken, *self.line.front()?))
     }
@@ -113,5 +185,22 @@ impl Stock {
         let taken = self.line.remove(self.ready)?;
         self.plan_line();
         Some(taken)
+    }
+
+    /// All extents that are to be written before anything relies on their space.
+    pub(crate) fn cold(&self) -> BTreeSet<u64> {
+        self.cold.union(&self.cold_in_line).copied().collect()
+    }
+
+    /// Whether nobody has plans for a cold extent.
+    pub(crate) fn is_cold(&self, extent: u64) -> bool {
+        self.cold.contains(&extent)
+    }
+
+    /// Takes extents that nothing is in any more.
+    pub(crate) fn give_back(&mut self, free: BTreeSet<u64>, cold: &BTreeSet<u64>) {
+        self.free.extend(free);
+        self.cold.extend(cold);
+        self.plan_line();
     }
 }

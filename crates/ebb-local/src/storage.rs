@@ -21,9 +21,18 @@ pub(crate) trait Storage: Send + Sync {
     /// Takes space for a range, so that writing it can not fail for lack of space.
     fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
 
+    /// Gives the space of a range back to the host; it reads as zeros from now on. Where that can
+    /// not be had, nothing happens.
+    fn punch(&self, offset: u64, length: u64) -> io::Result<()>;
+
     /// Forgets what is cached and not dirty: after a failed sync the cache may hold clean pages
     /// that never reached the disk, and recovery must not build on them.
     fn forget_cached(&self) -> io::Result<()>;
+
+    /// The same for a range, so that the next read comes from the disk where that can be had.
+    fn forget_range(&self, _offset: u64, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Lets another open the file.
     fn unlock(&self);

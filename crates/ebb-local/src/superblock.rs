@@ -4,6 +4,8 @@
 //! at every moment one of them is whole. The newer valid one counts. Opening a pool brings both to
 //! the same content, so that a flipped bit in one slot never brings an older state back.
 
+use std::cmp::Ordering;
+
 use ebb_volume::EngineError;
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -15,8 +17,8 @@ use crate::planted::{Bug, Planted};
 use crate::storage::Storage;
 
 const MAGIC: [u8; 7] = *b"EBBTSUP";
-/// The format of the pool. 1 had no checkpoints, and is read as a pool that never made one.
-const VERSION: u8 = 2;
+/// The format of the pool. No release wrote another.
+const VERSION: u8 = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superblock {
@@ -152,10 +154,15 @@ impl Superblock {
         if stored.magic != MAGIC || stored.crc.get() != crc32c(&unsigned) {
             return Ok(None);
         }
-        if stored.version > VERSION {
+        let whose = match stored.version.cmp(&VERSION) {
+            Ordering::Equal => None,
+            Ordering::Less => Some("one from before the first release"),
+            Ordering::Greater => Some("a newer one"),
+        };
+        if let Some(whose) = whose {
             return Err(EngineError::Stopped(format!(
-                "pool.dat has format version {}, and this program knows versions up to {VERSION}: \
-                 a newer one made it",
+                "pool.dat has format version {}, and this program reads version {VERSION}: {whose} \
+                 made it",
                 stored.version
             )));
         }
@@ -198,6 +205,35 @@ impl Superblock {
             return Err(EngineError::Corrupt(message.into()));
         }
         Ok(newest)
+    }
+
+    /// Whether a slot holds this one.
+    pub(crate) fn is_at(&self, storage: &impl Storage, slot: u64) -> bool {
+        let mut block = vec![0; BLOCK];
+        let read = storage.read_at(slot, &mut block);
+        read.is_ok() && matches!(Self::decode(&block), Ok(Some(found)) if found == *self)
+    }
+
+    /// Brings a slot that holds something else to this one, which was read. When it returns, this
+    /// superblock is what any crash leaves: what it says is free may be written over.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]: as for [`Superblock::write`].
+    pub(crate) fn settle(
+        &self,
+        storage: &impl Storage,
+        planted: Planted,
+    ) -> Result<(), EngineError> {
+        // The process before may have died with it in the cache. And before the other slot is
+        // touched: a crash while writing that may tear it.
+        if !planted.has(Bug::RecoveryNotSynced) {
+            storage.sync().map_err(stopped)?;
+        }
+        for slot in SLOTS.into_iter().filter(|slot| !self.is_at(storage, *slot)) {
+            storage.write_at(slot, &[&self.encode()]).map_err(stopped)?;
+            storage.sync().map_err(stopped)?;
+        }
+        Ok(())
     }
 
     /// Writes both slots. When it returns, this superblock is what any crash leaves.
@@ -276,14 +312,16 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_read_and_a_newer_one_is_refused() {
-        let old = Superblock { checkpoint: None, ..superblock() };
-        let block = of_version(old.encode(), 1);
-        assert_eq!(Superblock::decode(&block), Ok(Some(old.clone())));
-        let newer = Superblock::decode(&of_version(old.encode(), 3));
-        assert!(
-            matches!(&newer, Err(EngineError::Stopped(why)) if why.contains("version 3")),
-            "{newer:?}"
-        );
+    fn other_versions_are_refused_by_name() {
+        for (version, whose) in [(VERSION - 1, "before the first release"), (VERSION + 1, "newer")]
+        {
+            let found = Superblock::decode(&of_version(superblock().encode(), version));
+            let named = format!("version {version}");
+            assert!(
+                matches!(&found, Err(EngineError::Stopped(why))
+                    if why.contains(&named) && why.contains(whose)),
+                "{found:?}"
+            );
+        }
     }
 }

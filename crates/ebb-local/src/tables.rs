@@ -6,6 +6,8 @@
 //! They have to be found before the table of segments is there, so each says where the one before
 //! it lies in the file. A damaged one refuses the pool: without it nothing else can be found.
 
+use std::collections::BTreeSet;
+
 use ebb_volume::EngineError;
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -13,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::catalog::Catalog;
 use crate::layout::{BLOCK, Located, Segment, crc32c};
 use crate::map::page::Block;
-use crate::segments::Segments;
+use crate::segments::table::{self, Table};
 use crate::storage::Storage;
 use crate::superblock::Superblock;
 
@@ -70,19 +72,23 @@ pub(crate) fn read(
     storage: &impl Storage,
     superblock: &Superblock,
     last: Located,
-) -> Result<(Catalog, Segments), EngineError> {
-    let mut payloads = Vec::new();
+) -> Result<(Catalog, Table), EngineError> {
+    let (mut payloads, mut lies_in) = (Vec::new(), BTreeSet::new());
     let mut at = Some((last, None));
     while let Some((place, index)) = at {
+        lies_in.insert(place.segment.id);
         let (payload, before) = read_block(storage, superblock, place, index)?;
         at = before.map(|(before, index)| (before, Some(index)));
         payloads.push(payload);
     }
     payloads.reverse();
     let stream = payloads.concat();
+    let segment_blocks = superblock.geometry.segment_blocks;
     let decoded = Catalog::decode(&stream)
-        .and_then(|(catalog, rest)| Some((catalog, Segments::decode(rest)?)));
-    decoded.ok_or_else(|| corrupt("they make no sense", last))
+        .and_then(|(catalog, rest)| Some((catalog, table::decode(segment_blocks, rest)?)));
+    let (catalog, mut table) = decoded.ok_or_else(|| corrupt("they make no sense", last))?;
+    table.space.tables = lies_in;
+    Ok((catalog, table))
 }
 
 /// The block before, and its index.

@@ -1,7 +1,7 @@
 //! The catalog as bytes: what a checkpoint writes of it.
 //!
 //! ```text
-//!   counts | versions 56 B | volumes 80 B | snapshots 40 B | operations 24 B
+//!   counts | versions 56 B | volumes 80 B | snapshots 40 B | operations 24 B | walks 80 B
 //! ```
 //! Of a map only the root is here: the pages below it were written before. Memtables are not: they
 //! are merged, or come back by replay.
@@ -10,10 +10,11 @@ use ebb_volume::{OpId, SnapshotId, VolumeId};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::drops::{Walk, WalkKind};
 use super::{Catalog, SnapshotRecord, Version, VersionId, VolumeRecord};
 use crate::layout::Address;
 use crate::map::page::PageRef;
-use crate::map::{Map, Merged};
+use crate::map::{HEIGHT, Map};
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -25,6 +26,7 @@ struct Counts {
     volumes: U64,
     snapshots: U64,
     operations: U64,
+    walks: U64,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -40,8 +42,8 @@ struct VersionRow {
     root_address: U64,
     root_birth: U32,
     root_crc: U32,
+    is_dropped: U32,
     is_ghost: U32,
-    zero: U32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -74,9 +76,29 @@ struct OperationRow {
     is_superseded: U32,
 }
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct WalkRow {
+    of: U64,
+    kind: U32,
+    level: U32,
+    /// Who stood on it; 0: nobody.
+    child: U64,
+    lineage: U64,
+    /// 0: no page.
+    root_address: U64,
+    root_birth: U32,
+    root_crc: U32,
+    index: U64,
+    has_limit: U32,
+    limit: U32,
+    next: U64,
+    zero: U64,
+}
+
 impl Catalog {
-    /// The catalog with the roots that the checkpoint made.
-    pub(crate) fn encode(&self, merged: &Merged) -> Vec<u8> {
+    /// The catalog. All its maps are wholly on disk.
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let operations = self.made.list();
         let counts = Counts {
             epoch: self.epoch.into(),
@@ -86,10 +108,11 @@ impl Catalog {
             volumes: (self.volumes.len() as u64).into(),
             snapshots: (self.snapshots.len() as u64).into(),
             operations: (operations.len() as u64).into(),
+            walks: (self.walks.len() as u64).into(),
         };
         let mut bytes = counts.as_bytes().to_vec();
         for (id, version) in &self.versions {
-            bytes.extend_from_slice(version.row(*id, merged).as_bytes());
+            bytes.extend_from_slice(version.row(*id).as_bytes());
         }
         for (id, volume) in &self.volumes {
             bytes.extend_from_slice(volume.row(*id).as_bytes());
@@ -107,6 +130,9 @@ impl Catalog {
             let is_superseded = u32::from(superseded).into();
             let row = OperationRow { op: op.0, fingerprint: fingerprint.into(), is_superseded };
             bytes.extend_from_slice(row.as_bytes());
+        }
+        for walk in &self.walks {
+            bytes.extend_from_slice(walk.row().as_bytes());
         }
         bytes
     }
@@ -143,6 +169,10 @@ impl Catalog {
             let superseded = row.is_superseded.get() == 1;
             catalog.made.supersede(superseded.then_some(OpId(row.op)));
         }
+        let (walks, rest) = rows::<WalkRow>(rest, counts.walks)?;
+        for row in walks {
+            catalog.walks.push_back(Walk::from_row(row)?);
+        }
         Some((catalog, rest))
     }
 }
@@ -156,11 +186,9 @@ fn rows<T: FromBytes + Immutable + KnownLayout + Unaligned>(
 }
 
 impl Version {
-    fn row(&self, id: VersionId, merged: &Merged) -> VersionRow {
-        let root = match &self.map.frozen {
-            Some(frozen) => merged.get(&frozen.number).copied().flatten(),
-            None => self.map.root,
-        };
+    fn row(&self, id: VersionId) -> VersionRow {
+        debug_assert!(self.map.frozen.is_none(), "what is frozen was merged before");
+        let root = self.map.root;
         VersionRow {
             id: id.0.into(),
             parent: self.parent.map_or(0, |parent| parent.0).into(),
@@ -170,24 +198,78 @@ impl Version {
             root_address: root.map_or(0, |root| root.address.to_u64()).into(),
             root_birth: root.map_or(0, |root| root.birth).into(),
             root_crc: root.map_or(0, |root| root.crc).into(),
+            is_dropped: u32::from(self.is_dropped).into(),
             is_ghost: u32::from(self.is_ghost).into(),
-            zero: U32::ZERO,
         }
     }
 
     fn from_row(row: &VersionRow) -> Self {
-        let root = Address::from_u64(row.root_address.get()).map(|address| PageRef {
-            address,
-            birth: row.root_birth.get(),
-            crc: row.root_crc.get(),
-        });
+        let root = root(row.root_address, row.root_birth, row.root_crc);
         let parent = row.parent.get();
         Self {
             parent: (parent != 0).then_some(VersionId(parent)),
             epoch: (row.is_frozen.get() == 1).then_some(row.epoch.get()),
+            is_dropped: row.is_dropped.get() == 1,
             is_ghost: row.is_ghost.get() == 1,
             map: Map::on_disk(row.lineage.get(), root),
         }
+    }
+}
+
+fn root(address: U64, birth: U32, crc: U32) -> Option<PageRef> {
+    let address = Address::from_u64(address.get())?;
+    Some(PageRef { address, birth: birth.get(), crc: crc.get() })
+}
+
+const GONE: u32 = 1;
+const GHOST: u32 = 2;
+const CUT: u32 = 3;
+
+impl Walk {
+    fn row(&self) -> WalkRow {
+        let (kind, child) = match self.kind {
+            WalkKind::Gone(child) => (GONE, child.map_or(0, |child| child.0)),
+            WalkKind::Ghost => (GHOST, 0),
+            WalkKind::Cut => (CUT, 0),
+        };
+        WalkRow {
+            of: self.of.0.into(),
+            kind: kind.into(),
+            level: self.level.into(),
+            child: child.into(),
+            lineage: self.lineage.into(),
+            root_address: self.root.map_or(0, |root| root.address.to_u64()).into(),
+            root_birth: self.root.map_or(0, |root| root.birth).into(),
+            root_crc: self.root.map_or(0, |root| root.crc).into(),
+            index: self.index.into(),
+            has_limit: u32::from(self.limit.is_some()).into(),
+            limit: self.limit.unwrap_or(0).into(),
+            next: self.next.into(),
+            zero: U64::ZERO,
+        }
+    }
+
+    /// None: no walk has such a row.
+    fn from_row(row: &WalkRow) -> Option<Self> {
+        let child = row.child.get();
+        let kind = match row.kind.get() {
+            GONE => WalkKind::Gone((child != 0).then_some(VersionId(child))),
+            GHOST => WalkKind::Ghost,
+            CUT => WalkKind::Cut,
+            _ => return None,
+        };
+        let (level, index) = (row.level.get(), row.index.get());
+        let is_in_map = level <= HEIGHT && index < 1 << (8 * (HEIGHT - level));
+        is_in_map.then_some(Self {
+            of: VersionId(row.of.get()),
+            kind,
+            lineage: row.lineage.get(),
+            root: root(row.root_address, row.root_birth, row.root_crc),
+            level,
+            index,
+            limit: (row.has_limit.get() == 1).then_some(row.limit.get()),
+            next: row.next.get(),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::slots::{Bits, Slots};
-use super::{Found, HEIGHT, Stored, Trash, common, span, touched};
+use super::{Found, HEIGHT, Stored, Trash, WAYS, common, span, touched};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Memtable {
@@ -52,6 +52,13 @@ impl Memtable {
         if !range.is_empty() {
             let root = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
             Page::remove(root, 0, HEIGHT, &range, trash);
+        }
+    }
+
+    /// Appends all blocks that are there.
+    pub(super) fn blocks(&self, blocks: &mut Vec<(u64, Stored)>) {
+        if let Some(root) = &self.root {
+            root.blocks(0, HEIGHT, blocks);
         }
     }
 
@@ -117,6 +124,19 @@ impl Page {
                 }
                 Entries::Inner(_) => {
                     Self::remove(page.child(i, level), start, level - 1, range, trash);
+                }
+            }
+        }
+    }
+
+    fn blocks(&self, first: u64, level: u32, blocks: &mut Vec<(u64, Stored)>) {
+        match &self.entries {
+            Entries::Leaf(here) => {
+                blocks.extend(here.range(0..WAYS).map(|(i, stored)| (first + i as u64, *stored)));
+            }
+            Entries::Inner(children) => {
+                for (i, child) in children.range(0..WAYS) {
+                    child.blocks(first + i as u64 * span(level), level - 1, blocks);
                 }
             }
         }

@@ -3,13 +3,16 @@
 //! Only pages that a change lies in are written; all others are shared with the root before. Two
 //! versions that share a part of their memtables, a snapshot and its volume say, come to the same
 //! page there: it is written once, for the older of them.
+//!
+//! What the version sees from now on and what it sees no more is told as it is found. Of a part
+//! that a change cuts off whole only its top is: going through it takes time in its size.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::memtable::{Entries, Memtable, Page};
 use super::page::{self, Block, Identity, Inner, Leaf, PageRef, encode_inner, encode_leaf};
-use super::{HEIGHT, WAYS};
+use super::{HEIGHT, Stored, WAYS};
 use crate::layout::Address;
 use crate::planted::{Bug, Planted};
 
@@ -22,6 +25,18 @@ pub(crate) trait Pages {
 
     /// Takes a new page and says where it will be.
     fn put(&mut self, block: Box<Block>) -> Result<Address, Self::Error>;
+
+    /// A leaf has a block that may not have been in any before.
+    fn placed(&mut self, stored: Stored);
+
+    /// The version has a block there no more.
+    fn lost(&mut self, lba: u64, stored: Stored);
+
+    /// The version has another page there, or none. What was under it is told on its own.
+    fn lost_page(&mut self, page: PageRef);
+
+    /// The version has nothing there any more that was under this page.
+    fn cut(&mut self, page: PageRef, identity: Identity);
 }
 
 /// Pages merged already: what a memtable's page made of the page below it. Valid while the
@@ -37,6 +52,10 @@ pub(crate) struct Merge<'a, P> {
     pub(crate) lineage: u64,
     /// Of the pages that are made.
     pub(crate) birth: u32,
+    /// Whether a page stays where the changes leave it as it is. Not where a version below this one
+    /// is merged into the same pages: it may have lost the page, and what a version sees no more
+    /// none above it may see again, or nobody knew when it is free.
+    pub(crate) may_keep: bool,
     pub(crate) planted: Planted,
 }
 
@@ -74,7 +93,8 @@ impl<P: Pages> Merge<'_, P> {
             Entries::Inner(_) => self.inner(changes, block.as_deref(), identity)?,
         };
         let made = match made {
-            Made::Unchanged => below,
+            Made::Unchanged if self.may_keep => below,
+            Made::Unchanged => self.again(block)?,
             _ if below.is_some() && self.planted.has(Bug::DirtyPageMissed) => below,
             Made::Nothing => None,
             Made::Page(block, crc) => {
@@ -82,8 +102,23 @@ impl<P: Pages> Merge<'_, P> {
                 Some(PageRef { address, birth, crc })
             }
         };
+        if let Some(below) = below
+            && made != Some(below)
+        {
+            self.pages.lost_page(below);
+        }
         self.memo.0.insert(key, made);
         Ok(made)
+    }
+
+    /// The same page once more, as this version's.
+    fn again(&mut self, block: Option<Arc<Block>>) -> Result<Option<PageRef>, P::Error> {
+        let Some(block) = block else {
+            return Ok(None);
+        };
+        let (block, crc) = page::reborn(&block, self.birth);
+        let (address, birth) = (self.pages.put(block)?, self.birth);
+        Ok(Some(PageRef { address, birth, crc }))
     }
 
     fn leaf(
@@ -105,6 +140,7 @@ impl<P: Pages> Merge<'_, P> {
         for (i, stored) in blocks.range(0..WAYS) {
             after[i] = Some(*stored);
         }
+        self.tell_changes(&before, &after, identity.first());
         Ok(Made::of(&before, &after, || encode_leaf(identity, self.birth, &after)))
     }
 
@@ -120,14 +156,30 @@ impl<P: Pages> Merge<'_, P> {
             unreachable!("an inner page's changes are in an inner page");
         };
         for (i, entry) in after.iter_mut().enumerate() {
-            if changes.hidden.contains(i as u8) {
-                *entry = None;
+            if changes.hidden.contains(i as u8)
+                && let Some(page) = entry.take()
+            {
+                self.pages.cut(page, identity.child(i));
             }
         }
         for (i, child) in children.range(0..WAYS) {
             after[i] = self.page(child, after[i], identity.child(i))?;
         }
         Ok(Made::of(&before, &after, || encode_inner(identity, self.birth, &after)))
+    }
+
+    fn tell_changes(&mut self, before: &Leaf, after: &Leaf, first: u64) {
+        for (lba, (before, after)) in (first..).zip(before.iter().zip(after)) {
+            if before == after {
+                continue;
+            }
+            if let Some(stored) = after {
+                self.pages.placed(*stored);
+            }
+            if let Some(stored) = before {
+                self.pages.lost(lba, *stored);
+            }
+        }
     }
 }
 

@@ -153,6 +153,15 @@ pub(crate) fn child(block: &Block, i: usize) -> Option<PageRef> {
     })
 }
 
+/// The same page with another birth, and its CRC.
+pub(crate) fn reborn(block: &Block, birth: u32) -> (Box<Block>, u32) {
+    let mut block = Box::new(*block);
+    let at = std::mem::offset_of!(Header, birth);
+    put(&mut block[..], at, &birth.to_le_bytes());
+    put(&mut block[..], CRC_AT, &[0; 4]);
+    sign(block)
+}
+
 fn sign(mut block: Box<Block>) -> (Box<Block>, u32) {
     let crc = crc32c(&block[..]);
     put(&mut block[..], CRC_AT, &crc.to_le_bytes());

@@ -44,6 +44,14 @@ impl Pages for Disk {
         self.pages.insert(address, Arc::new(*block));
         Ok(address)
     }
+
+    fn placed(&mut self, _: Stored) {}
+
+    fn lost(&mut self, _: u64, _: Stored) {}
+
+    fn lost_page(&mut self, _: PageRef) {}
+
+    fn cut(&mut self, _: PageRef, _: Identity) {}
 }
 
 fn identity(lineage: u64) -> Identity {
@@ -65,6 +73,7 @@ impl Disk {
                 pool_id: POOL_ID,
                 lineage: map.lineage,
                 birth: epoch,
+                may_keep: true,
                 planted: Planted::default(),
             };
             let root = merge.run(&frozen.changes, map.root).unwrap();

@@ -127,6 +127,7 @@ impl<S: Storage> Pool<S> {
         self.sync_wanted.notify_all();
         self.segment_wanted.notify_all();
         self.checkpoint_wanted.notify_all();
+        self.scrub_paused.notify_all();
         self.answer(answers);
     }
 }

@@ -45,12 +45,12 @@ impl<S: Storage> Pool<S> {
         length: u64,
         most: NonZeroUsize,
     ) -> Result<Vec<Extent>, IoError> {
+        let _reading = self.readers.enter();
         let mut state = self.lock();
         state.enter(volume, generation, offset, length)?;
         let map = state.catalog.head(volume).cloned();
         drop(state);
-        // The pages below the map stay where they are while the request is under way, as for a
-        // read.
+        // The pages below the map stay where they are while this reads.
         let outcome = map.ok_or(IoError::Stale).and_then(|map| {
             let (pool_id, lineage) = (self.pool_id, map.lineage);
             let identity = Identity { pool_id, lineage, level: HEIGHT, index: 0 };

@@ -3,6 +3,7 @@
 use ebb_volume::{IoError, SnapshotId, VolumeId};
 
 use super::Pool;
+use super::checkpoint::Stage;
 use super::pages::Looked;
 use crate::storage::Storage;
 
@@ -43,6 +44,23 @@ impl<S: Storage> Pool<S> {
             written_extents: state.stock.limits.written_extents,
             last_segment_id: state.log.segment.id.max(state.log.next.id),
         }
+    }
+
+    /// Whether an extent has to be written before it is used.
+    pub(crate) fn is_cold(&self, extent: u64) -> bool {
+        self.lock().stock.cold().contains(&extent)
+    }
+
+    /// Blocks that are alive, and extents that something is in or that are written for nothing.
+    pub(crate) fn space(&self) -> (u64, u64, u64) {
+        let alive = self.checkpointer().space.segments().map(|(_, b)| u64::from(b.len())).sum();
+        let used = self.segments.extents().len() as u64;
+        (alive, used, self.lock().stock.free.len() as u64)
+    }
+
+    /// What a checkpoint under way does next.
+    pub(crate) fn checkpoint_stage(&self) -> Option<Stage> {
+        self.checkpointer().stage()
     }
 
     /// All bytes of a volume, as they are written.

@@ -12,6 +12,7 @@ use crate::layout::{Geometry, Link, Segment};
 use crate::log::Log;
 use crate::map::Trash;
 use crate::planted::{Bug, Planted};
+use crate::readers::Readers;
 use crate::record::{Entry, Header, Place};
 use crate::recovery::{Recovered, recover};
 use crate::segments::Class;
@@ -26,10 +27,14 @@ pub(crate) struct Setup {
     pub(crate) pool_id: [u8; 16],
     pub(crate) geometry: Geometry,
     pub(crate) warm_segments: usize,
+    /// Ready segments that guests leave.
+    pub(crate) reserve_segments: usize,
     pub(crate) max_bytes: Option<u64>,
     /// For pages of maps in memory.
     pub(crate) cache_bytes: u64,
     pub(crate) checkpoint_when: CheckpointWhen,
+    /// Pages that the walks of one checkpoint look at. A walk of a few needs ten to get ahead.
+    pub(crate) walk_pages: u64,
     /// Where cut off pages go. None: no threads, the caller takes every step.
     pub(crate) reaper: Option<mpsc::Sender<Trash>>,
     pub(crate) planted: Planted,
@@ -50,24 +55,27 @@ impl<S: Storage> Pool<S> {
         };
         let geometry = old.geometry;
         let mut recovered = recover(&storage, &old, planted)?;
-        let mut stock = stock(&storage, &setup, &old, &recovered)?;
+        // What it says is free is written over from here on.
+        if !planted.has(Bug::SlotsNotSettled) {
+            old.settle(&storage, planted)?;
+        }
+        let (mut stock, named) = stock(&storage, &setup, &old, &recovered)?;
         let first = stock.plan().ok_or_else(no_ids)?;
         stock.plan_line();
         let next = *stock.line.front().ok_or_else(no_ids)?;
 
-        if first.extent >= old.written_extents {
+        if stock.must_write(first.extent) {
             // Synced below, before the superblock says that it is written.
             super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
-            stock.limits.written_extents = first.extent + 1;
+            stock.was_written(first.extent);
         }
         let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
         let start = start_record(&old, &recovered, log_gen, first, next);
         let (block, crc) = start.encode();
         let offset = geometry.offset(first.extent, 0);
         storage.write_at(offset, &[&block]).map_err(unwritable)?;
-        // Makes durable what recovery read (the process before may have died with it in the cache)
-        // and the start, before the superblock below says so.
-        if !planted.has(Bug::RecoveryNotSynced) {
+        // Makes the start durable, before the superblock below says so.
+        if !(planted.has(Bug::StartNotSynced) || planted.has(Bug::RecoveryNotSynced)) {
             storage.sync().map_err(unwritable)?;
         }
         let superblock = Superblock {
@@ -81,7 +89,12 @@ impl<S: Storage> Pool<S> {
         superblock.write(&storage, planted)?;
 
         let segments = std::mem::take(&mut recovered.segments);
+        let space = std::mem::take(&mut recovered.space);
         segments.insert(first, Class::Log);
+        // From now on nobody looks in them for what the old log named.
+        let (cold, free) = named.into_iter().partition(|extent| recovered.cold.contains(extent));
+        stock.give_back(free, &cold);
+        let checkpointer = Checkpointer::new(space, &stock.cold);
         let last = Link { seq: start.place.seq, crc };
         let log = Log {
             geometry,
@@ -97,18 +110,21 @@ impl<S: Storage> Pool<S> {
             geometry,
             max_bytes: setup.max_bytes,
             checkpoint_when: setup.checkpoint_when,
+            walk_pages: setup.walk_pages,
             planted,
             pool_id: superblock.pool_id,
             state: Mutex::new(state(recovered, stock, log, planted)),
             superblock: Mutex::new(superblock),
             segments,
             cache: Mutex::new(Cache::new(setup.cache_bytes)),
-            checkpointer: Mutex::new(Checkpointer::default()),
+            checkpointer: Mutex::new(checkpointer),
+            readers: Readers::default(),
             control: Mutex::default(),
             released: Condvar::new(),
             sync_wanted: Condvar::new(),
             segment_wanted: Condvar::new(),
             checkpoint_wanted: Condvar::new(),
+            scrub_paused: Condvar::new(),
             reaper: setup.reaper.map(Mutex::new),
             counters: Counters::default(),
         })
@@ -130,13 +146,14 @@ fn format(storage: &impl Storage, setup: &Setup) -> Result<Superblock, EngineErr
     Ok(superblock)
 }
 
-/// The segments to go on in. Ids begin at the old limit: whatever a lost tail used lies below it.
+/// The segments to go on in, and the extents that the log named and holds nothing of itself in.
+/// Ids begin at the old limit: whatever a lost tail used lies below it.
 fn stock(
     storage: &impl Storage,
     setup: &Setup,
     old: &Superblock,
     recovered: &Recovered,
-) -> Result<Stock, EngineError> {
+) -> Result<(Stock, BTreeSet<u64>), EngineError> {
     let end = old.geometry.extents_in(storage.len().map_err(unreadable)?);
     let mut used = recovered.used_extents.clone();
     // A segment that was only named holds nothing, and must be written before those behind it.
@@ -146,24 +163,33 @@ fn stock(
     {
         used.remove(&tail.extent);
     }
-    let free: BTreeSet<u64> = (0..end).filter(|extent| !used.contains(extent)).collect();
+    let (cold, free): (BTreeSet<u64>, BTreeSet<u64>) = (0..end)
+        .filter(|extent| !used.contains(extent))
+        .partition(|extent| recovered.cold.contains(extent));
+    let named = used.difference(&recovered.segments.extents()).copied().collect();
     let next_id = match setup.planted.has(Bug::SegmentIdsReused) {
         true => recovered.segments.last_id().map_or(0, |id| id + 1),
         false => old.segment_id_limit,
     };
     let segment_id = next_id + IDS_AT_ONCE;
-    Ok(Stock {
+    let stock = Stock {
         line: VecDeque::new(),
         ready: 0,
         warm: setup.warm_segments,
+        reserve: setup.reserve_segments,
         next_id,
         limits: Limits { segment_id, written_extents: old.written_extents },
         free,
+        cold,
+        cold_in_line: BTreeSet::new(),
         end,
+        taken: 0,
         making: false,
         full: false,
         waited_for: false,
-    })
+        hopeless: false,
+    };
+    Ok((stock, named))
 }
 
 fn start_record(
@@ -205,6 +231,8 @@ fn state(recovered: Recovered, stock: Stock, log: Log, planted: Planted) -> Stat
         // What was replayed now would be replayed again.
         uncheckpointed_bytes: recovered.replayed_bytes,
         checkpointing: false,
+        // A crash may have come before what was free was known to be.
+        work_left: true,
         stock,
         closing: false,
         give_up_at: None,

@@ -89,11 +89,12 @@ impl<S: Storage> Pool<S> {
             return Ok(block);
         }
         let block = Arc::new(self.read_page(page, identity)?);
+        self.counters.pages_read.fetch_add(1, Relaxed);
         self.cache().insert(page.address, Arc::clone(&block));
         Ok(block)
     }
 
-    fn read_page(&self, page: PageRef, identity: Identity) -> Result<Block, IoError> {
+    pub(super) fn read_page(&self, page: PageRef, identity: Identity) -> Result<Block, IoError> {
         let (segment, number) = (page.address.segment_id(), page.address.block());
         let damaged = |why: &str| {
             tracing::error!(
@@ -112,7 +113,6 @@ impl<S: Storage> Pool<S> {
             tracing::error!("reading a page: segment {segment}, block {number}: {error}");
             IoError::Failed
         })?;
-        self.counters.pages_read.fetch_add(1, Relaxed);
         match identity.verify(&block, page) {
             Err(why) if !self.planted.has(Bug::PageNotVerified) => Err(damaged(why)),
             _ => Ok(block),

@@ -33,6 +33,7 @@ impl<S: Storage> Pool<S> {
     ) {
         let blocks = super::write::blocks_of(offset, u64::from(length));
         let first = (offset - blocks.start * BLOCK_BYTES) as usize;
+        let reading = self.readers.enter();
         let mut state = self.lock();
         let entered = state.enter(volume, generation, offset, u64::from(length));
         if let Err(error) = entered {
@@ -48,6 +49,7 @@ impl<S: Storage> Pool<S> {
                 _ => bytes.slice(first..first + length as usize),
             })
         });
+        drop(reading);
         done(outcome);
         self.finish(&[volume]);
     }
@@ -58,6 +60,7 @@ impl<S: Storage> Pool<S> {
         volume: VolumeId,
         blocks: Range<u64>,
     ) -> Result<Vec<u8>, IoError> {
+        let _reading = self.readers.enter();
         let looked = self.lock().look_up(volume, blocks)?;
         self.fetch(volume, looked)
     }
@@ -67,7 +70,8 @@ impl<S: Storage> Pool<S> {
         let wanted = self.wanted(&looked)?;
         // What is not stored reads zero.
         let mut bytes = vec![0; looked.found.len() * BLOCK];
-        let joined = |a: &Wanted, b: &Wanted| a.at + 1 == b.at && a.address.is_before(b.address);
+        let joined =
+            |a: &Wanted, b: &Wanted| a.at + 1 == b.at && a.offset + BLOCK_BYTES == b.offset;
         for run in wanted.chunk_by(joined) {
             let range = run[0].at * BLOCK..(run[0].at + run.len()) * BLOCK;
             let into = &mut bytes[range];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ebb_volume::{EngineError, IoError};
 use rustix::io::Errno;
 
-use super::{Answer, Pool, State};
+use super::{Answer, CheckpointStep, Pool, State};
 use crate::catalog::Placed;
 use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
@@ -52,7 +52,9 @@ impl<S: Storage> Pool<S> {
         }
         let packed = state.pack();
         if let Packed::Record(batch) = &packed {
-            self.segments.insert(batch.segment, Class::Log);
+            if batch.header.place.block == 0 {
+                self.segments.insert(batch.segment, Class::Log);
+            }
             if state.stock.wants_more() {
                 self.segment_wanted.notify_one();
             }
@@ -155,19 +157,22 @@ impl<S: Storage> Pool<S> {
         };
         let before = state.stock.limits;
         let limits = state.stock.limits_with(segment);
+        let must_write = state.stock.must_write(segment.extent);
         state.stock.making = true;
         drop(state);
-        let outcome = match limits {
-            Some(limits) => self.make_segment(segment.extent, before, limits),
-            None => Ok(()),
-        };
+        let mut outcome = Ok(());
+        if must_write {
+            outcome = self.make_segment(segment.extent);
+        }
+        if limits != before {
+            outcome = outcome.and_then(|()| self.raise_limits(limits));
+        }
         let mut state = self.lock();
         state.stock.making = false;
         let (more, answers) = match outcome {
             Ok(()) => {
-                if let Some(limits) = limits {
-                    state.stock.limits = limits;
-                }
+                state.stock.limits = limits;
+                state.stock.was_written(segment.extent);
                 state.stock.ready += 1;
                 state.stock.full = false;
                 state.stock.waited_for = false;
@@ -188,13 +193,16 @@ impl<S: Storage> Pool<S> {
         more
     }
 
-    /// Makes a segment's extent ready, and then `limits` durable, which say so.
-    fn make_segment(&self, extent: u64, before: Limits, limits: Limits) -> Result<(), EngineError> {
-        if before.written_extents != limits.written_extents {
-            make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
-            self.storage.sync().map_err(failed)?;
-            self.counters.segments_made.fetch_add(1, Relaxed);
-        }
+    /// Writes a segment's extent, so that a log in it finds its space taken.
+    fn make_segment(&self, extent: u64) -> Result<(), EngineError> {
+        make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
+        self.storage.sync().map_err(failed)?;
+        self.counters.segments_made.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Makes limits durable. Extents below them were written and synced before.
+    fn raise_limits(&self, limits: Limits) -> Result<(), EngineError> {
         self.change_superblock(|superblock| {
             superblock.segment_id_limit = limits.segment_id;
             superblock.written_extents = limits.written_extents;
@@ -227,14 +235,23 @@ impl<S: Storage> Pool<S> {
         drop(state);
         match self.write_step() {
             WriteStep::Done => {}
-            WriteStep::NeedsSegment => {
-                self.stock_step();
-            }
+            WriteStep::NeedsSegment if self.stock_step() => {}
+            WriteStep::NeedsSegment => self.make_space(),
             WriteStep::Idle | WriteStep::Busy => {
                 self.sync_step();
             }
         }
         self.lock()
+    }
+
+    /// Without threads: what the thread of checkpoints does when somebody waits for space.
+    pub(crate) fn make_space(&self) {
+        match self.checkpoint_step() {
+            CheckpointStep::More | CheckpointStep::Finished => {}
+            CheckpointStep::Idle | CheckpointStep::Waits | CheckpointStep::GaveUp => {
+                self.give_up_hope();
+            }
+        }
     }
 
     /// The sync thread: until the pool stops.
@@ -260,6 +277,7 @@ impl<S: Storage> Pool<S> {
                 return;
             }
             if state.stock.full {
+                self.checkpoint_wanted.notify_one();
                 drop(self.segment_wanted.wait_timeout(state, FULL_PAUSE));
             } else if !state.stock.wants_more() {
                 drop(self.segment_wanted.wait(state));

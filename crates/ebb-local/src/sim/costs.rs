@@ -33,9 +33,11 @@ impl Lab {
             pool_id: [1; 16],
             geometry: Geometry { segment_blocks: 512 },
             warm_segments: 2,
+            reserve_segments: 0,
             max_bytes: None,
             cache_bytes: 1 << 20,
             checkpoint_when: BY_HAND,
+            walk_pages: 1000,
             reaper: None,
             planted: Planted::default(),
         };

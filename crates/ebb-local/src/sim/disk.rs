@@ -346,6 +346,20 @@ impl Storage for SimDisk {
         Ok(())
     }
 
+    fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
+        let mut inner = self.inner();
+        inner.live()?;
+        inner.note(&[3, offset, length]);
+        let sectors = offset / SECTOR as u64..(offset + length) / SECTOR as u64;
+        let Inner { cached, durable, unsynced, .. } = &mut *inner;
+        for number in sectors {
+            unsynced.remove(&number);
+            cached.forget(number);
+            durable.forget(number);
+        }
+        Ok(())
+    }
+
     fn unlock(&self) {}
 
     fn forget_cached(&self) -> io::Result<()> {

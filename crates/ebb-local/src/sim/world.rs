@@ -8,6 +8,7 @@
 
 mod checks;
 mod disk_faults;
+mod ending;
 mod requests;
 mod small;
 mod steps;
@@ -40,6 +41,10 @@ pub(super) struct World {
     pub(super) disk: SimDisk,
     geometry: Geometry,
     cache_bytes: u64,
+    reserve_segments: usize,
+    walk_pages: u64,
+    /// Blocks of a large volume. Most worlds have small ones only.
+    wide_blocks: u64,
     pool: Option<Arc<SimPool>>,
     handles: BTreeMap<u64, Handle<SimDisk>>,
     stale: Vec<Handle<SimDisk>>,
@@ -49,8 +54,6 @@ pub(super) struct World {
     last_id: u64,
     last_op: u64,
     last_request: usize,
-    /// A superblock was damaged, and no opening has written it again yet.
-    one_slot_left: bool,
     /// A change whose answer a crash took.
     unanswered: Option<(OpId, Change)>,
     pub(super) vitals: Option<Vitals>,
@@ -77,7 +80,16 @@ impl World {
         let segment_blocks = 12 + random.below(30) as u32;
         // Often so few that every look-up reads pages.
         let cache_bytes = [0, 8, 1000][random.below(3) as usize] * BLOCK as u64;
-        Self { random, cache_bytes, ..Self::on(disk, segment_blocks, planted) }
+        // Several leaves of a map, and whole ones that a discard cuts off.
+        let wide_blocks = if random.one_in(8) { 300 + random.below(500) } else { 0 };
+        let walk_pages = if random.one_in(2) { 10 } else { 1000 };
+        Self {
+            random,
+            cache_bytes,
+            walk_pages,
+            wide_blocks,
+            ..Self::on(disk, segment_blocks, planted)
+        }
     }
 
     /// With no pool yet and nothing left to chance.
@@ -88,6 +100,9 @@ impl World {
             disk,
             geometry: Geometry { segment_blocks },
             cache_bytes: 0,
+            reserve_segments: 2,
+            walk_pages: 1000,
+            wide_blocks: 0,
             pool: None,
             handles: BTreeMap::new(),
             stale: Vec::new(),
@@ -97,7 +112,6 @@ impl World {
             last_id: 0,
             last_op: 0,
             last_request: 0,
-            one_slot_left: false,
             unanswered: None,
             vitals: None,
             story: Vec::new(),
@@ -115,7 +129,8 @@ impl World {
             }
         }
         self.check_live()?;
-        self.crash_and_reopen()
+        self.crash_and_reopen()?;
+        self.delete_everything()
     }
 
     pub(super) fn tell(&mut self, what: String) {
@@ -157,10 +172,12 @@ impl World {
         Setup {
             pool_id: [7; 16],
             geometry: self.geometry,
-            warm_segments: 1,
+            warm_segments: 1 + self.reserve_segments,
+            reserve_segments: self.reserve_segments,
             max_bytes: None,
             cache_bytes: self.cache_bytes,
             checkpoint_when: BY_HAND,
+            walk_pages: self.walk_pages,
             reaper: None,
             planted: self.planted,
         }

@@ -36,6 +36,17 @@ impl Image {
         (block.written & 1 << within != 0).then(|| &block.bytes.as_chunks().0[within])
     }
 
+    /// As if it had never been written.
+    pub(super) fn forget(&mut self, number: u64) {
+        if self.sector(number).is_some() {
+            *self.sector_mut(number) = [0; SECTOR];
+            let (block, within) = place(number);
+            if let Some(Some(block)) = self.blocks.get_mut(block) {
+                Arc::make_mut(block).written &= !(1 << within);
+            }
+        }
+    }
+
     /// For changing it; it counts as written.
     pub(super) fn sector_mut(&mut self, number: u64) -> &mut Sector {
         let (block, within) = place(number);

@@ -3,6 +3,7 @@
 use ebb_volume::{IoError, VolumeId};
 
 use super::World;
+use crate::check::check_storage;
 use crate::layout::{BLOCK, SLOTS};
 use crate::planted::Bug;
 use crate::sim::model::State;
@@ -33,6 +34,18 @@ impl World {
             image.snapshots.insert(info.id.0, bytes.into());
         }
         Ok(image)
+    }
+
+    /// All that the pool's file says of itself agrees.
+    pub(super) fn check_pool(&self) -> Result<(), String> {
+        if self.disk.is_dead() {
+            return Ok(());
+        }
+        let report = check_storage(&self.disk).map_err(|error| error.to_string())?;
+        match report.findings.first() {
+            Some(finding) => Err(format!("the check found: {finding}")),
+            None => Ok(()),
+        }
     }
 
     /// What was written, or an error: never other bytes.

@@ -42,6 +42,9 @@ impl World {
     fn range(&mut self) -> Option<(u64, usize, usize)> {
         let volume = self.volume()?;
         let size = self.model.live.volumes[&volume].len();
+        if size > 256 * BLOCK {
+            return Some(self.wide_range(volume, size));
+        }
         let offset = self.random.below(size as u64) as usize;
         let length = 1 + self.random.below((size - offset).min(6 * BLOCK) as u64) as usize;
         if self.random.one_in(3) {
@@ -50,6 +53,24 @@ impl World {
         let offset = offset / BLOCK * BLOCK;
         let length = length.next_multiple_of(BLOCK).min(size - offset);
         Some((volume, offset, length))
+    }
+
+    /// Blocks on both sides of the border of two leaves, a whole leaf, or all of the volume: many
+    /// times the same, so that what is there is often overwritten.
+    fn wide_range(&mut self, volume: u64, size: usize) -> (u64, usize, usize) {
+        let leaf = 256 * BLOCK;
+        let (offset, length) = match self.random.below(12) {
+            0 => (0, size),
+            1 => (self.random.below((size / leaf) as u64) as usize * leaf, leaf),
+            _ => {
+                let near = self.random.below((size / leaf) as u64 + 1) as usize * leaf;
+                let offset = near.saturating_sub(self.random.below(4) as usize * BLOCK);
+                let offset = offset.min(size - BLOCK);
+                let length = (1 + self.random.below(5)) as usize * BLOCK;
+                (offset, length.min(size - offset))
+            }
+        };
+        (volume, offset, length)
     }
 
     pub(super) fn submit(&mut self, volume: u64, io: Io, units: Vec<Unit>, durable: bool) {
@@ -74,6 +95,8 @@ impl World {
         let Some((volume, offset, length)) = self.range() else {
             return;
         };
+        // All of a large volume is zeroed and discarded, and written in places.
+        let length = length.min(8 * BLOCK);
         let stamp = self.random.next();
         let byte = |i: usize| (stamp >> (i % 8 * 8)) as u8 ^ (i / BLOCK) as u8 | 1;
         let data: Vec<u8> = (0..length).map(byte).collect();

@@ -70,6 +70,8 @@ impl World {
     pub(in crate::sim) fn fork(&self) -> Self {
         Self {
             cache_bytes: self.cache_bytes,
+            reserve_segments: self.reserve_segments,
+            walk_pages: self.walk_pages,
             model: self.model.clone(),
             last_id: self.last_id,
             last_op: self.last_op,

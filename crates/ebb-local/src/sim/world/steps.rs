@@ -1,7 +1,7 @@
 //! What the engine's threads would do, one step at a time.
 
 use super::{SimPool, World};
-use crate::pool::CheckpointStep;
+use crate::pool::{CheckpointStep, WriteStep};
 
 impl World {
     pub(super) fn take_steps(&mut self) {
@@ -34,6 +34,11 @@ impl World {
             }
             match pool.checkpoint_step() {
                 CheckpointStep::More => {}
+                CheckpointStep::Finished if self.same_slots() => {
+                    self.tell("checkpoint: Finished".into());
+                    self.check_pool()?;
+                    break;
+                }
                 CheckpointStep::GaveUp => return Err("a checkpoint was given up".into()),
                 CheckpointStep::Finished if !self.same_slots() => {
                     return Err("a checkpoint is finished and not in both slots".into());
@@ -50,13 +55,16 @@ impl World {
     /// Writes all that waits.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         let pool = self.pool()?;
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             pool.write_all();
-            if !pool.stock_step() {
-                break;
+            if pool.stock_step() {
+                continue;
             }
+            if pool.health().is_err() || pool.write_step() != WriteStep::NeedsSegment {
+                return self.take_answers();
+            }
+            pool.make_space();
         }
-        pool.write_all();
-        self.take_answers()
+        Err("a request is neither written nor refused".into())
     }
 }

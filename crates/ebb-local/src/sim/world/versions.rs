@@ -39,7 +39,10 @@ impl World {
         let size = |state: &State, v: VolumeId| state.volumes[&v.0].len() as u64;
         let kind = self.random.below(12);
         if volumes.is_empty() || (kind == 0 && volumes.len() < 4) {
-            let size_bytes = (1 + self.random.below(10)) * BLOCK as u64;
+            let small = 1 + self.random.below(10);
+            let is_first = volumes.is_empty() && self.wide_blocks > 0;
+            let blocks = if is_first { self.wide_blocks } else { small };
+            let size_bytes = blocks * BLOCK as u64;
             let volume = VolumeId(id);
             return Some(Change::CreateVolume { volume, size_bytes });
         }

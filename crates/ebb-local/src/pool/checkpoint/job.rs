@@ -1,0 +1,92 @@
+//! A checkpoint under way: what it captured, and what it came to so far.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::super::State;
+use super::packing::Packing;
+use super::tables::Tables;
+use crate::catalog::drops::{Lost, Walk};
+use crate::catalog::{Catalog, VersionId};
+use crate::layout::LogPlace;
+use crate::map::merge::Memo;
+use crate::map::{Map, Merged};
+
+pub(super) struct Job {
+    pub(super) stage: Stage,
+    pub(super) log_gen: u64,
+    /// J: all before it is in the checkpoint, nothing behind.
+    pub(super) at: LogPlace,
+    /// The catalog at that place; with the new roots once they are there.
+    pub(super) captured: Catalog,
+    /// Versions that were taken out. They hold memory until the end.
+    pub(super) gone: Vec<Map>,
+    /// Versions to be merged, parents before children.
+    pub(super) left: VecDeque<VersionId>,
+    pub(super) memo: Memo,
+    pub(super) merged: Merged,
+    /// Blocks that versions on ghosts see no more.
+    pub(super) lost: Vec<Lost>,
+    pub(super) cuts: Vec<Walk>,
+    /// Versions on ghosts from which a part was cut that they do not own.
+    pub(super) cut_on_ghosts: BTreeSet<VersionId>,
+    /// Pages that the walks may look at.
+    pub(super) pages_left: u64,
+    pub(super) packing: Packing,
+    /// Segments of pages that it wrote to.
+    pub(super) wrote: BTreeSet<u64>,
+    pub(super) tables: Option<Tables>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Merge,
+    Lost,
+    Walk,
+    Pack,
+    Tables,
+    Sync,
+    Superblock,
+}
+
+impl Stage {
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Merge => Self::Lost,
+            Self::Lost => Self::Walk,
+            Self::Walk => Self::Pack,
+            Self::Pack => Self::Tables,
+            Self::Tables => Self::Sync,
+            Self::Sync | Self::Superblock => Self::Superblock,
+        }
+    }
+}
+
+impl Job {
+    /// The state of the pool now. Takes time in the number of versions and of operations
+    /// remembered, not in what was written.
+    pub(super) fn capture(state: &mut State, pages_left: u64) -> Self {
+        let (captured, gone) = state.catalog.capture();
+        state.uncheckpointed_bytes = 0;
+        state.catalog.discarded_blocks = 0;
+        state.work_left = false;
+        let changed = captured.versions().filter(|(_, version)| version.map.frozen.is_some());
+        let left = changed.map(|(id, _)| id).collect();
+        Self {
+            stage: Stage::Merge,
+            log_gen: state.log.log_gen,
+            at: state.written,
+            captured,
+            gone,
+            left,
+            memo: Memo::default(),
+            merged: Merged::new(),
+            lost: Vec::new(),
+            cuts: Vec::new(),
+            cut_on_ghosts: BTreeSet::new(),
+            pages_left,
+            packing: Packing::default(),
+            wrote: BTreeSet::new(),
+            tables: None,
+        }
+    }
+}

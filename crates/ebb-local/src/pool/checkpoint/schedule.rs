@@ -1,0 +1,138 @@
+//! When checkpoints begin: by the log behind the last one, by time, and where there is space to be
+//! had.
+
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+use super::super::State;
+use super::{CheckpointStep, Pool};
+use crate::storage::Storage;
+
+/// What closing may take for a checkpoint.
+const CLOSING: Duration = Duration::from_secs(2);
+/// How long after one found no space, or could not read, it goes on.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+/// How long after one another comes for the sake of space.
+const SPACE_PAUSE: Duration = Duration::from_secs(2);
+/// How long after some extents were given back to the host others are: they share its disk with
+/// whoever reads and writes.
+const BETWEEN_PUNCHES: Duration = Duration::from_millis(5);
+/// So many discarded blocks are worth a checkpoint.
+const DISCARDED_BLOCKS: u64 = 4 * 4096;
+
+/// When a checkpoint begins by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CheckpointWhen {
+    /// So much of the log is behind the last one.
+    pub(crate) log_bytes: u64,
+    /// Something is, and the last one was so long ago.
+    pub(crate) after: Duration,
+}
+
+impl<S: Storage> Pool<S> {
+    /// Makes one where that is quick. All is durable without it.
+    pub(in super::super) fn checkpoint_at_close(&self) {
+        self.lock().give_up_at = Some(Instant::now() + CLOSING);
+        loop {
+            match self.checkpoint_step() {
+                CheckpointStep::More | CheckpointStep::Finished => {}
+                CheckpointStep::Idle | CheckpointStep::Waits | CheckpointStep::GaveUp => return,
+            }
+        }
+    }
+
+    /// Wakes the thread of checkpoints where one is due.
+    pub(in super::super) fn ask_for_checkpoint(&self, state: &MutexGuard<'_, State>) {
+        if state.uncheckpointed_bytes >= self.checkpoint_when.log_bytes {
+            self.checkpoint_wanted.notify_one();
+        }
+    }
+
+    /// The checkpoint thread: until the pool stops.
+    pub(crate) fn run_checkpoints(&self) {
+        let (mut last, mut under_way) = (Instant::now(), false);
+        loop {
+            let punched = self.punch_step();
+            let state = self.lock();
+            if state.stopped.is_some() {
+                return;
+            }
+            let wait = self.wait_for_checkpoint(&state, last);
+            if state.closing || !(wait.is_zero() || under_way) {
+                let wait = if punched { BETWEEN_PUNCHES } else { wait.max(PAUSE / 10) };
+                drop(self.checkpoint_wanted.wait_timeout(state, wait));
+                continue;
+            }
+            drop(state);
+            match self.checkpoint_step() {
+                CheckpointStep::More => under_way = true,
+                step @ (CheckpointStep::Idle | CheckpointStep::Finished) => {
+                    (last, under_way) = (Instant::now(), false);
+                    if step == CheckpointStep::Idle {
+                        self.give_up_hope();
+                    }
+                }
+                CheckpointStep::Waits => {
+                    under_way = true;
+                    self.give_up_hope();
+                    drop(self.checkpoint_wanted.wait_timeout(self.lock(), PAUSE));
+                }
+                CheckpointStep::GaveUp => return,
+            }
+        }
+    }
+
+    /// No checkpoint will bring space: who waits for it is refused.
+    pub(in super::super) fn give_up_hope(&self) {
+        let mut state = self.lock();
+        if state.stock.full && state.stock.waited_for {
+            state.stock.hopeless = true;
+            drop(state);
+            self.write_all();
+        }
+    }
+
+    /// How long until the next one is due.
+    fn wait_for_checkpoint(&self, state: &State, last: Instant) -> Duration {
+        let when = self.checkpoint_when;
+        let since = last.elapsed();
+        if state.uncheckpointed_bytes >= when.log_bytes || state.is_short_of_space() {
+            return Duration::ZERO;
+        }
+        if state.may_give_space() {
+            return SPACE_PAUSE.min(when.after).saturating_sub(since);
+        }
+        match state.uncheckpointed_bytes {
+            0 => SPACE_PAUSE.min(when.after),
+            _ => when.after.saturating_sub(since),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn may_checkpoint(&self) -> bool {
+        let in_time = self.give_up_at.is_some_and(|end| Instant::now() < end);
+        self.stopped.is_none() && (!self.closing || in_time)
+    }
+
+    /// Whether there is anything for one to do.
+    pub(super) fn wants_checkpoint(&self) -> bool {
+        self.uncheckpointed_bytes > 0 || self.work_left || self.has_unused()
+    }
+
+    /// Whether one is worth it for the space that it may give back.
+    fn may_give_space(&self) -> bool {
+        let discarded = self.catalog.discarded_blocks >= DISCARDED_BLOCKS;
+        self.work_left || discarded || self.catalog.has_dropped() || self.has_unused()
+    }
+
+    /// Free extents that the log would have used since the last one, were they wanted.
+    fn has_unused(&self) -> bool {
+        !self.stock.free.is_empty() && self.stock.taken == 0
+    }
+
+    /// Somebody waits for space, and one may bring some.
+    fn is_short_of_space(&self) -> bool {
+        self.stock.full && self.stock.waited_for && !self.stock.hopeless
+    }
+}
