@@ -59,6 +59,8 @@ pub(crate) use checkpoint::{CheckpointWhen, WALK_PAGES};
 pub(crate) use inspect::Vitals;
 pub(crate) use open::Setup;
 #[cfg(test)]
+pub(crate) use scrub::Scrub;
+#[cfg(test)]
 pub(crate) use steps::WriteStep;
 pub(crate) use write::Guest;
 

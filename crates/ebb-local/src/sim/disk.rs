@@ -44,11 +44,22 @@ struct Inner {
     fail_next_read: bool,
     lose_next_write: bool,
     misdirect_next_write: Option<i64>,
+    /// Writes that were lost: what they should have written, and what is there instead.
+    strays: Vec<Stray>,
     short: Option<Random>,
     trace: u32,
     asked: u64,
     writes: u64,
     syncs: u64,
+}
+
+/// A write that was lost or went elsewhere.
+#[derive(Clone)]
+struct Stray {
+    offset: u64,
+    bytes: Vec<u8>,
+    /// Where it went, and what was there.
+    over: Option<(u64, Vec<u8>)>,
 }
 
 /// One disk, held by the pool and by the world.
@@ -81,6 +92,19 @@ impl Inner {
         let mut bytes = self.trace.to_le_bytes().to_vec();
         what.iter().for_each(|n| bytes.extend(n.to_le_bytes()));
         self.trace = crc32c(&bytes);
+    }
+
+    /// Undoes a write of whole sectors since which none was synced.
+    fn take_back(&mut self, offset: u64, before: &[u8]) {
+        for (number, sector) in (offset / SECTOR as u64..).zip(before.as_chunks().0) {
+            *self.cached.sector_mut(number) = *sector;
+            if let Some(versions) = self.unsynced.get_mut(&number) {
+                versions.pop();
+                if versions.is_empty() {
+                    self.unsynced.remove(&number);
+                }
+            }
+        }
     }
 
     fn write_sectors(&mut self, offset: u64, bytes: &[u8]) {
@@ -126,8 +150,8 @@ impl SimDisk {
         self.inner().fail_next_write = true;
     }
 
-    pub(super) fn fail_next_read(&self) {
-        self.inner().fail_next_read = true;
+    pub(super) fn fail_next_read(&self, fail: bool) {
+        self.inner().fail_next_read = fail;
     }
 
     pub(super) fn lose_next_write(&self) {
@@ -136,6 +160,19 @@ impl SimDisk {
 
     pub(super) fn misdirect_next_write(&self, by: i64) {
         self.inner().misdirect_next_write = Some(by);
+    }
+
+    /// Does what was not done where writes were lost, and undoes what was done elsewhere.
+    pub(super) fn mend(&self) {
+        let mut inner = self.inner();
+        inner.lose_next_write = false;
+        inner.misdirect_next_write = None;
+        for Stray { offset, bytes, over } in std::mem::take(&mut inner.strays).into_iter().rev() {
+            if let Some((at, before)) = over {
+                inner.take_back(at, &before);
+            }
+            inner.write_sectors(offset, &bytes);
+        }
     }
 
     /// Flips a bit, in the cache and below it.
@@ -297,7 +334,9 @@ impl Storage for SimDisk {
         if inner.capacity.is_some_and(|c| offset + bytes.len() as u64 > c) {
             return Err(rustix::io::Errno::NOSPC.into());
         }
-        if let Some(random) = &mut inner.short
+        let is_lost = inner.lose_next_write || inner.misdirect_next_write.is_some();
+        if !is_lost
+            && let Some(random) = &mut inner.short
             && bytes.len() > SECTOR
             && random.one_in(4)
         {
@@ -307,10 +346,17 @@ impl Storage for SimDisk {
         let digest = u64::from(crc32c(&bytes));
         inner.note(&[1, offset, bytes.len() as u64, digest]);
         if std::mem::take(&mut inner.lose_next_write) {
+            inner.strays.push(Stray { offset, bytes: bytes.clone(), over: None });
             return Ok(bytes.len());
         }
-        let by = inner.misdirect_next_write.take().unwrap_or(0);
-        inner.write_sectors(offset.wrapping_add_signed(by), &bytes);
+        let mut at = offset;
+        if let Some(by) = inner.misdirect_next_write.take() {
+            at = offset.wrapping_add_signed(by);
+            let mut before = vec![0; bytes.len()];
+            inner.cached.read(at, &mut before);
+            inner.strays.push(Stray { offset, bytes: bytes.clone(), over: Some((at, before)) });
+        }
+        inner.write_sectors(at, &bytes);
         Ok(bytes.len())
     }
 

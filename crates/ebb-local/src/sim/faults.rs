@@ -158,11 +158,11 @@ fn a_misdirected_write_is_corrupt_where_it_should_be_and_where_it_went() {
 #[test]
 fn a_bad_sector_fails_one_read_and_no_more() {
     let lab = Lab::new();
-    lab.disk.fail_next_read();
+    lab.disk.fail_next_read(true);
     assert_eq!(lab.read(3), Err(IoError::Failed));
     assert_eq!(lab.read(3).unwrap(), stamped(3, 1));
     // A write in part needs to read; it fails and changes nothing.
-    lab.disk.fail_next_read();
+    lab.disk.fail_next_read(true);
     let (offset, data, fua) = (5, b"x".as_slice().into(), false);
     let outcome = lab.ask(Io::Write { offset, data, fua });
     assert_eq!(outcome, Err(IoError::Failed));
@@ -364,7 +364,7 @@ fn a_failed_read_only_delays_a_checkpoint() {
     let generation = pool.open_handle(VOLUME).unwrap();
     let lab = Lab { disk, handle: Handle::new(&pool, VOLUME, generation), pool };
     lab.write(3, 7).unwrap();
-    lab.disk.fail_next_read();
+    lab.disk.fail_next_read(true);
     assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::Waits);
     lab.checkpoint(|_| {});
     let pool = lab.reopen().unwrap();

@@ -156,7 +156,7 @@ impl World {
             72..88 => self.change_versions()?,
             88..91 => self.revoke()?,
             91..94 => self.damage()?,
-            94..97 => self.fail_something(),
+            94..97 => self.fail_something()?,
             97..99 => {
                 self.checkpoint()?;
                 if self.random.one_in(2) {

@@ -125,8 +125,10 @@ impl<S: Storage> Pool<S> {
         let closed = || uses.iter().filter(|(_, used)| !used.is_open);
         let allocated = closed().count() as u64 * extent_blocks;
         let alive: u64 = closed().map(|(_, used)| used.alive).sum();
-        // What goes by itself needs no packing.
-        let empty = closed().filter(|(_, used)| used.alive == 0).count() as u64 * extent_blocks;
+        // What goes by itself needs no packing. A segment that is packed, dead here and alive in
+        // another extent, has to forget this one.
+        let goes = |used: &Use| used.alive == 0 && !used.is_packed;
+        let empty = closed().filter(|(_, used)| goes(used)).count() as u64 * extent_blocks;
         let mut garbage = allocated - alive - empty;
         let (percent, least) = match self.lock().stock.is_short() {
             true => (SHORT_PERCENT, 1),
@@ -145,8 +147,8 @@ impl<S: Storage> Pool<S> {
         let mut victims: Vec<(u64, Use)> = uses
             .into_iter()
             .filter(|(extent, used)| {
-                let goes = used.alive == 0 && !used.is_packed;
-                !used.is_open && !goes && not_full(used) && !packer.bad.contains(extent)
+                let is_bad = packer.bad.contains(extent);
+                !used.is_open && !goes(used) && not_full(used) && !is_bad
             })
             .collect();
         victims.sort_by_cached_key(|(extent, used)| (std::cmp::Reverse(worth(used)), *extent));

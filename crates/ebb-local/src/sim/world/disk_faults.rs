@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::World;
 use crate::layout::{BLOCK, EXTENTS_START, SLOTS};
-use crate::pool::Pool;
+use crate::pool::{Pool, Scrub, WriteStep};
 use crate::sim::disk::{Loss, SimDisk};
 use crate::storage::Storage;
 
@@ -41,8 +41,8 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn fail_something(&mut self) {
-        match self.random.below(3) {
+    pub(super) fn fail_something(&mut self) -> Result<(), String> {
+        match self.random.below(6) {
             0 => {
                 self.tell("the next sync will fail".into());
                 self.disk.fail_next_sync();
@@ -51,6 +51,8 @@ impl World {
                 self.tell("the next write will fail".into());
                 self.disk.fail_next_write();
             }
+            2 => self.fail_a_read()?,
+            3 => self.lose_a_write()?,
             _ => {
                 let length = self.disk.len().unwrap_or(0);
                 let more = self.random.below(4) * self.geometry.segment_bytes();
@@ -58,6 +60,46 @@ impl World {
                 self.disk.set_capacity(Some(length + more));
             }
         }
+        Ok(())
+    }
+
+    /// Whatever reads next finds a bad sector: a write in part, a checkpoint, a scrub.
+    fn fail_a_read(&mut self) -> Result<(), String> {
+        self.settle()?;
+        self.tell("the next read will fail".into());
+        let pool = self.pool()?;
+        self.disk.fail_next_read(true);
+        match self.random.below(3) {
+            0 => self.write(),
+            1 => self.checkpoint_step(&pool),
+            _ => drop(pool.scrub_step(&mut Scrub::default())),
+        }
+        self.disk.fail_next_read(false);
+        self.take_answers()
+    }
+
+    /// The disk says of a write that it was done, and it was not, or elsewhere. Whoever reads it
+    /// finds out. Then it is as if nothing had been wrong: of what a start would find nothing can be
+    /// promised, where the write was the last.
+    fn lose_a_write(&mut self) -> Result<(), String> {
+        self.settle()?;
+        let pool = self.pool()?;
+        if self.disk.is_dead() || pool.health().is_err() {
+            return Ok(());
+        }
+        match self.random.below(4) as i64 {
+            0 => self.disk.lose_next_write(),
+            by => self.disk.misdirect_next_write(-by * BLOCK as i64),
+        }
+        self.tell("the next write is lost".into());
+        self.write();
+        let written = pool.write_step() == WriteStep::Done;
+        self.take_answers()?;
+        if written && !self.disk.is_dead() && pool.health().is_ok() {
+            self.check_damaged()?;
+        }
+        self.disk.mend();
+        self.check_live()
     }
 
     pub(super) fn crash_and_reopen(&mut self) -> Result<(), String> {

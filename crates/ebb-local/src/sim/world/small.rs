@@ -162,12 +162,13 @@ impl World {
         Some(change)
     }
 
+    /// As many as there is anything to do for: what the first one frees the second gives away.
     fn small_checkpoint(&mut self) -> Result<(), String> {
         let pool = self.pool()?;
         loop {
             match pool.checkpoint_step() {
-                CheckpointStep::More => {}
-                CheckpointStep::Finished | CheckpointStep::Idle => return self.take_answers(),
+                CheckpointStep::More | CheckpointStep::Finished => {}
+                CheckpointStep::Idle => return self.take_answers(),
                 CheckpointStep::Waits if self.disk.is_dead() => return self.take_answers(),
                 step => return Err(format!("a checkpoint came to {step:?}")),
             }

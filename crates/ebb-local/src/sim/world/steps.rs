@@ -18,7 +18,7 @@ impl World {
         }
     }
 
-    fn checkpoint_step(&mut self, pool: &SimPool) {
+    pub(super) fn checkpoint_step(&mut self, pool: &SimPool) {
         let step = pool.checkpoint_step();
         self.tell(format!("checkpoint: {step:?}"));
     }
