@@ -10,6 +10,7 @@
 pub mod page;
 pub mod record;
 pub mod superblock;
+pub mod tables;
 
 use crate::layout::{BLOCK, crc32c};
 

@@ -11,7 +11,7 @@ use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::layout::{
-    BLOCK, EXTENTS_START, Geometry, Link, Located, LogPlace, SLOTS, Segment, crc32c,
+    BLOCK, EXTENTS_START, Geometry, Link, Located, LogPlace, SEGMENT_BLOCKS, SLOTS, Segment, crc32c,
 };
 use crate::planted::{Bug, Planted};
 use crate::storage::Storage;
@@ -151,7 +151,9 @@ impl Superblock {
         };
         let mut unsigned = block.to_vec();
         unsigned[8..12].fill(0);
-        if stored.magic != MAGIC || stored.crc.get() != crc32c(&unsigned) {
+        let sizes = 3..=SEGMENT_BLOCKS;
+        let makes_sense = sizes.contains(&stored.segment_blocks.get());
+        if stored.magic != MAGIC || stored.crc.get() != crc32c(&unsigned) || !makes_sense {
             return Ok(None);
         }
         let whose = match stored.version.cmp(&VERSION) {

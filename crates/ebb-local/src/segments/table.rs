@@ -132,17 +132,20 @@ pub(crate) fn decode(of: u32, bytes: &[u8]) -> Option<Table> {
     let (ranges, rest) = <[StoredExtents]>::ref_from_prefix_with_elems(rest, count).ok()?;
     for range in ranges {
         let (first, count) = (range.first.get(), range.count.get());
-        // A file has fewer extents than this; a number that is wrong must not fill the memory.
-        if first.checked_add(count)? > EXTENTS_MAX {
+        let end = first.checked_add(count)?;
+        // A number that is wrong must not fill the memory.
+        if end > EXTENTS_MAX || cold.len() as u64 + count > COLD_MAX {
             return None;
         }
-        cold.extend(first..first + count);
+        cold.extend(first..end);
     }
     rest.is_empty().then_some(Table { segments, space, cold })
 }
 
-/// 64 PiB of extents of 16 MiB.
+/// Extents of a file of 64 PiB.
 const EXTENTS_MAX: u64 = 1 << 32;
+/// Of 64 TiB.
+const COLD_MAX: u64 = 1 << 22;
 
 fn decode_row(of: u32, bytes: &[u8]) -> Option<(u64, Row, Blocks, &[u8])> {
     let (stored, rest) = StoredRow::ref_from_prefix(bytes).ok()?;
