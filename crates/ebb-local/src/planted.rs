@@ -70,6 +70,8 @@ pub(crate) enum Bug {
     ViewersIgnored,
     /// A walk frees blocks, and not the pages that led to them.
     WalkedPagesKept,
+    /// A version frees pages that a walk has not come to yet.
+    PagesOfWalksFreed,
     /// A walk that is not done is not in the tables.
     WalksForgotten,
     /// Segments of the log behind the checkpoint count as dead.

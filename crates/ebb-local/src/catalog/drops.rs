@@ -16,10 +16,15 @@
 //! is no mistake. So a walk needs no list of what is left to do but the block that it has come to,
 //! a crash repeats a part of it, and walks for several reasons may meet.
 //!
+//! But a walk reads pages, and they have to be there until it has. The version that now stands in
+//! the place of *n* owns what *n* did. Blocks that it sees no more it frees; pages that the walk
+//! through *n* has not passed it leaves to that walk ([`Pending`]).
+//!
 //! A version goes out of the tree when a checkpoint begins. What its memtable alone knew was never
 //! alive: only what is in pages is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use super::{Catalog, Version, VersionId};
 use crate::check::Report;
@@ -38,6 +43,8 @@ pub(crate) struct Walk {
     pub(crate) index: u64,
     /// What was born up to then belongs to others. None: nothing does.
     pub(crate) limit: Option<u32>,
+    /// When the version was frozen: nothing in its pages was born later.
+    pub(crate) epoch: u32,
     /// All before this block is done.
     pub(crate) next: u64,
 }
@@ -57,6 +64,31 @@ impl Walk {
     /// Whether what was born then is the walk's to take back.
     pub(crate) fn owns(&self, birth: u32) -> bool {
         owns(self.limit, birth)
+    }
+}
+
+/// A walk through a version that another stood on, as far as it has not come yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    pub(crate) of: VersionId,
+    limit: Option<u32>,
+    epoch: u32,
+    next: u64,
+}
+
+impl Pending {
+    fn is_in(&self, birth: u32) -> bool {
+        owns(self.limit, birth) && birth <= self.epoch
+    }
+
+    /// Whether it will come to the end of a page for these blocks, and free it if nobody sees it.
+    pub(crate) fn will_pass(&self, birth: u32, blocks: &Range<u64>) -> bool {
+        self.is_in(birth) && blocks.end > self.next
+    }
+
+    /// Whether it is under way in these blocks.
+    pub(crate) fn is_within(&self, birth: u32, blocks: &Range<u64>) -> bool {
+        self.is_in(birth) && blocks.start < self.next && self.next < blocks.end
     }
 }
 
@@ -115,7 +147,7 @@ impl Catalog {
         children: &mut BTreeMap<VersionId, Vec<VersionId>>,
     ) -> Option<Map> {
         let limit = self.limit(id);
-        let Version { parent, map, .. } = self.versions.remove(&id)?;
+        let Version { parent, map, epoch, .. } = self.versions.remove(&id)?;
         self.walks.push_back(Walk {
             of: id,
             kind: WalkKind::Gone(child),
@@ -124,6 +156,7 @@ impl Catalog {
             level: HEIGHT,
             index: 0,
             limit,
+            epoch: epoch.unwrap_or(self.epoch),
             next: 0,
         });
         if let Some(siblings) = parent.and_then(|parent| children.get_mut(&parent)) {
@@ -169,6 +202,7 @@ impl Catalog {
                 level: HEIGHT,
                 index: 0,
                 limit,
+                epoch: ghost.epoch.unwrap_or(self.epoch),
                 next: 0,
             });
         }
@@ -195,6 +229,31 @@ impl Catalog {
     pub(crate) fn is_on_ghost(&self, id: VersionId) -> bool {
         let parent = self.versions.get(&id).and_then(|version| version.parent);
         self.ghosts_from(parent).next().is_some()
+    }
+
+    /// The walks through versions in whose place this one stands now.
+    pub(crate) fn pending(&self, id: VersionId) -> Vec<Pending> {
+        let (mut below, mut pending) = (BTreeSet::from([id]), Vec::new());
+        // Who stood on it went later, if at all.
+        for walk in self.walks.iter().rev() {
+            if let WalkKind::Gone(Some(child)) = walk.kind
+                && below.contains(&child)
+            {
+                below.insert(walk.of);
+                let Walk { of, limit, epoch, next, .. } = *walk;
+                pending.push(Pending { of, limit, epoch, next });
+            }
+        }
+        pending
+    }
+
+    /// Has the walk through a version that is gone go back to a block.
+    pub(crate) fn rewind(&mut self, of: VersionId, to: u64) {
+        for walk in &mut self.walks {
+            if walk.of == of && matches!(walk.kind, WalkKind::Gone(_)) {
+                walk.next = walk.next.min(to);
+            }
+        }
     }
 
     /// The walk to go on with, its root and those of its viewers. All maps have to be merged.

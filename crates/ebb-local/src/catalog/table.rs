@@ -93,7 +93,8 @@ struct WalkRow {
     has_limit: U32,
     limit: U32,
     next: U64,
-    zero: U64,
+    epoch: U32,
+    zero: U32,
 }
 
 impl Catalog {
@@ -245,7 +246,8 @@ impl Walk {
             has_limit: u32::from(self.limit.is_some()).into(),
             limit: self.limit.unwrap_or(0).into(),
             next: self.next.into(),
-            zero: U64::ZERO,
+            epoch: self.epoch.into(),
+            zero: U32::ZERO,
         }
     }
 
@@ -268,6 +270,7 @@ impl Walk {
             level,
             index,
             limit: (row.has_limit.get() == 1).then_some(row.limit.get()),
+            epoch: row.epoch.get(),
             next: row.next.get(),
         })
     }

@@ -33,7 +33,7 @@ pub(crate) trait Pages {
     fn lost(&mut self, lba: u64, stored: Stored);
 
     /// The version has another page there, or none. What was under it is told on its own.
-    fn lost_page(&mut self, page: PageRef);
+    fn lost_page(&mut self, page: PageRef, identity: Identity);
 
     /// The version has nothing there any more that was under this page.
     fn cut(&mut self, page: PageRef, identity: Identity);
@@ -105,7 +105,7 @@ impl<P: Pages> Merge<'_, P> {
         if let Some(below) = below
             && made != Some(below)
         {
-            self.pages.lost_page(below);
+            self.pages.lost_page(below, identity);
         }
         self.memo.0.insert(key, made);
         Ok(made)

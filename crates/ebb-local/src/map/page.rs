@@ -19,6 +19,8 @@ mod leaf;
 #[cfg_attr(not(test), expect(dead_code, reason = "no volume is encrypted yet"))]
 pub(crate) mod sealed;
 
+use std::ops::Range;
+
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -83,6 +85,11 @@ impl Identity {
     /// The first block under the page.
     pub(crate) fn first(self) -> u64 {
         self.index * span(self.level + 1)
+    }
+
+    /// The blocks under the page.
+    pub(crate) fn blocks(self) -> Range<u64> {
+        self.first()..self.first() + span(self.level + 1)
     }
 
     fn header(self, kind: u8, birth: u32, epochs: usize) -> Header {

@@ -49,7 +49,7 @@ impl Pages for Disk {
 
     fn lost(&mut self, _: u64, _: Stored) {}
 
-    fn lost_page(&mut self, _: PageRef) {}
+    fn lost_page(&mut self, _: PageRef, _: Identity) {}
 
     fn cut(&mut self, _: PageRef, _: Identity) {}
 }

@@ -14,7 +14,7 @@ use crate::planted::{Bug, Planted};
 const AT_MOST: Duration = Duration::from_secs(120);
 
 /// Each bug, and a seed that finds it.
-const BUGS: [(Bug, u64); 39] = [
+const BUGS: [(Bug, u64); 40] = [
     (Bug::SkipFlushSync, 0),
     (Bug::FuaAnsweredEarly, 0),
     (Bug::ChangeNotSynced, 0),
@@ -48,6 +48,7 @@ const BUGS: [(Bug, u64); 39] = [
     (Bug::GhostForgotten, 96),
     (Bug::ViewersIgnored, 7),
     (Bug::WalkedPagesKept, 0),
+    (Bug::PagesOfWalksFreed, 0),
     (Bug::WalksForgotten, 0),
     (Bug::TailFreed, 2),
     (Bug::ReleasedEarly, 23),

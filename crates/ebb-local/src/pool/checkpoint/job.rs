@@ -27,6 +27,8 @@ pub(super) struct Job {
     /// Blocks that versions on ghosts see no more.
     pub(super) lost: Vec<Lost>,
     pub(super) cuts: Vec<Walk>,
+    /// Walks that have to go back to a block, as what is before their place was cut off.
+    pub(super) rewinds: Vec<(VersionId, u64)>,
     /// Versions on ghosts from which a part was cut that they do not own.
     pub(super) cut_on_ghosts: BTreeSet<VersionId>,
     /// Pages that the walks may look at.
@@ -82,6 +84,7 @@ impl Job {
             merged: Merged::new(),
             lost: Vec::new(),
             cuts: Vec::new(),
+            rewinds: Vec::new(),
             cut_on_ghosts: BTreeSet::new(),
             pages_left,
             packing: Packing::default(),

@@ -8,7 +8,7 @@ use ebb_volume::IoError;
 use super::job::Job;
 use super::{Halt, Pool};
 use crate::catalog::VersionId;
-use crate::catalog::drops::{Lost, Walk, WalkKind, owns};
+use crate::catalog::drops::{Lost, Pending, Walk, WalkKind, owns};
 use crate::layout::Address;
 use crate::map::merge::{Merge, Pages};
 use crate::map::page::{Block, Identity, PageRef};
@@ -28,6 +28,8 @@ struct NewPages<'a, S> {
     is_on_ghost: bool,
     lost: &'a mut Vec<Lost>,
     cuts: &'a mut Vec<Walk>,
+    pending: Vec<Pending>,
+    rewinds: &'a mut Vec<(VersionId, u64)>,
     cut_on_ghosts: &'a mut BTreeSet<VersionId>,
     wrote: &'a mut BTreeSet<u64>,
 }
@@ -40,6 +42,9 @@ impl<S: Storage> Pool<S> {
         meta: &mut Meta,
         space: &mut Space,
     ) -> Result<bool, Halt> {
+        for (walk, to) in std::mem::take(&mut job.rewinds) {
+            job.captured.rewind(walk, to);
+        }
         let Some(of) = job.left.front().copied() else {
             // From here on new pages are read too.
             self.write_pending(meta)?;
@@ -66,6 +71,8 @@ impl<S: Storage> Pool<S> {
                 is_on_ghost: job.captured.is_on_ghost(of),
                 lost: &mut job.lost,
                 cuts: &mut job.cuts,
+                pending: job.captured.pending(of),
+                rewinds: &mut job.rewinds,
                 cut_on_ghosts: &mut job.cut_on_ghosts,
                 wrote: &mut job.wrote,
             };
@@ -132,8 +139,11 @@ impl<S: Storage> Pages for NewPages<'_, S> {
         }
     }
 
-    fn lost_page(&mut self, page: PageRef) {
-        if self.owns(page.birth) && !self.pool.planted.has(Bug::OldPagesKept) {
+    fn lost_page(&mut self, page: PageRef, identity: Identity) {
+        let left = |walk: &Pending| walk.will_pass(page.birth, &identity.blocks());
+        let planted = self.pool.planted;
+        let left = self.pending.iter().any(left) && !planted.has(Bug::PagesOfWalksFreed);
+        if self.owns(page.birth) && !left && !planted.has(Bug::OldPagesKept) {
             self.space.free(page.address);
         }
     }
@@ -151,8 +161,12 @@ impl<S: Storage> Pages for NewPages<'_, S> {
                 level: identity.level,
                 index: identity.index,
                 limit: self.limit,
+                epoch: page.birth,
                 next: 0,
             });
+            let blocks = identity.blocks();
+            let within = self.pending.iter().filter(|walk| walk.is_within(page.birth, &blocks));
+            self.rewinds.extend(within.map(|walk| (walk.of, blocks.start)));
         }
         if self.is_on_ghost {
             // Of what is under it, ghosts may own some.

@@ -90,7 +90,9 @@ impl<S: Storage> Walker<'_, S> {
         viewers: &[Option<PageRef>],
     ) -> Result<Came, Halt> {
         let seen = viewers.iter().flatten().any(|viewer| viewer.address == page.address);
-        if seen || !self.owns(page.birth) {
+        // Another walk may have freed what was cut off, with all under it.
+        let is_alive = self.space.is_alive(page.address);
+        if seen || !self.owns(page.birth) || !is_alive {
             return Ok(Came::Through);
         }
         if self.pages_left == 0 {
