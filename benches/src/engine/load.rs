@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ebb_volume::{Io, Volume, run};
+use ebb_volume::{Completion, Io, Volume, run};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Failure;
@@ -31,8 +31,7 @@ impl Random {
     }
 }
 
-/// What one thread has under way at a volume. Like a connection it submits one request after the
-/// other; most are answered before `submit` returns.
+/// What one thread has under way at a volume.
 struct Window {
     under_way: Mutex<usize>,
     fewer: Condvar,
@@ -40,20 +39,33 @@ struct Window {
 }
 
 impl Window {
-    fn submit(self: &Arc<Self>, volume: &dyn Volume, io: Io) {
+    /// Submits all together, as a connection does with requests that have come in together. Most
+    /// are answered before that returns.
+    fn submit(self: &Arc<Self>, volume: &dyn Volume, requests: impl Iterator<Item = Io>) {
+        let with_completion = |io| (io, self.completion());
+        let requests: Vec<(Io, Completion)> = requests.map(with_completion).collect();
         let locked = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |under_way: &mut usize| *under_way >= DEPTH;
+        let full = |under_way: &mut usize| *under_way + requests.len() > DEPTH;
         let waited = self.fewer.wait_while(locked, full);
-        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
+        *waited.unwrap_or_else(PoisonError::into_inner) += requests.len();
+        volume.submit_all(requests);
+    }
+
+    fn completion(self: &Arc<Self>) -> Completion {
         let window = Arc::clone(self);
-        let done = move |outcome: Result<Bytes, _>| {
+        Box::new(move |outcome| {
             if outcome.is_err() {
                 window.failed.store(true, Relaxed);
             }
-            *window.under_way.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-            window.fewer.notify_one();
-        };
-        volume.submit(io, Box::new(done));
+            let mut under_way = window.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            *under_way -= 1;
+            let none = *under_way == 0;
+            drop(under_way);
+            // Who waits, waits for that: requests come DEPTH at a time.
+            if none {
+                window.fewer.notify_one();
+            }
+        })
     }
 
     fn drain(&self) -> Result<(), Failure> {
@@ -95,20 +107,26 @@ impl<'a> Guest<'a> {
         self.random.next() % self.blocks * BLOCK
     }
 
-    pub(crate) fn write(&mut self) {
-        let (offset, data, fua) = (self.place(), self.data.clone(), false);
-        self.window.submit(self.volume, Io::Write { offset, data, fua });
+    fn write(&mut self) -> Io {
+        Io::Write { offset: self.place(), data: self.data.clone(), fua: false }
     }
 
-    pub(crate) fn read(&mut self) {
-        let (offset, length) = (self.place(), BLOCK as u32);
-        self.window.submit(self.volume, Io::Read { offset, length });
+    fn read(&mut self) -> Io {
+        Io::Read { offset: self.place(), length: BLOCK as u32 }
+    }
+
+    fn submit(&mut self, requests: usize, request: fn(&mut Self) -> Io) {
+        let window = Arc::clone(&self.window);
+        window.submit(self.volume, (0..requests).map(|_| request(self)));
     }
 
     /// So many bytes of writes; returns when all are answered.
     pub(crate) fn write_bytes(&mut self, bytes: u64) -> Result<(), Failure> {
-        for _ in 0..bytes / BLOCK {
-            self.write();
+        let mut left = (bytes / BLOCK) as usize;
+        while left > 0 {
+            let now = left.min(DEPTH);
+            self.submit(now, Self::write);
+            left -= now;
         }
         self.drain()
     }
@@ -133,11 +151,27 @@ impl<'a> Guest<'a> {
         self.window.drain()
     }
 
-    /// How fast requests go, over a time.
-    pub(crate) fn rate(&mut self, time: Duration, request: fn(&mut Self)) -> Result<Rate, Failure> {
+    /// How fast writes go, over a time, so many of them submitted at once.
+    pub(crate) fn write_rate(&mut self, time: Duration, at_once: usize) -> Result<Rate, Failure> {
+        self.rate(time, at_once, Self::write)
+    }
+
+    /// How fast reads go, over a time.
+    pub(crate) fn read_rate(&mut self, time: Duration) -> Result<Rate, Failure> {
+        self.rate(time, DEPTH, Self::read)
+    }
+
+    fn rate(
+        &mut self,
+        time: Duration,
+        at_once: usize,
+        request: fn(&mut Self) -> Io,
+    ) -> Result<Rate, Failure> {
         let (begun, cpu, mut requests) = (Instant::now(), cpu_time(), 0);
         while begun.elapsed() < time {
-            (0..DEPTH).for_each(|_| request(self));
+            for _ in 0..DEPTH / at_once {
+                self.submit(at_once, request);
+            }
             requests += DEPTH;
         }
         self.drain()?;

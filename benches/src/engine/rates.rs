@@ -3,7 +3,7 @@
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::bed::{Bed, at_once, fill, never};
-use crate::load::{Guest, Rate};
+use crate::load::{DEPTH, Guest, Rate};
 use crate::report::{p50_p99, rate, row};
 use crate::{Failure, GIB, Scale};
 
@@ -40,26 +40,29 @@ fn read_rate(bed: &Bed, scale: &Scale, what: &str, target: &str) -> Result<(), F
         ebb_volume::run(&*volume, ebb_volume::Io::Read { offset, length })?;
     }
     let mut guest = Guest::new(&*volume, scale.fill_bytes, 1);
-    let rates = (0..scale.rounds).map(|_| guest.rate(scale.window, Guest::read));
+    let rates = (0..scale.rounds).map(|_| guest.read_rate(scale.window));
     row(what, &rate(Rate::median(&rates.collect::<Result<Vec<_>, _>>()?)), target);
     Ok(())
 }
 
 fn writes(scale: &Scale) -> Result<(), Failure> {
     let bytes = (scale.window.as_secs_f64() * 2e9) as u64;
-    let mut rates = Vec::new();
-    for round in 0..scale.rounds {
-        let mut bed = Bed::recycled(bytes, never())?;
-        let volume = bed.create(SIZE)?;
-        let mut guest = Guest::new(&*volume, SIZE, round as u64);
-        rates.push(guest.rate(scale.window, Guest::write)?);
+    let together = "random 4 KiB writes, one core, recycled segments";
+    let one_by_one = "the same, submitted one by one";
+    for (what, at_once, target) in [(together, DEPTH, "150k/s"), (one_by_one, 1, "")] {
+        let mut rates = Vec::new();
+        for round in 0..scale.rounds {
+            let mut bed = Bed::recycled(bytes, never())?;
+            let volume = bed.create(SIZE)?;
+            let mut guest = Guest::new(&*volume, SIZE, round as u64);
+            rates.push(guest.write_rate(scale.window, at_once)?);
+        }
+        row(what, &rate(Rate::median(&rates)), target);
     }
-    let measured = rate(Rate::median(&rates));
-    row("random 4 KiB writes, one core, recycled segments", &measured, "150k/s");
     let mut bed = Bed::new(never())?;
     let volume = bed.create(SIZE)?;
-    let grows = Guest::new(&*volume, SIZE, 1).rate(scale.window * 5, Guest::write)?;
-    row("the same in a new pool, which grows", &rate(grows), "");
+    let grows = Guest::new(&*volume, SIZE, 1).write_rate(scale.window * 5, DEPTH)?;
+    row("random 4 KiB writes, one core, in a new pool, which grows", &rate(grows), "");
     Ok(())
 }
 

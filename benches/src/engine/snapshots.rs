@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ebb_volume::{Engine, Io, Volume, run};
 
 use crate::bed::{Bed, never};
-use crate::load::{Guest, Random, Rate};
+use crate::load::{DEPTH, Guest, Random, Rate};
 use crate::report::{median, ms, quantile, rate, row};
 use crate::{Failure, GIB, MIB, Scale};
 
@@ -49,10 +49,10 @@ fn rates(scale: &Scale, change: Change) -> Result<(Rate, Rate), Failure> {
     let mut guest = Guest::new(&*volume, SIZE, 1);
     guest.write_bytes(MIB)?;
     bed.snapshot(1)?;
-    let before = guest.rate(scale.window, Guest::write)?;
+    let before = guest.write_rate(scale.window, DEPTH)?;
     change(&mut bed)?;
     let volume = bed.open()?;
-    let after = Guest::new(&*volume, SIZE, 2).rate(scale.window, Guest::write)?;
+    let after = Guest::new(&*volume, SIZE, 2).write_rate(scale.window, DEPTH)?;
     Ok((before, after))
 }
 

@@ -27,6 +27,7 @@ mod pages;
 mod read;
 mod scrub;
 mod steps;
+mod submit;
 mod write;
 
 use std::collections::VecDeque;
@@ -62,7 +63,6 @@ pub(crate) use open::Setup;
 pub(crate) use scrub::Scrub;
 #[cfg(test)]
 pub(crate) use steps::WriteStep;
-pub(crate) use write::Guest;
 
 pub(crate) struct Pool<S> {
     storage: S,
@@ -211,22 +211,39 @@ impl<S: Storage> Pool<S> {
         if answers.is_empty() {
             return;
         }
-        let mut finished = Vec::with_capacity(answers.len());
+        // Most are of one volume.
+        let mut finished: Vec<(VolumeId, usize)> = Vec::new();
         for (ticket, outcome) in answers {
             (ticket.done)(outcome.map(|()| bytes::Bytes::new()));
-            finished.extend(ticket.volume);
+            match (ticket.volume, finished.last_mut()) {
+                (Some(volume), Some((last, many))) if *last == volume => *many += 1,
+                (volume, _) => finished.extend(volume.map(|volume| (volume, 1))),
+            }
         }
-        self.finish(&finished);
+        for (volume, many) in finished {
+            self.finish(volume, many);
+        }
     }
 
-    fn finish(&self, volumes: &[VolumeId]) {
-        let mut state = self.lock();
-        let mut awaited = false;
-        for volume in volumes {
-            awaited |= state.sessions.finish(*volume);
-        }
-        drop(state);
-        // A system call, even where nobody waits.
+    fn finish(&self, volume: VolumeId, requests: usize) {
+        let awaited = self.lock().sessions.finish(volume, requests);
+        self.notify_released(awaited);
+    }
+
+    /// Waits for a call of `released`.
+    fn sleep_until_released<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        state.sessions.waiting += 1;
+        let waited = self.released.wait(state);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.sessions.waiting -= 1;
+        state
+    }
+
+    /// Wakes who waits, if under the lock somebody did: it is a system call in any case.
+    fn notify_released(&self, awaited: bool) {
         if awaited {
             self.released.notify_all();
         }
@@ -261,6 +278,12 @@ impl State {
         }
         let failed = |ticket| (ticket, Err(IoError::Failed));
         waiting.into_iter().map(failed).collect()
+    }
+
+    /// Whether `released` is to be told. Those who wait a while for something of the disk are not
+    /// counted: they have to know of an end only.
+    fn is_awaited(&self) -> bool {
+        self.sessions.waiting > 0 || self.stopped.is_some()
     }
 
     fn release(&mut self, request: &Request) {

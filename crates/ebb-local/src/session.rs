@@ -40,6 +40,8 @@ pub(crate) struct Sessions {
     by_volume: HashMap<VolumeId, Session>,
     last_generation: u64,
     last_claim: u64,
+    /// Threads that sleep until a claim is released, or nothing is under way.
+    pub(crate) waiting: usize,
     pub(crate) planted: Planted,
 }
 
@@ -67,7 +69,7 @@ impl Sessions {
         }
     }
 
-    /// Lets a request in, or not. One let in is under way until [`Sessions::finish`].
+    /// Lets a request in, or not. One let in is under way until [`Sessions::finish`] counts it.
     pub(crate) fn enter(&mut self, volume: VolumeId, generation: u64) -> Result<(), IoError> {
         let stale_may = self.planted.has(Bug::StaleHandleWrites);
         match self.by_volume.get_mut(&volume) {
@@ -79,12 +81,12 @@ impl Sessions {
         }
     }
 
-    /// True: it was the last, and someone waits for that.
-    pub(crate) fn finish(&mut self, volume: VolumeId) -> bool {
+    /// So many requests have ended. True: nothing is under way, and someone waits for that.
+    pub(crate) fn finish(&mut self, volume: VolumeId, requests: usize) -> bool {
         let Some(session) = self.by_volume.get_mut(&volume) else {
             return false;
         };
-        session.under_way -= 1;
+        session.under_way -= requests as u64;
         session.under_way == 0 && session.awaited.take()
     }
 

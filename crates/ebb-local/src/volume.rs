@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ebb_volume::{Completion, Extent, Io, IoError, Volume, VolumeId};
 
-use crate::pool::{Guest, Pool};
+use crate::pool::Pool;
 use crate::storage::Storage;
 
 /// Dropping it closes it.
@@ -30,23 +30,12 @@ impl<S: Storage> Volume for Handle<S> {
         self.pool.size_bytes(self.volume)
     }
 
-    /// Reads complete on this thread; so do changes, unless another thread is writing. Only what
-    /// has to be durable completes on the sync thread.
     fn submit(&self, io: Io, done: Completion) {
-        let change = |offset, guest, fua, done| {
-            self.pool.change_bytes(self.volume, self.generation, offset, guest, fua, done);
-        };
-        match io {
-            Io::Read { offset, length } => {
-                self.pool.read(self.volume, self.generation, offset, length, done);
-            }
-            Io::Write { offset, data, fua } => change(offset, Guest::Write(data), fua, done),
-            Io::Zero { offset, length, fua } => change(offset, Guest::Zero(length), fua, done),
-            Io::Discard { offset, length, fua } => {
-                change(offset, Guest::Discard(length), fua, done)
-            }
-            Io::Flush => self.pool.flush(self.volume, self.generation, done),
-        }
+        self.pool.submit(self.volume, self.generation, io, done);
+    }
+
+    fn submit_all(&self, requests: Vec<(Io, Completion)>) {
+        self.pool.submit_all(self.volume, self.generation, requests);
     }
 
     fn extents(

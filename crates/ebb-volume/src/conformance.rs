@@ -14,6 +14,7 @@ mod handles;
 mod random;
 mod reopening;
 mod threads;
+mod together;
 mod versions;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use handles::*;
 pub use random::*;
 pub use reopening::*;
 pub use threads::*;
+pub use together::*;
 pub use versions::*;
 
 use crate::{Engine, EngineError, Io, IoError, OpId, SnapshotId, Volume, VolumeId, run};
@@ -81,6 +83,12 @@ macro_rules! conformance_suite {
             concurrent_work_on_many_volumes
             snapshots_under_writes_are_prefixes
             nothing_lands_after_revoke
+            requests_together_do_what_each_does
+            requests_together_fail_alone
+            any_number_of_requests_goes_together
+            requests_together_may_overlap
+            requests_together_are_durable_as_alone
+            threads_submit_requests_together
             random_operations_match_a_model
         }
     };

@@ -66,6 +66,15 @@ pub trait Volume: Send + Sync {
     /// overlap, each byte ends as one or the other wrote it.
     fn submit(&self, io: Io, done: Completion);
 
+    /// Starts several requests, as [`Volume::submit`] does each: an engine may do together what
+    /// they have in common. They are under way at the same time, so a flush among them promises
+    /// nothing of the others, and none waits for more requests to come.
+    fn submit_all(&self, requests: Vec<(Io, Completion)>) {
+        for (io, done) in requests {
+            self.submit(io, done);
+        }
+    }
+
     /// What of `length` bytes from `offset` on is stored, and what is a hole: extents in order, the
     /// first from `offset` on, none like the one before it. They are those of one instant, with
     /// every change in them that completed before the call.

@@ -115,10 +115,7 @@ impl<S: Storage> Pool<S> {
         let mut state = self.lock();
         state.closing = true;
         while state.writing || state.syncing || state.stock.making || state.checkpointing {
-            state = match self.released.wait(state) {
-                Ok(state) => state,
-                Err(poisoned) => poisoned.into_inner(),
-            };
+            state = self.sleep_until_released(state);
         }
         let answers = state.stop(reason.into());
         drop(state);

@@ -64,7 +64,7 @@ impl<S: Storage> Pool<S> {
             walk.node(&root)?;
             Ok(walk.extents.into_extents())
         });
-        self.finish(&[volume]);
+        self.finish(volume, 1);
         outcome
     }
 }

@@ -12,6 +12,13 @@ use crate::map::Found;
 use crate::planted::Bug;
 use crate::storage::Storage;
 
+/// A read that a guest asks for.
+pub(super) struct Read {
+    pub(super) offset: u64,
+    pub(super) length: u32,
+    pub(super) done: Completion,
+}
+
 /// A block to fetch.
 struct Wanted {
     /// Where in the range, in blocks.
@@ -22,36 +29,55 @@ struct Wanted {
 }
 
 impl<S: Storage> Pool<S> {
-    /// Reads bytes of a volume, and completes on this thread.
-    pub(crate) fn read(
+    /// Reads bytes of a volume, and completes on this thread. The blocks are looked up in one turn
+    /// under the lock.
+    pub(super) fn read_all(
         &self,
         volume: VolumeId,
         generation: u64,
+        reads: impl IntoIterator<Item = Read>,
+    ) {
+        let reads = reads.into_iter();
+        let mut looked_up = Vec::with_capacity(reads.size_hint().0);
+        let _reading = self.readers.enter();
+        let mut state = self.lock();
+        for read in reads {
+            let length = u64::from(read.length);
+            let entered = state.enter(volume, generation, read.offset, length);
+            let looked = entered
+                .map(|()| state.look_up(volume, super::write::blocks_of(read.offset, length)));
+            looked_up.push((read, looked));
+        }
+        drop(state);
+        let mut entered = 0;
+        for (Read { offset, length, done }, looked) in looked_up {
+            match looked {
+                Err(error) => Self::refuse(done, error),
+                Ok(looked) => {
+                    done(looked.and_then(|looked| self.bytes_of(volume, looked, offset, length)));
+                    entered += 1;
+                }
+            }
+        }
+        if entered > 0 {
+            self.finish(volume, entered);
+        }
+    }
+
+    fn bytes_of(
+        &self,
+        volume: VolumeId,
+        looked: Looked,
         offset: u64,
         length: u32,
-        done: Completion,
-    ) {
-        let blocks = super::write::blocks_of(offset, u64::from(length));
-        let first = (offset - blocks.start * BLOCK_BYTES) as usize;
-        let reading = self.readers.enter();
-        let mut state = self.lock();
-        let entered = state.enter(volume, generation, offset, u64::from(length));
-        if let Err(error) = entered {
-            drop(state);
-            return Self::refuse(done, error);
+    ) -> Result<Bytes, IoError> {
+        let first = (offset - looked.blocks.start * BLOCK_BYTES) as usize;
+        let mut bytes = Bytes::from(self.fetch(volume, looked)?);
+        let whole = first == 0 && bytes.len() == length as usize;
+        if length > 0 && !whole {
+            bytes = bytes.slice(first..first + length as usize);
         }
-        let looked = state.look_up(volume, blocks);
-        drop(state);
-        let outcome = looked.and_then(|looked| {
-            let bytes = Bytes::from(self.fetch(volume, looked)?);
-            Ok(match length {
-                0 => bytes,
-                _ => bytes.slice(first..first + length as usize),
-            })
-        });
-        drop(reading);
-        done(outcome);
-        self.finish(&[volume]);
+        Ok(bytes)
     }
 
     /// Whole blocks of a volume, for a request that is under way.
@@ -127,7 +153,7 @@ impl State {
         self.sessions.enter(volume, generation)?;
         let size = self.catalog.size_bytes(volume).unwrap_or(0);
         if offset.checked_add(length).is_none_or(|end| end > size) {
-            self.sessions.finish(volume);
+            self.sessions.finish(volume, 1);
             return Err(IoError::OutOfRange);
         }
         Ok(())

@@ -41,47 +41,59 @@ pub(crate) enum WriteStep {
 impl<S: Storage> Pool<S> {
     /// Writes until nothing waits or another does.
     pub(crate) fn write_all(&self) {
-        while self.write_step() == WriteStep::Done {}
+        self.write_on(self.lock());
+    }
+
+    /// The same, for who holds the lock.
+    pub(super) fn write_on(&self, state: MutexGuard<'_, State>) {
+        let mut more = self.write_next(state).1;
+        while more {
+            more = self.write_next(self.lock()).1;
+        }
     }
 
     /// Writes the next record.
     pub(crate) fn write_step(&self) -> WriteStep {
-        let mut state = self.lock();
+        self.write_next(self.lock()).0
+    }
+
+    /// Writes the next record. True: more may wait.
+    fn write_next(&self, mut state: MutexGuard<'_, State>) -> (WriteStep, bool) {
         if state.writing {
-            return WriteStep::Busy;
+            return (WriteStep::Busy, false);
         }
         let packed = state.pack();
         if let Packed::Record(batch) = &packed {
             if batch.header.place.block == 0 {
                 self.segments.insert(batch.segment, Class::Log);
             }
-            if state.stock.wants_more() {
+            if state.stock.wants_more() && !state.stock.making {
                 self.segment_wanted.notify_one();
             }
         }
         match packed {
-            Packed::Nothing => WriteStep::Idle,
+            Packed::Nothing => (WriteStep::Idle, false),
             Packed::NeedsSegment => {
                 self.segment_wanted.notify_one();
-                WriteStep::NeedsSegment
+                (WriteStep::NeedsSegment, false)
             }
             Packed::Refused(request) => {
                 state.stock.waited_for = false;
                 state.release(&request);
                 drop(state);
                 self.answer(vec![(request.ticket, Err(IoError::NoSpace))]);
-                WriteStep::Done
+                (WriteStep::Done, true)
             }
             Packed::Record(batch) => {
                 state.writing = true;
                 drop(state);
-                self.write(*batch);
-                WriteStep::Done
+                (WriteStep::Done, self.write(*batch))
             }
         }
     }
 
-    fn write(&self, batch: Batch) {
+    /// Writes a record and answers those whose requests end with it. True: more waits.
+    fn write(&self, batch: Batch) -> bool {
         let offset = self.geometry.offset(batch.segment.extent, batch.header.place.block);
         let outcome = self.storage.write_at(offset, &batch.parts());
         self.counters.log_writes.fetch_add(1, Relaxed);
@@ -100,14 +112,17 @@ impl<S: Storage> Pool<S> {
                 answers
             }
         };
-        if state.wants_sync() {
+        // The thread that syncs looks again before it waits.
+        if state.wants_sync() && !state.syncing {
             self.sync_wanted.notify_one();
         }
         self.ask_for_checkpoint(&state);
+        let (awaited, more) = (state.is_awaited(), !state.queue.is_empty());
         drop(state);
-        self.released.notify_all();
+        self.notify_released(awaited);
         self.reap(trash);
         self.answer(answers);
+        more
     }
 
     /// Syncs for everyone who waits. False if nobody does.
@@ -136,9 +151,10 @@ impl<S: Storage> Pool<S> {
             }
             Err(error) => (Err(IoError::Failed), state.fail(format!("syncing the log: {error}"))),
         };
+        let awaited = state.is_awaited();
         drop(state);
         answers.extend(waiters.into_iter().map(|ticket| (ticket, answer)));
-        self.released.notify_all();
+        self.notify_released(awaited);
         self.answer(answers);
         true
     }
@@ -229,8 +245,7 @@ impl<S: Storage> Pool<S> {
         state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
         if self.threaded() {
-            let waited = self.released.wait(state);
-            return waited.unwrap_or_else(PoisonError::into_inner);
+            return self.sleep_until_released(state);
         }
         drop(state);
         match self.write_step() {

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::MutexGuard;
 
 use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, IoError, VolumeId};
 
-use super::Pool;
+use super::{Answer, Pool, State};
 use crate::layout::BLOCK;
 use crate::planted::Bug;
 use crate::record::{Entry, Run};
@@ -15,7 +16,7 @@ use crate::session::ClaimId;
 use crate::storage::Storage;
 
 /// A change as the guest asked for it, in bytes.
-pub(crate) enum Guest {
+pub(super) enum Guest {
     Write(Bytes),
     Zero(u64),
     Discard(u64),
@@ -45,50 +46,166 @@ fn blocks_within(offset: u64, length: u64) -> Range<u64> {
     first..((offset + length) / BLOCK_BYTES).max(first)
 }
 
+/// A change that a guest asks for.
+pub(super) struct Asked {
+    pub(super) offset: u64,
+    pub(super) guest: Guest,
+    /// Answered only when it is durable.
+    pub(super) durable: bool,
+    pub(super) done: Completion,
+}
+
+/// One that needs nothing of what is stored: it changes whole blocks, or none. What takes time in
+/// its length is done already.
+pub(super) struct Whole {
+    offset: u64,
+    length: u64,
+    blocks: Range<u64>,
+    request: Request,
+}
+
+/// What became of changes that are not in the queue.
+#[derive(Default)]
+struct Aside {
+    refused: Vec<(Completion, IoError)>,
+    failed: Vec<Answer>,
+    /// Nothing changes; but what came before may have to be made durable.
+    unchanged: Vec<Request>,
+}
+
 impl<S: Storage> Pool<S> {
     /// Changes bytes of a volume: answered when the change is in the log, or durable there.
-    pub(crate) fn change_bytes(
+    pub(super) fn change_bytes(&self, volume: VolumeId, generation: u64, asked: Asked) {
+        match self.whole(volume, asked) {
+            Ok(whole) => self.change_whole(volume, generation, [whole]),
+            Err(asked) => self.change_in_part(volume, generation, asked),
+        }
+    }
+
+    /// Cuts a change to blocks. Gives it back where it changes one in part, or is far out of range.
+    pub(super) fn whole(&self, volume: VolumeId, asked: Asked) -> Result<Whole, Asked> {
+        let (offset, length) = (asked.offset, asked.guest.length());
+        let aligned = offset.is_multiple_of(BLOCK_BYTES) && length.is_multiple_of(BLOCK_BYTES);
+        let exact = matches!(asked.guest, Guest::Write(_) | Guest::Zero(_));
+        if offset.checked_add(length).is_none() || (exact && !aligned && length > 0) {
+            return Err(asked);
+        }
+        let blocks = match exact {
+            true => blocks_of(offset, length),
+            false => self.rounded(offset, length),
+        };
+        let run = Run { volume, lba: blocks.start, len: blocks.end - blocks.start };
+        let leaves = usize::from(matches!(asked.guest, Guest::Write(_)));
+        let piece = match asked.guest {
+            Guest::Write(data) => Piece::write(volume, blocks.start, data),
+            Guest::Zero(_) => Piece::plain(Entry::Zero(run)),
+            Guest::Discard(_) => Piece::plain(Entry::Discard(run)),
+        };
+        let ticket = Ticket { volume: Some(volume), done: asked.done };
+        let request = self.request(VecDeque::from([piece]), leaves, asked.durable, ticket);
+        Ok(Whole { offset, length, blocks, request })
+    }
+
+    fn request(
+        &self,
+        pieces: VecDeque<Piece>,
+        leaves: usize,
+        durable: bool,
+        ticket: Ticket,
+    ) -> Request {
+        let log_blocks = Request::log_blocks(&pieces, self.geometry.segment_blocks);
+        Request { pieces, log_blocks, leaves, durable, ticket, claim: None }
+    }
+
+    /// Orders changes behind all others, in one turn under the lock, and writes.
+    pub(super) fn change_whole(
         &self,
         volume: VolumeId,
         generation: u64,
-        offset: u64,
-        guest: Guest,
-        durable: bool,
-        done: Completion,
+        changes: impl IntoIterator<Item = Whole>,
     ) {
+        let mut aside = Aside::default();
+        let mut state = self.lock();
+        for whole in changes {
+            state = self.order(state, volume, generation, whole, &mut aside);
+        }
+        match self.threaded() {
+            true => self.write_on(state),
+            false => drop(state),
+        }
+        self.settle_aside(aside);
+    }
+
+    fn order<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        volume: VolumeId,
+        generation: u64,
+        whole: Whole,
+        aside: &mut Aside,
+    ) -> MutexGuard<'a, State> {
+        let Whole { offset, length, blocks, mut request } = whole;
+        if let Err(error) = state.enter(volume, generation, offset, length) {
+            aside.refused.push((request.ticket.done, error));
+            return state;
+        }
+        if blocks.is_empty() {
+            aside.unchanged.push(request);
+            return state;
+        }
+        request.claim = state.sessions.claim(volume, &blocks, false);
+        if request.claim.is_none() {
+            // What was ordered before it may be in the way: it is in the queue, so this writes it.
+            drop(state);
+            request.claim = self.claim(volume, &blocks, false).ok();
+            state = self.lock();
+        }
+        if request.claim.is_none() || state.stopped.is_some() {
+            state.release(&request);
+            aside.failed.push((request.ticket, Err(IoError::Failed)));
+            return state;
+        }
+        state.queue.push_back(request);
+        state
+    }
+
+    fn settle_aside(&self, aside: Aside) {
+        let Aside { refused, failed, unchanged } = aside;
+        for (done, error) in refused {
+            Self::refuse(done, error);
+        }
+        if !failed.is_empty() {
+            // Only a pool that stops fails them; a claim may have been released.
+            self.released.notify_all();
+            self.answer(failed);
+        }
+        for Request { durable, ticket, .. } in unchanged {
+            match durable {
+                true => self.join_sync(ticket),
+                false => self.answer(vec![(ticket, Ok(()))]),
+            }
+        }
+    }
+
+    /// Changes bytes where a block keeps some of its own: reads them first, alone on the blocks.
+    pub(super) fn change_in_part(&self, volume: VolumeId, generation: u64, asked: Asked) {
+        let Asked { offset, guest, durable, done } = asked;
         let entered = self.lock().enter(volume, generation, offset, guest.length());
         if let Err(error) = entered {
             return Self::refuse(done, error);
         }
         let ticket = Ticket { volume: Some(volume), done };
-        let blocks = match guest {
-            Guest::Discard(length) => self.rounded(offset, length),
-            _ => blocks_of(offset, guest.length()),
-        };
-        if blocks.is_empty() {
-            // Nothing changes; but what came before may have to be made durable.
-            return match durable {
-                true => self.join_sync(ticket),
-                false => self.answer(vec![(ticket, Ok(()))]),
-            };
-        }
-        let in_part =
-            !offset.is_multiple_of(BLOCK_BYTES) || !guest.length().is_multiple_of(BLOCK_BYTES);
-        let alone = in_part && !matches!(guest, Guest::Discard(_));
-        let claim = match self.claim(volume, &blocks, alone) {
+        let blocks = blocks_of(offset, guest.length());
+        let claim = match self.claim(volume, &blocks, true) {
             Ok(claim) => claim,
             Err(error) => return self.answer(vec![(ticket, Err(error))]),
         };
         let leaves = usize::from(matches!(guest, Guest::Write(_)));
-        match self.pieces(volume, offset, guest, &blocks, alone) {
-            Ok(pieces) => self.enqueue(Request {
-                log_blocks: Request::log_blocks(&pieces, self.geometry.segment_blocks),
-                pieces,
-                leaves,
-                durable,
-                ticket,
-                claim: Some(claim),
-            }),
+        match self.pieces(volume, offset, guest, &blocks) {
+            Ok(pieces) => {
+                let claim = Some(claim);
+                self.enqueue(Request { claim, ..self.request(pieces, leaves, durable, ticket) });
+            }
             Err(error) => {
                 self.lock().sessions.release(volume, claim);
                 self.released.notify_all();
@@ -135,21 +252,15 @@ impl<S: Storage> Pool<S> {
         offset: u64,
         guest: Guest,
         blocks: &Range<u64>,
-        in_part: bool,
     ) -> Result<VecDeque<Piece>, IoError> {
-        let run =
-            |blocks: &Range<u64>| Run { volume, lba: blocks.start, len: blocks.end - blocks.start };
-        Ok(match guest {
+        match guest {
             Guest::Write(data) => {
-                let data = match in_part {
-                    true => self.merged(volume, offset, &data, blocks)?,
-                    false => data,
-                };
-                VecDeque::from([Piece::write(volume, blocks.start, data)])
+                let merged = self.merged(volume, offset, &data, blocks)?;
+                Ok(VecDeque::from([Piece::write(volume, blocks.start, merged)]))
             }
-            Guest::Zero(length) => self.zero_pieces(volume, offset, length, blocks)?,
-            Guest::Discard(_) => VecDeque::from([Piece::plain(Entry::Discard(run(blocks)))]),
-        })
+            Guest::Zero(length) => self.zero_pieces(volume, offset, length, blocks),
+            Guest::Discard(_) => unreachable!("a discard changes no block in part"),
+        }
     }
 
     /// Zero is exact: the blocks at the ends that are touched in part are written.
@@ -213,14 +324,13 @@ impl<S: Storage> Pool<S> {
             return self.answer(vec![(request.ticket, Err(IoError::Failed))]);
         }
         state.queue.push_back(request);
-        drop(state);
         if self.threaded() {
-            self.write_all();
+            self.write_on(state);
         }
     }
 
     /// Makes durable what completed before.
-    pub(crate) fn flush(&self, volume: VolumeId, generation: u64, done: Completion) {
+    pub(super) fn flush(&self, volume: VolumeId, generation: u64, done: Completion) {
         let entered = self.lock().enter(volume, generation, 0, 0);
         match entered {
             Ok(()) => self.join_sync(Ticket { volume: Some(volume), done }),
@@ -240,6 +350,9 @@ impl<S: Storage> Pool<S> {
             return self.answer(vec![(ticket, Ok(()))]);
         }
         state.sync_waiters.push(ticket);
-        self.sync_wanted.notify_one();
+        // The thread that syncs looks again before it waits.
+        if !state.syncing {
+            self.sync_wanted.notify_one();
+        }
     }
 }
