@@ -1,4 +1,5 @@
 //! Requests submitted together share records.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Arc, mpsc};
 
@@ -28,7 +29,8 @@ fn taken(engine: &LocalEngine, volume: &dyn Volume, requests: Vec<Io>) -> (u64, 
     let submitted = requests.len();
     let with_completion = |io| {
         let sender = sender.clone();
-        (io, Box::new(move |outcome| sender.send(outcome).unwrap()) as Completion)
+        let done: Completion = Box::new(move |outcome| sender.send(outcome).unwrap());
+        (io, done)
     };
     volume.submit_all(requests.into_iter().map(with_completion).collect());
     for _ in 0..submitted {

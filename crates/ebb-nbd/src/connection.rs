@@ -1,4 +1,12 @@
 //! One connection's thread: negotiation, then requests until either side ends it.
+//!
+//! ```text
+//!   socket ─► input buffer ─► request ─► begin: counted ─► gathered ─► the volume, together
+//!                 ▲                                            │
+//!                 └── more of them have come in already ───────┘
+//! ```
+//! Requests that came in together go to the volume together. None waits for others to come: what
+//! is gathered is submitted before the thread waits for anything, be it input or room.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, IoSlice, Read};
@@ -7,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ebb_volume::{BLOCK_BYTES, Io, IoError};
+use ebb_volume::{BLOCK_BYTES, Completion, Io, IoError};
 
 use crate::exports::Exports;
 use crate::limits::Limits;
@@ -28,6 +36,12 @@ const INPUT_BYTES: usize = 64 << 10;
 
 /// What is read away at most before a socket is closed.
 const DISCARDED_BYTES: u64 = 8 << 20;
+
+/// Requests submitted together at most: some more than the engine writes in one record.
+const GATHERED: usize = 128;
+
+/// With fewer gathered the socket is asked for more, where that does not wait.
+const FEW: usize = 32;
 
 type Input<'a> = BufReader<Timed<'a>>;
 
@@ -56,8 +70,7 @@ pub(crate) fn serve(link: Arc<Link>, security: &Security, exports: &Exports, lim
     };
     tracing::debug!(export = session.export.name(), "a client has connected");
     if lift_deadlines(&link, &mut input, limits, &pause).is_ok() {
-        let mut transmission =
-            Transmission { link: &link, session: &session, input: &mut input, pause: &pause };
+        let mut transmission = Transmission::new(&link, &session, &mut input, &pause);
         let outcome = transmission.run();
         tracing::debug!(export = session.export.name(), ?outcome, "a client is going");
         link.finish();
@@ -217,15 +230,38 @@ struct Transmission<'a, 'b> {
     session: &'a Session,
     input: &'a mut Input<'b>,
     pause: &'a Pause,
+    /// Requests read and not submitted yet, as more of them have come in.
+    gathered: Vec<(Io, Completion)>,
 }
 
-impl Transmission<'_, '_> {
+impl<'a, 'b> Transmission<'a, 'b> {
+    fn new(
+        link: &'a Arc<Link>,
+        session: &'a Session,
+        input: &'a mut Input<'b>,
+        pause: &'a Pause,
+    ) -> Self {
+        Self { link, session, input, pause, gathered: Vec::new() }
+    }
+
     fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.next_request().and_then(|request| self.handle(request)) {
+                // They came in whole before the end did.
+                self.submit_gathered();
                 return end;
             }
         }
+    }
+
+    /// Hands the volume all that was read. Comes before everything that may wait.
+    fn submit_gathered(&mut self) {
+        submit_all(self.session, &mut self.gathered);
+    }
+
+    fn begin(&mut self, request: Request, cost: u32) -> Result<Ticket, End> {
+        let Self { link, session, gathered, .. } = self;
+        Ok(Ticket::begin(link, request, cost, session, || submit_all(session, gathered))?)
     }
 
     fn next_request(&mut self) -> Result<Request, End> {
@@ -241,16 +277,28 @@ impl Transmission<'_, '_> {
         request.map_err(|_| End::Violation("wrong magic number"))
     }
 
-    /// Fills `buffer`. If that may wait, the replies go out before.
+    /// Fills `buffer`. If that may wait, what was gathered and the replies go out before.
     fn read(&mut self, buffer: &mut [u8], place: Place) -> Result<(), End> {
         if self.input.buffer().len() >= buffer.len() {
             return self.input.read_exact(buffer).map_err(End::Input);
         }
+        if self.goes_on(buffer.len() - self.input.buffer().len()) {
+            return self.input.read_exact(buffer).map_err(End::Input);
+        }
+        self.submit_gathered();
         self.link.rest()?;
         self.pause.0.set(Some((Instant::now(), place)));
         let outcome = self.input.read_exact(buffer);
         self.link.wake();
         outcome.map_err(End::Input)
+    }
+
+    /// Whether so many bytes more are in the socket already, and worth taking in before what was
+    /// gathered is submitted: one buffer of input is less than a guest with 32 writes under way
+    /// sends at once.
+    fn goes_on(&self, bytes: usize) -> bool {
+        let few = (1..FEW).contains(&self.gathered.len());
+        few && self.link.stream().readable_bytes() >= bytes
     }
 
     fn handle(&mut self, mut request: Request) -> Result<(), End> {
@@ -278,7 +326,7 @@ impl Transmission<'_, '_> {
             Command::Cache => request.length.min(MAX_PAYLOAD.into()),
             _ => 0,
         };
-        let ticket = Ticket::begin(self.link, request, cost as u32, self.session)?;
+        let ticket = self.begin(request, cost as u32)?;
         match self.io(&request) {
             Err((error, why)) => ticket.refuse(error, why),
             Ok(io) => self.submit(&request, io, ticket),
@@ -288,7 +336,7 @@ impl Transmission<'_, '_> {
 
     fn block_status(&mut self, request: &Request) -> Result<(), End> {
         let cost = status::reply_bytes(request);
-        let ticket = Ticket::begin(self.link, *request, cost, self.session)?;
+        let ticket = self.begin(*request, cost)?;
         if request.flags & !(command_flags::REQ_ONE | command_flags::FUA) != 0 {
             ticket.refuse(Errno::Inval, "a flag that this command does not have");
         } else if request.length == 0 {
@@ -313,7 +361,7 @@ impl Transmission<'_, '_> {
             self.read(&mut piece[..length], Place::BetweenRequests)?;
             left -= length;
         }
-        let ticket = Ticket::begin(self.link, request, 0, self.session)?;
+        let ticket = self.begin(request, 0)?;
         ticket.refuse(Errno::Inval, "this command has no payload");
         Ok(())
     }
@@ -324,7 +372,7 @@ impl Transmission<'_, '_> {
             return Err(End::Violation("a write of more than 32 MiB"));
         }
         let length = request.length as u32;
-        let ticket = Ticket::begin(self.link, request, length, self.session)?;
+        let ticket = self.begin(request, length)?;
         let data = match self.payload(length as usize) {
             Ok(data) => data,
             Err(end) => {
@@ -352,7 +400,7 @@ impl Transmission<'_, '_> {
         Ok(data.into())
     }
 
-    fn submit(&self, request: &Request, io: Io, ticket: Ticket) {
+    fn submit(&mut self, request: &Request, io: Io, ticket: Ticket) {
         let volume = self.session.export.volume();
         if request.length == 0 && request.command != Command::Flush {
             // The protocol leaves open what this means; nothing is read or changed.
@@ -368,7 +416,10 @@ impl Transmission<'_, '_> {
         }
         // The answer acknowledges just what the volume promises of a completed request: a flush,
         // or one with `fua`, is durable; any other is not until a later flush completes.
-        volume.submit(io, Box::new(move |outcome| ticket.complete(outcome)));
+        self.gathered.push((io, Box::new(move |outcome| ticket.complete(outcome))));
+        if self.gathered.len() >= GATHERED {
+            self.submit_gathered();
+        }
     }
 
     /// What a request without a payload asks of the volume.
@@ -417,6 +468,20 @@ impl Transmission<'_, '_> {
             return Err((Errno::Inval, "the request reaches past the end of the volume"));
         }
         Ok(Io::Read { offset, length: length.min(MAX_PAYLOAD.into()) as u32 })
+    }
+}
+
+fn submit_all(session: &Session, gathered: &mut Vec<(Io, Completion)>) {
+    let volume = session.export.volume();
+    match gathered.len() {
+        // As most come where a guest waits for each.
+        1 => {
+            if let Some((io, done)) = gathered.pop() {
+                volume.submit(io, done);
+            }
+        }
+        0 => {}
+        _ => volume.submit_all(std::mem::take(gathered)),
     }
 }
 

@@ -145,28 +145,40 @@ impl Link {
     }
 
     /// Reader: counts one more request that reads or writes `cost` bytes, when there is room on
-    /// this connection and in the server's budget.
+    /// this connection and in the server's budget. What is counted already must be submitted, or
+    /// it would never make room.
     pub(crate) fn begin(self: &Arc<Self>, cost: u32) -> Result<(), Ended> {
-        loop {
-            let mut state = self.state();
-            if state.phase != Phase::Serving {
-                drop(state);
-                wake(self.budget.leave(self));
-                return Err(Ended);
-            }
-            let fits = state.requests < self.requests_limit
-                && state.bytes + u64::from(cost) <= self.bytes_limit;
-            if (fits || state.requests == 0)
-                && let Taken::Yes(next) = self.budget.take(self, cost)
-            {
-                state.requests += 1;
-                state.bytes += u64::from(cost);
-                drop(state);
-                wake(next);
-                return Ok(());
-            }
+        while let Some(state) = self.count_in(cost)? {
             self.send_or_wait(state);
         }
+        Ok(())
+    }
+
+    /// Reader: the same, but false instead of waiting.
+    pub(crate) fn try_begin(self: &Arc<Self>, cost: u32) -> Result<bool, Ended> {
+        Ok(self.count_in(cost)?.is_none())
+    }
+
+    /// Counts a request in, or gives the lock under which there was no room.
+    fn count_in(self: &Arc<Self>, cost: u32) -> Result<Option<MutexGuard<'_, State>>, Ended> {
+        let mut state = self.state();
+        if state.phase != Phase::Serving {
+            drop(state);
+            wake(self.budget.leave(self));
+            return Err(Ended);
+        }
+        let fits = state.requests < self.requests_limit
+            && state.bytes + u64::from(cost) <= self.bytes_limit;
+        if (fits || state.requests == 0)
+            && let Taken::Yes(next) = self.budget.take(self, cost)
+        {
+            state.requests += 1;
+            state.bytes += u64::from(cost);
+            drop(state);
+            wake(next);
+            return Ok(None);
+        }
+        Ok(Some(state))
     }
 
     /// Reader: to be called before waiting for input. Sends all replies; those that come later go

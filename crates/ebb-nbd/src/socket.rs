@@ -47,6 +47,15 @@ impl Socket {
         };
     }
 
+    /// Bytes that a read would return at once; none where the system does not say.
+    pub(crate) fn readable_bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Tcp(stream) => rustix::io::ioctl_fionread(stream),
+            Self::Unix(stream) => rustix::io::ioctl_fionread(stream),
+        };
+        bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(timeout),

@@ -39,6 +39,11 @@ impl Stream {
         }
     }
 
+    /// Bytes that a read would return at once, as far as is known: of TLS nothing is.
+    pub(crate) fn readable_bytes(&self) -> usize {
+        self.tls.get().map_or_else(|| self.socket.readable_bytes(), |_| 0)
+    }
+
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)
     }

@@ -25,14 +25,19 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// Waits for room on the connection, then counts `request` in. `cost` is the bytes of data
-    /// that it holds while it is under way.
+    /// that it holds while it is under way. If there is none, `submit` comes first: requests that
+    /// are counted and not submitted would never make room.
     pub(crate) fn begin(
         link: &Arc<Link>,
         request: Request,
         cost: u32,
         session: &Session,
+        submit: impl FnOnce(),
     ) -> Result<Self, Ended> {
-        link.begin(cost)?;
+        if !link.try_begin(cost)? {
+            submit();
+            link.begin(cost)?;
+        }
         let counters = Arc::clone(session.export.counters());
         counters.begin();
         let (framing, began) = (session.framing, Instant::now());

@@ -15,4 +15,5 @@ mod replies;
 mod requests;
 mod status;
 mod tls;
+mod together;
 mod volume;

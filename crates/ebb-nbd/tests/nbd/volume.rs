@@ -41,6 +41,8 @@ pub(crate) struct MemoryVolume {
     pub(crate) longest_read: AtomicU64,
     /// Requests submitted.
     pub(crate) submitted: AtomicUsize,
+    /// The most that were submitted together.
+    pub(crate) most_together: AtomicUsize,
 }
 
 impl MemoryVolume {
@@ -54,6 +56,7 @@ impl MemoryVolume {
             elsewhere,
             longest_read: AtomicU64::new(0),
             submitted: AtomicUsize::new(0),
+            most_together: AtomicUsize::new(0),
         })
     }
 
@@ -157,6 +160,13 @@ impl Volume for MemoryVolume {
                 drop(control);
                 done(outcome);
             }
+        }
+    }
+
+    fn submit_all(&self, requests: Vec<(Io, Completion)>) {
+        self.most_together.fetch_max(requests.len(), Ordering::SeqCst);
+        for (io, done) in requests {
+            self.submit(io, done);
         }
     }
 
