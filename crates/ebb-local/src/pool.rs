@@ -206,14 +206,16 @@ impl<S: Storage> Pool<S> {
         done(Err(error));
     }
 
-    /// Answers requests, and only then counts them as finished.
+    /// Answers requests, and only then counts them as finished and drops what they cut off.
     fn answer(&self, answers: Vec<Answer>) {
         if answers.is_empty() {
             return;
         }
         // Most are of one volume.
         let mut finished: Vec<(VolumeId, usize)> = Vec::new();
-        for (ticket, outcome) in answers {
+        let mut trash = Trash::new();
+        for (mut ticket, outcome) in answers {
+            trash.append(&mut ticket.trash);
             (ticket.done)(outcome.map(|()| bytes::Bytes::new()));
             match (ticket.volume, finished.last_mut()) {
                 (Some(volume), Some((last, many))) if *last == volume => *many += 1,
@@ -223,6 +225,7 @@ impl<S: Storage> Pool<S> {
         for (volume, many) in finished {
             self.finish(volume, many);
         }
+        self.reap(trash);
     }
 
     fn finish(&self, volume: VolumeId, requests: usize) {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, VolumeId};
 
 use crate::layout::{BLOCK, crc32c};
+use crate::map::Trash;
 use crate::record::{Entry, Run};
 use crate::session::ClaimId;
 
@@ -38,6 +39,14 @@ pub(crate) struct Ticket {
     /// None where it is no guest's.
     pub(crate) volume: Option<VolumeId>,
     pub(crate) done: Completion,
+    /// What is dropped once it is answered.
+    pub(crate) trash: Trash,
+}
+
+impl Ticket {
+    pub(crate) fn new(volume: Option<VolumeId>, done: Completion) -> Self {
+        Self { volume, done, trash: Trash::new() }
+    }
 }
 
 impl Request {

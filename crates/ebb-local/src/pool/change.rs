@@ -10,6 +10,8 @@ use crate::record::{CRC_BYTES, Change, Entry, HEADER_ROOM};
 use crate::request::{Piece, Request, Ticket};
 use crate::storage::Storage;
 
+type Outcome = Result<bytes::Bytes, IoError>;
+
 impl<S: Storage> Pool<S> {
     /// Makes a change of the version tree, once for each `op`. Durable when it returns.
     pub(crate) fn change(&self, op: OpId, change: Change) -> Result<(), EngineError> {
@@ -40,13 +42,7 @@ impl<S: Storage> Pool<S> {
             pieces,
             leaves: 0,
             durable: true,
-            ticket: Ticket {
-                volume: None,
-                done: Box::new(move |outcome| {
-                    // The receiver waits below.
-                    let _ = sender.send(outcome);
-                }),
-            },
+            ticket: ticket(sender),
             claim: None,
         });
         drop(state);
@@ -55,10 +51,7 @@ impl<S: Storage> Pool<S> {
         Ok(())
     }
 
-    fn wait_answer(
-        &self,
-        receiver: &mpsc::Receiver<Result<bytes::Bytes, IoError>>,
-    ) -> Result<(), EngineError> {
+    fn wait_answer(&self, receiver: &mpsc::Receiver<Outcome>) -> Result<(), EngineError> {
         let outcome = loop {
             if self.threaded() {
                 break receiver.recv().unwrap_or(Err(IoError::Failed));
@@ -96,13 +89,7 @@ impl<S: Storage> Pool<S> {
         drop(state);
         if !durable {
             let (sender, receiver) = mpsc::sync_channel(1);
-            self.join_sync(Ticket {
-                volume: None,
-                done: Box::new(move |outcome| {
-                    // The receiver waits below.
-                    let _ = sender.send(outcome);
-                }),
-            });
+            self.join_sync(ticket(sender));
             self.wait_answer(&receiver)?;
         }
         self.checkpoint_at_close();
@@ -127,6 +114,15 @@ impl<S: Storage> Pool<S> {
         self.scrub_paused.notify_all();
         self.answer(answers);
     }
+}
+
+/// One whose outcome goes to a receiver.
+fn ticket(sender: mpsc::SyncSender<Outcome>) -> Ticket {
+    let done = move |outcome| {
+        // It waits.
+        let _ = sender.send(outcome);
+    };
+    Ticket::new(None, Box::new(done))
 }
 
 /// The volume that must not be open.

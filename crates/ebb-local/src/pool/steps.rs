@@ -112,6 +112,10 @@ impl<S: Storage> Pool<S> {
                 answers
             }
         };
+        // Dropping pages at the same time would delay the sync, and those who wait for it.
+        if let Some(waiter) = state.sync_waiters.last_mut() {
+            waiter.trash.append(&mut trash);
+        }
         // The thread that syncs looks again before it waits.
         if state.wants_sync() && !state.syncing {
             self.sync_wanted.notify_one();
@@ -120,8 +124,8 @@ impl<S: Storage> Pool<S> {
         let (awaited, more) = (state.is_awaited(), !state.queue.is_empty());
         drop(state);
         self.notify_released(awaited);
-        self.reap(trash);
         self.answer(answers);
+        self.reap(trash);
         more
     }
 

@@ -101,7 +101,7 @@ impl<S: Storage> Pool<S> {
             Guest::Zero(_) => Piece::plain(Entry::Zero(run)),
             Guest::Discard(_) => Piece::plain(Entry::Discard(run)),
         };
-        let ticket = Ticket { volume: Some(volume), done: asked.done };
+        let ticket = Ticket::new(Some(volume), asked.done);
         let request = self.request(VecDeque::from([piece]), leaves, asked.durable, ticket);
         Ok(Whole { offset, length, blocks, request })
     }
@@ -194,7 +194,7 @@ impl<S: Storage> Pool<S> {
         if let Err(error) = entered {
             return Self::refuse(done, error);
         }
-        let ticket = Ticket { volume: Some(volume), done };
+        let ticket = Ticket::new(Some(volume), done);
         let blocks = blocks_of(offset, guest.length());
         let claim = match self.claim(volume, &blocks, true) {
             Ok(claim) => claim,
@@ -333,7 +333,7 @@ impl<S: Storage> Pool<S> {
     pub(super) fn flush(&self, volume: VolumeId, generation: u64, done: Completion) {
         let entered = self.lock().enter(volume, generation, 0, 0);
         match entered {
-            Ok(()) => self.join_sync(Ticket { volume: Some(volume), done }),
+            Ok(()) => self.join_sync(Ticket::new(Some(volume), done)),
             Err(error) => Self::refuse(done, error),
         }
     }
