@@ -1,12 +1,10 @@
 //! Guests: requests at random places of a volume, so many under way.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ebb_volume::{Completion, Io, Volume, run};
+use ebb_volume::{Completion, Io, IoError, Volume, run};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Failure;
@@ -35,7 +33,7 @@ impl Random {
 struct Window {
     under_way: Mutex<usize>,
     fewer: Condvar,
-    failed: AtomicBool,
+    failed: Mutex<Option<IoError>>,
 }
 
 impl Window {
@@ -54,8 +52,8 @@ impl Window {
     fn completion(self: &Arc<Self>) -> Completion {
         let window = Arc::clone(self);
         Box::new(move |outcome| {
-            if outcome.is_err() {
-                window.failed.store(true, Relaxed);
+            if let Err(error) = outcome {
+                *window.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
             let mut under_way = window.under_way.lock().unwrap_or_else(PoisonError::into_inner);
             *under_way -= 1;
@@ -72,9 +70,9 @@ impl Window {
         let locked = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let busy = |under_way: &mut usize| *under_way > 0;
         drop(self.fewer.wait_while(locked, busy));
-        match self.failed.load(Relaxed) {
-            true => Err("a request failed".into()),
-            false => Ok(()),
+        match *self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(format!("a request failed: {error}").into()),
+            None => Ok(()),
         }
     }
 }
@@ -93,7 +91,7 @@ impl<'a> Guest<'a> {
     /// One that stays within the first bytes of a volume.
     pub(crate) fn new(volume: &'a dyn Volume, within_bytes: u64, seed: u64) -> Self {
         let fewer = Condvar::new();
-        let window = Window { under_way: Mutex::new(0), fewer, failed: AtomicBool::new(false) };
+        let window = Window { under_way: Mutex::new(0), fewer, failed: Mutex::default() };
         Self {
             volume,
             window: Arc::new(window),
