@@ -14,14 +14,16 @@
 //! chain (`seq`, `prev_crc`) after the record where the generation before it was cut, and was
 //! durable before the superblock named it. So an older generation ends exactly there, whatever else
 //! its segments hold, and everything in it is durable. In the newest one a record past the highest
-//! `durable_seq` counts only if its data is whole; the first that is not, is the cut.
+//! `durable_seq` counts only if its data is whole; the first that is not, is the cut. Headers are
+//! read once: a record waits until one behind it says that it was durable, and those for which none
+//! does, at the end, are the ones whose data is read.
 //!
 //! A crash loses records at the end. Whatever else is missing was lost by the disk, and recovery
 //! refuses: a chain that does not reach its cut, or a header behind the cut which says that what
 //! is missing was durable.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use ebb_volume::EngineError;
 
@@ -92,9 +94,15 @@ struct Reader<'a, S> {
 struct Window {
     offset: u64,
     bytes: Vec<u8>,
+    /// How much the next one reads.
+    length: usize,
 }
 
+/// What a window reads where the one before ended elsewhere.
 const WINDOW_BYTES: usize = 256 << 10;
+/// What it reads at most where each goes on from the one before: the system reads the parts of
+/// a long one at the same time.
+const WINDOW_MOST: usize = if cfg!(test) { 512 << 10 } else { 4 << 20 };
 
 /// Reads the checkpoint and the log behind it.
 pub(crate) fn recover(
@@ -180,26 +188,35 @@ impl<S: Storage> Reader<'_, S> {
                 position.block,
             ));
         }
-        let vouched = match cut {
-            Some(cut) => cut.seq,
-            None => self.watermark(generation.log_gen, position)?,
-        };
         let honoured = cut.filter(|_| !self.planted.has(Bug::IgnoreCut));
-        while honoured.is_none_or(|cut| position.last.seq < cut.seq) {
-            let Some((mut header, after)) = self.step(generation.log_gen, position)? else {
+        let trusted = self.planted.has(Bug::SkipDataCheck)
+            || (cut.is_some() && self.planted.has(Bug::IgnoreCut));
+        let mut vouched = cut.map_or(position.last.seq, |cut| cut.seq);
+        // Records that no header read so far vouches for.
+        let mut open: VecDeque<(Header, Position)> = VecDeque::new();
+        let (mut read, mut whole) = (position, true);
+        while whole && honoured.is_none_or(|cut| read.last.seq < cut.seq) {
+            let Some((header, after)) = self.step(generation.log_gen, read)? else {
                 break;
             };
-            let trusted = self.planted.has(Bug::SkipDataCheck)
-                || (cut.is_some() && self.planted.has(Bug::IgnoreCut));
-            let data = header.place.seq > vouched && !trusted;
-            if !self.take_data(&mut header, after.segment, data)? {
-                break;
+            if cut.is_none() {
+                vouched = vouched.max(header.durable_seq);
             }
-            if header.epoch != found.catalog.epoch() {
-                return Err(corrupt("an epoch is missing", after.segment, after.block));
+            open.push_back((header, after));
+            read = after;
+            let durable = |(header, _): &(Header, Position)| header.place.seq <= vouched;
+            while whole
+                && open.front().is_some_and(durable)
+                && let Some((header, after)) = open.pop_front()
+            {
+                whole = self.take(header, after, false, found)?;
+                position = if whole { after } else { position };
             }
-            found.apply(&header, after.segment, self.planted);
-            position = after;
+        }
+        // The first of the rest that is not whole is the cut.
+        while whole && let Some((header, after)) = open.pop_front() {
+            whole = self.take(header, after, !trusted, found)?;
+            position = if whole { after } else { position };
         }
         found.last = position.last;
         found.tail = Some(position.segment);
@@ -214,14 +231,22 @@ impl<S: Storage> Reader<'_, S> {
         }
     }
 
-    /// The highest record that a header of the newest generation says to be durable.
-    fn watermark(&self, log_gen: u64, mut position: Position) -> Result<u64, EngineError> {
-        let mut vouched = position.last.seq;
-        while let Some((header, after)) = self.step(log_gen, position)? {
-            vouched = vouched.max(header.durable_seq);
-            position = after;
+    /// Takes a record in. False where its data is not what the header says.
+    fn take(
+        &self,
+        mut header: Header,
+        after: Position,
+        check: bool,
+        found: &mut Recovered,
+    ) -> Result<bool, EngineError> {
+        if !self.take_data(&mut header, after.segment, check)? {
+            return Ok(false);
         }
-        Ok(vouched)
+        if header.epoch != found.catalog.epoch() {
+            return Err(corrupt("an epoch is missing", after.segment, after.block));
+        }
+        found.apply(&header, after.segment, self.planted);
+        Ok(true)
     }
 
     /// The next record of the chain, and the place behind it.
@@ -356,10 +381,16 @@ impl<S: Storage> Reader<'_, S> {
 impl Window {
     /// Reads as much as there is from `offset` on; nothing where reading fails.
     fn fill(&mut self, storage: &impl Storage, offset: u64) {
+        let end = self.offset + self.bytes.len() as u64;
+        let goes_on = offset >= end && offset - end < WINDOW_BYTES as u64;
+        self.length = match goes_on {
+            true => (2 * self.length).clamp(WINDOW_BYTES, WINDOW_MOST),
+            false => WINDOW_BYTES,
+        };
         self.offset = offset;
-        self.bytes.resize(WINDOW_BYTES, 0);
+        self.bytes.resize(self.length, 0);
         let mut read = 0;
-        while read < WINDOW_BYTES {
+        while read < self.length {
             match storage.read_some(offset + read as u64, &mut self.bytes[read..]) {
                 Ok(0) => break,
                 Ok(n) => read += n,
