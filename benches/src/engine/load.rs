@@ -120,9 +120,14 @@ impl<'a> Guest<'a> {
 
     /// So many bytes of writes; returns when all are answered.
     pub(crate) fn write_bytes(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.write_bytes_by(bytes, DEPTH)
+    }
+
+    /// The same, so many writes submitted at once.
+    pub(crate) fn write_bytes_by(&mut self, bytes: u64, at_once: usize) -> Result<(), Failure> {
         let mut left = (bytes / BLOCK) as usize;
         while left > 0 {
-            let now = left.min(DEPTH);
+            let now = left.min(at_once);
             self.submit(now, Self::write);
             left -= now;
         }

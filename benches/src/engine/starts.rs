@@ -1,17 +1,19 @@
 //! How long a start takes after a kill, with a full tail of the log to replay.
 
 use crate::bed::{Bed, never};
-use crate::load::Guest;
+use crate::load::{DEPTH, Guest};
 use crate::report::{ms, row, size};
 use crate::{Failure, GIB, Scale, TIB};
 
 pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
-    for (name, size_bytes) in [("64 GiB", 64 * GIB), ("64 TiB", 64 * TIB)] {
+    let volumes = [("64 GiB", 64 * GIB), ("64 TiB", 64 * TIB)];
+    let records = [1, DEPTH];
+    for ((name, size_bytes), at_once) in volumes.into_iter().flat_map(|v| records.map(|r| (v, r))) {
         let mut bed = Bed::new(never())?;
         let volume = bed.create(size_bytes)?;
         let mut guest = Guest::new(&*volume, size_bytes, 1);
         while bed.stats().log_bytes < scale.checkpoint_log_bytes {
-            guest.write_bytes(1 << 20)?;
+            guest.write_bytes_by(1 << 20, at_once)?;
         }
         guest.flush()?;
         drop(volume);
