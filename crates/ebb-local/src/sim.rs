@@ -18,6 +18,7 @@ mod faults;
 mod model;
 mod planted;
 mod run;
+mod together;
 mod world;
 
 use std::time::Duration;
