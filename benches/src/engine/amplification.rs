@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ebb_local::{Options, Stats};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, served};
 use crate::load::Guest;
 use crate::report::row;
 use crate::{Failure, GIB, MIB, Scale, TIB};
@@ -14,23 +14,21 @@ const SEGMENT_BYTES: u64 = 16 * MIB;
 
 pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
     for (name, size_bytes) in [("16 GiB", 16 * GIB), ("1 TiB", TIB)] {
-        let mut bed = Bed::new(options(scale))?;
+        // So much is written until space comes back in a steady stream.
+        let mut bed = Bed::recycled(4 * scale.checkpoint_log_bytes, options(scale))?;
         let volume = bed.create(size_bytes)?;
         let mut guest = Guest::new(&*volume, size_bytes, 1);
         let written = between_checkpoints(&bed, &mut guest, scale.rounds as u64)?;
         written.report(&format!("random 4 KiB, depth 32, {name} thin"), "2.2");
     }
     flushed(scale)?;
-    match scale.full_pool {
-        true => full_pool(scale),
-        false => Ok(()),
-    }
+    full_pool(scale)
 }
 
 fn options(scale: &Scale) -> Options {
     let checkpoint_interval = Duration::from_secs(1 << 30);
     let checkpoint_log_bytes = scale.checkpoint_log_bytes;
-    Options { checkpoint_interval, checkpoint_log_bytes, ..Options::default() }
+    Options { checkpoint_interval, checkpoint_log_bytes, ..served() }
 }
 
 /// Writes from the end of the first checkpoint to the end of another, so that the pages of
@@ -111,14 +109,17 @@ impl Written {
         let headers = grown(|s| s.log_writes) * BLOCK;
         let data = grown(|s| s.log_bytes) - headers;
         let pages = grown(|s| s.pages_written) * BLOCK;
+        let packed = grown(|s| s.blocks_packed) * BLOCK;
         let prewritten = grown(|s| s.segments_made) * SEGMENT_BYTES;
         let per_byte = |bytes: u64| bytes as f64 / self.guest_bytes as f64;
         let measured = format!(
-            "{:.2} = headers {:.2}, data {:.2}, pages and tables {:.2}; prewritten {:.2} on top",
-            per_byte(headers + data + pages),
+            "{:.2} = headers {:.2}, data {:.2}, pages and tables {:.2}, packed {:.2}, prewritten \
+             {:.2}",
+            per_byte(headers + data + pages + packed + prewritten),
             per_byte(headers),
             per_byte(data),
             per_byte(pages),
+            per_byte(packed),
             per_byte(prewritten),
         );
         row(&format!("bytes written per guest byte: {what}"), &measured, target);

@@ -21,10 +21,20 @@ pub(crate) struct Bed {
     last_op: u128,
 }
 
+/// As a server has it, but that nothing is read in the background.
+pub(crate) fn served() -> Options {
+    Options { scrub_bytes_per_second: 0, ..Options::default() }
+}
+
 /// Nothing is checkpointed by itself.
 pub(crate) fn never() -> Options {
     let checkpoint_interval = Duration::from_secs(1 << 30);
-    Options { checkpoint_log_bytes: u64::MAX, checkpoint_interval, ..Options::default() }
+    Options {
+        checkpoint_log_bytes: u64::MAX,
+        checkpoint_memory_bytes: u64::MAX,
+        checkpoint_interval,
+        ..served()
+    }
 }
 
 /// Everything is checkpointed as soon as it is there.

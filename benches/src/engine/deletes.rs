@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ebb_local::Options;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, served};
 use crate::load::Guest;
 use crate::report::{median, ms, row, size};
 use crate::{Failure, GIB, MIB, Scale};
@@ -15,7 +15,7 @@ const BLOCK: u64 = 4096;
 /// The middle one of a chain, each with a MiB of changes of its own; then its neighbours.
 pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
     let interval = Duration::from_millis(200);
-    let mut bed = Bed::new(Options { checkpoint_interval: interval, ..Options::default() })?;
+    let mut bed = Bed::new(Options { checkpoint_interval: interval, ..served() })?;
     let volume = bed.create(SIZE)?;
     let mut guest = Guest::new(&*volume, SIZE, 1);
     let snapshots = 5 * scale.operations as u64;

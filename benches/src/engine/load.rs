@@ -134,6 +134,14 @@ impl<'a> Guest<'a> {
         self.drain()
     }
 
+    /// So many bytes of reads; returns when all are answered.
+    pub(crate) fn read_bytes(&mut self, bytes: u64) -> Result<(), Failure> {
+        for _ in 0..bytes / BLOCK / DEPTH as u64 {
+            self.submit(DEPTH, Self::read);
+        }
+        self.drain()
+    }
+
     /// One write and a flush: how long both take.
     pub(crate) fn write_durably(&mut self) -> Result<Duration, Failure> {
         let (offset, data, fua) = (self.place(), self.data.clone(), false);

@@ -1,7 +1,7 @@
 //! What the embedded engine takes, without a server or a socket: `cargo xtask bench engine`.
 //!
 //! ```text
-//!   main ─► resets, snapshots, rates, amplification, starts, metadata, deletes     groups of rows
+//!   main ─► memory, resets, snapshots, rates, amplification, starts, metadata, deletes     groups of rows
 //!              └────────┬─────────┘
 //!             bed  an engine in a folder of its own      load  requests under way, latencies
 //! ```
@@ -16,6 +16,7 @@ mod deletes;
 mod load;
 #[path = "../machine.rs"]
 mod machine;
+mod memory;
 mod metadata;
 mod rates;
 mod report;
@@ -42,9 +43,6 @@ struct Cli {
     /// Small sizes and few rounds: shows in under a minute that everything runs, and no more.
     #[arg(long)]
     quick: bool,
-    /// Also measure a pool that is kept 75 % full, which takes packing.
-    #[arg(long)]
-    full_pool: bool,
     /// Only this group of rows. May be given again.
     #[arg(long, value_name = "GROUP")]
     only: Vec<String>,
@@ -63,12 +61,10 @@ struct Scale {
     heavy_bytes: u64,
     /// Operations timed one by one: resets with little between them, snapshots.
     operations: usize,
-    full_pool: bool,
 }
 
 impl Scale {
     fn of(cli: &Cli) -> Self {
-        let full_pool = cli.full_pool;
         match cli.quick {
             true => Self {
                 rounds: 3,
@@ -77,7 +73,6 @@ impl Scale {
                 checkpoint_log_bytes: 16 * MIB,
                 heavy_bytes: 2 * MIB,
                 operations: 10,
-                full_pool,
             },
             false => Self {
                 rounds: 5,
@@ -86,7 +81,6 @@ impl Scale {
                 checkpoint_log_bytes: GIB,
                 heavy_bytes: 32 * MIB,
                 operations: 200,
-                full_pool,
             },
         }
     }
@@ -95,6 +89,7 @@ impl Scale {
 type Group = fn(&Scale) -> Result<(), Failure>;
 
 const GROUPS: &[(&str, Group)] = &[
+    ("memory", memory::rows),
     ("resets", resets::rows),
     ("snapshots", snapshots::rows),
     ("rates", rates::rows),

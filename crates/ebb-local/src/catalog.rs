@@ -78,6 +78,10 @@ pub(crate) struct Catalog {
     last_frozen: u64,
     /// Blocks that were discarded since the last checkpoint.
     pub(crate) discarded_blocks: u64,
+    /// Versions were dropped since the last checkpoint.
+    pub(crate) has_dropped: bool,
+    /// What memtables took of memory since they were last merged. Some of it may be free again.
+    pub(crate) memtable_bytes: u64,
 }
 
 /// Where the data blocks of a record are.
@@ -212,19 +216,22 @@ impl Catalog {
                 let Some(map) = self.head_mut(run.volume) else {
                     return;
                 };
+                let mut taken = 0;
                 for (i, crc) in placed.crcs.iter().enumerate() {
                     let stored = Stored {
                         address: Address::new(placed.segment_id, placed.first_block + i as u32),
                         birth: placed.epoch,
                         crc: *crc,
                     };
-                    map.insert(run.lba + i as u64, stored);
+                    taken += map.insert(run.lba + i as u64, stored);
                 }
+                self.memtable_bytes += taken as u64;
             }
             Entry::Zero(run) | Entry::Discard(run) => {
                 self.discarded_blocks += run.len;
                 if let Some(map) = self.head_mut(run.volume) {
-                    map.remove(run.lba..run.lba + run.len, trash);
+                    let taken = map.remove(run.lba..run.lba + run.len, trash);
+                    self.memtable_bytes += taken as u64;
                 }
             }
             Entry::Version(op, change) => {
@@ -332,6 +339,7 @@ impl Catalog {
     fn drop_version(&mut self, id: VersionId) {
         if let Some(version) = self.versions.get_mut(&id) {
             version.is_dropped = true;
+            self.has_dropped = true;
         }
     }
 
@@ -364,11 +372,6 @@ impl Catalog {
 
     pub(crate) fn lineage(&self, id: VersionId) -> u64 {
         self.versions.get(&id).map_or(0, |version| version.map.lineage)
-    }
-
-    /// Whether a version waits to be taken out.
-    pub(crate) fn has_dropped(&self) -> bool {
-        self.versions.values().any(|version| version.is_dropped && !version.is_ghost)
     }
 
     /// The versions, parents before children.

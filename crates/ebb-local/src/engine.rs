@@ -11,9 +11,8 @@ use ebb_volume::{Engine, EngineError, Inventory, OpId, SnapshotId, Volume, Volum
 
 use crate::file::PoolFile;
 use crate::layout::{BLOCK, Geometry, SEGMENT_BLOCKS};
-use crate::map::Trash;
 use crate::planted::Planted;
-use crate::pool::{CheckpointWhen, Pool, Setup, WALK_PAGES};
+use crate::pool::{CheckpointWhen, Pool, Reaped, Setup, WALK_PAGES};
 use crate::record::Change;
 use crate::volume::Handle;
 
@@ -37,9 +36,12 @@ pub struct Options {
     pub scrub_bytes_per_second: u64,
     /// Memory for pages of maps, in bytes.
     pub cache_bytes: u64,
-    /// Bytes of the log after which a checkpoint is made: so much an opening reads at most, if
-    /// checkpoints keep up.
+    /// Bytes of the log after which a checkpoint is made. Guests wait at twice as much, so an
+    /// opening reads no more than that.
     pub checkpoint_log_bytes: u64,
+    /// Memory that changes take which no checkpoint has yet, after which one is made. Guests wait at
+    /// twice as much.
+    pub checkpoint_memory_bytes: u64,
     /// How long a change waits for a checkpoint at most.
     pub checkpoint_interval: Duration,
 }
@@ -54,6 +56,7 @@ impl Default for Options {
             scrub_bytes_per_second: 16 << 20,
             cache_bytes: 256 << 20,
             checkpoint_log_bytes: 1 << 30,
+            checkpoint_memory_bytes: 24 << 20,
             checkpoint_interval: Duration::from_secs(60),
         }
     }
@@ -91,7 +94,7 @@ pub struct Stats {
 /// Dropping it without [`Engine::close`] is like a crash of the process: what was flushed is safe.
 pub struct LocalEngine {
     pool: Arc<Pool<PoolFile>>,
-    reaper: mpsc::Sender<Trash>,
+    reaper: mpsc::Sender<Reaped>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -121,6 +124,7 @@ impl LocalEngine {
             cache_bytes: options.cache_bytes,
             checkpoint_when: CheckpointWhen {
                 log_bytes: options.checkpoint_log_bytes,
+                memtable_bytes: options.checkpoint_memory_bytes,
                 after: options.checkpoint_interval,
             },
             walk_pages: WALK_PAGES,
@@ -133,8 +137,9 @@ impl LocalEngine {
         Ok(engine)
     }
 
-    fn start(&self, trash: mpsc::Receiver<Trash>, scrub: u64) -> Result<(), EngineError> {
-        let [syncs, stock, checkpoints, scrubs] = std::array::from_fn(|_| Arc::clone(&self.pool));
+    fn start(&self, trash: mpsc::Receiver<Reaped>, scrub: u64) -> Result<(), EngineError> {
+        let [syncs, stock, checkpoints, scrubs, reaps] =
+            std::array::from_fn(|_| Arc::clone(&self.pool));
         self.spawn("ebb-sync", move || syncs.run_syncs())?;
         self.spawn("ebb-segments", move || stock.run_stock())?;
         self.spawn("ebb-checkpoint", move || checkpoints.run_checkpoints())?;
@@ -142,8 +147,13 @@ impl LocalEngine {
             self.spawn("ebb-scrub", move || scrubs.run_scrub(scrub))?;
         }
         self.spawn("ebb-reaper", move || {
-            // An empty one says that it was the last.
-            while trash.recv().is_ok_and(|trash| !trash.is_empty()) {}
+            // Dropping pages is never urgent, and those who serve guests need the cores: of two that
+            // want the same one it gets a tenth. Where it is not allowed it runs like any other.
+            let _ = rustix::process::setpriority_process(None, 10);
+            while let Ok(Reaped::Trash(trash, bytes)) = trash.recv() {
+                drop(trash);
+                reaps.is_free(bytes);
+            }
         })
     }
 
@@ -252,7 +262,7 @@ impl Drop for LocalEngine {
         // Handles may live longer; they find the pool stopped.
         self.pool.stop("it was dropped");
         // Fails only where the reaper has gone already.
-        let _ = self.reaper.send(Trash::new());
+        let _ = self.reaper.send(Reaped::Nothing);
         for thread in self.threads().drain(..) {
             // A thread that panicked has said so.
             let _ = thread.join();

@@ -24,7 +24,8 @@
 //!
 //! A checkpoint answers nobody: it only moves the place from which recovery begins.
 //!
-//! Deliberately not here yet: taking space back. The log and the pages only grow.
+//! Deliberately not here: a record of what is free. What is alive follows from the pages, and is in
+//! the tables of each checkpoint.
 
 mod blocks;
 mod cache;
@@ -32,6 +33,8 @@ mod catalog;
 mod check;
 mod engine;
 mod file;
+#[cfg(test)]
+mod fixture;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

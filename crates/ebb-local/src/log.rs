@@ -44,6 +44,8 @@ pub(crate) enum Packed {
     Nothing,
     /// The first request waits for a segment to become ready.
     NeedsSegment,
+    /// It waits for the next checkpoint: too much is behind the last one.
+    NeedsCheckpoint,
     /// There is no space for this request.
     Refused(Request),
 }

@@ -84,14 +84,15 @@ impl Map {
         Self { root, ..Self::new(lineage) }
     }
 
-    /// Puts a block in.
-    pub(crate) fn insert(&mut self, lba: u64, stored: Stored) {
-        self.active.insert(lba, stored);
+    /// Puts a block in, and says how many bytes of memory that took.
+    pub(crate) fn insert(&mut self, lba: u64, stored: Stored) -> usize {
+        self.active.insert(lba, stored)
     }
 
     /// Takes a range out, in time of the pages at its two ends and of those cut off between them.
-    pub(crate) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) {
-        self.active.remove(range, trash);
+    /// Says how many bytes of memory it took.
+    pub(crate) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) -> usize {
+        self.active.remove(range, trash)
     }
 
     /// What memory knows of a range. The rest is below [`Map::root`].

@@ -64,6 +64,14 @@ pub(crate) use scrub::Scrub;
 #[cfg(test)]
 pub(crate) use steps::WriteStep;
 
+/// What the reaper is sent.
+pub(crate) enum Reaped {
+    /// Pages to drop, and what that makes free of the memory that guests wait for, in bytes.
+    Trash(Trash, u64),
+    /// That was the last.
+    Nothing,
+}
+
 pub(crate) struct Pool<S> {
     storage: S,
     geometry: Geometry,
@@ -90,7 +98,7 @@ pub(crate) struct Pool<S> {
     checkpoint_wanted: Condvar,
     scrub_paused: Condvar,
     /// None: the caller takes every step itself.
-    reaper: Option<Mutex<mpsc::Sender<Trash>>>,
+    reaper: Option<Mutex<mpsc::Sender<Reaped>>>,
     pub(crate) counters: Counters,
 }
 
@@ -114,6 +122,9 @@ struct State {
     catalog: Catalog,
     sessions: Sessions,
     log: Log,
+    /// Engine calls that wait to be written.
+    changes: VecDeque<Request>,
+    /// Guests' requests that do.
     queue: VecDeque<Request>,
     /// A thread is writing a record.
     writing: bool,
@@ -126,8 +137,14 @@ struct State {
     unsynced_bytes: u64,
     /// Bytes written since the last checkpoint began.
     uncheckpointed_bytes: u64,
+    /// Bytes of the log behind the last checkpoint that is durable: what a start reads.
+    tail_bytes: u64,
     /// A step of a checkpoint is under way.
     checkpointing: bool,
+    /// The thread that makes them was woken for one that is due.
+    checkpoint_asked: bool,
+    /// None will come any more.
+    no_checkpoints: bool,
     /// The last checkpoint left some work on space for the next.
     work_left: bool,
     stock: Stock,
@@ -254,12 +271,30 @@ impl<S: Storage> Pool<S> {
 
     /// Drops pages where it delays nobody.
     fn reap(&self, trash: Trash) {
-        if !trash.is_empty()
-            && let Some(reaper) = &self.reaper
-        {
-            let reaper = reaper.lock().unwrap_or_else(PoisonError::into_inner);
-            // Without a reaper, at the very end, they are dropped here.
-            let _ = reaper.send(trash);
+        if !trash.is_empty() {
+            self.reap_bytes(trash, 0);
+        }
+    }
+
+    /// The same for what counts as memory of memtables: so much is free then.
+    fn reap_bytes(&self, trash: Trash, bytes: u64) {
+        let Some(reaper) = &self.reaper else {
+            drop(trash);
+            return self.is_free(bytes);
+        };
+        let reaper = reaper.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without a reaper, at the very end, they are dropped here.
+        let _ = reaper.send(Reaped::Trash(trash, bytes));
+    }
+
+    /// Memtables have given back so much of memory.
+    pub(crate) fn is_free(&self, bytes: u64) {
+        if bytes > 0 {
+            self.lock().catalog.memtable_bytes -= bytes;
+            if self.threaded() {
+                // Who waited for it has no thread of their own to go on.
+                self.write_all();
+            }
         }
     }
 }
@@ -275,7 +310,8 @@ impl State {
     fn stop(&mut self, reason: String) -> Vec<Answer> {
         self.stopped.get_or_insert(reason);
         let mut waiting: Vec<Ticket> = std::mem::take(&mut self.sync_waiters);
-        for request in std::mem::take(&mut self.queue) {
+        let changes = std::mem::take(&mut self.changes);
+        for request in changes.into_iter().chain(std::mem::take(&mut self.queue)) {
             self.release(&request);
             waiting.push(request.ticket);
         }

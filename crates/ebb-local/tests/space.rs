@@ -263,6 +263,40 @@ fn scrubbing_finds_a_flipped_bit_and_check_names_it() {
     assert_eq!(read(broken[0] * BLOCK), Err(IoError::Corrupt));
 }
 
+/// What a dropped version shares with two others is scrubbed while checkpoints come and go.
+#[test]
+fn scrubbing_and_checkpoints_do_not_wait_for_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = |scrub_bytes_per_second| Options {
+        checkpoint_interval: Duration::from_millis(1),
+        scrub_bytes_per_second,
+        ..Options::default()
+    };
+    let engine = LocalEngine::open(directory.path(), options(0)).unwrap();
+    engine.create_volume(op(1), VOLUME, 1 << 30).unwrap();
+    let volume = engine.open(VOLUME).unwrap();
+    (0..64).for_each(|n| write(&*volume, n * MIB, 7, MIB).unwrap());
+    drop(volume);
+    engine.create_snapshots(op(2), &[(VOLUME, SnapshotId(1))]).unwrap();
+    engine.fork(op(3), SnapshotId(1), VolumeId(2), 1 << 30).unwrap();
+    engine.delete_snapshot(op(4), SnapshotId(1)).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+
+    let engine = LocalEngine::open(directory.path(), options(128 * MIB)).unwrap();
+    let volume = engine.open(VOLUME).unwrap();
+    wait_for("checkpoints got stuck", || {
+        write(&*volume, 512 * MIB, 1, 4096).unwrap();
+        engine.stats().checkpoints >= 100
+    });
+    assert!(engine.stats().blocks_scrubbed > 0, "{:?}", engine.stats());
+    let before = Instant::now();
+    drop(volume);
+    engine.close().unwrap();
+    drop(engine);
+    assert!(before.elapsed() < Duration::from_secs(10), "closing took {:?}", before.elapsed());
+}
+
 #[test]
 fn an_open_pool_is_not_checked() {
     let directory = tempfile::tempdir().unwrap();

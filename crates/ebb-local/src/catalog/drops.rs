@@ -337,7 +337,8 @@ impl Catalog {
         })
     }
 
-    fn name(&self, id: VersionId) -> String {
+    /// What a version is to somebody who reads of it.
+    pub(crate) fn name(&self, id: VersionId) -> String {
         let mut snapshots = self.snapshots.iter();
         if let Some((volume, _)) = self.volumes.iter().find(|(_, record)| record.head == id) {
             return format!("{volume:?}");

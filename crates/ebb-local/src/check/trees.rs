@@ -66,7 +66,7 @@ pub(super) fn reach(
     };
     for (id, version) in recovered.catalog.versions() {
         trees.whose = if version.is_ghost() { For::Ghost } else { For::Seen };
-        trees.name = format!("version {}", id.number());
+        trees.name = recovered.catalog.name(id);
         let identity = trees.root(version.map.lineage);
         if let Some(root) = version.map.root {
             trees.page(root, identity)?;

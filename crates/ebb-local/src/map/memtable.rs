@@ -7,6 +7,9 @@
 //! shared. A page is a bitmap and the entries that are there, so that a scattered volume costs some
 //! 200 bytes a block. A second bitmap says which entries hide what lies below: a block that is
 //! neither there nor hidden is whatever the pages on disk say.
+//!
+//! A change says what it took of memory, so that a checkpoint begins before it is too much. That of
+//! pages which a clone shares is told when it is copied.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,26 +36,46 @@ pub(super) enum Entries {
     Leaf(Slots<Stored>),
 }
 
+/// What a page takes besides its entries: itself, its two counts, and what an allocator adds.
+const PAGE_BYTES: usize = size_of::<Page>() + 2 * size_of::<usize>() + 16;
+
+impl Entries {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inner(children) => children.heap_bytes(),
+            Self::Leaf(blocks) => blocks.heap_bytes(),
+        }
+    }
+}
+
 impl Memtable {
     pub(crate) fn is_empty(&self) -> bool {
         self.root.is_none()
     }
 
-    pub(super) fn insert(&mut self, lba: u64, stored: Stored) {
+    /// Says how many bytes of memory it took.
+    pub(super) fn insert(&mut self, lba: u64, stored: Stored) -> usize {
+        let mut taken = 0;
         let mut page = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
         for level in (1..=HEIGHT).rev() {
-            page = Arc::make_mut(page).child(digit(lba, level), level);
+            page = Page::own(page, &mut taken).child(digit(lba, level), level, &mut taken);
         }
-        if let Entries::Leaf(blocks) = &mut Arc::make_mut(page).entries {
+        let leaf = Page::own(page, &mut taken);
+        let before = leaf.entries.heap_bytes();
+        if let Entries::Leaf(blocks) = &mut leaf.entries {
             blocks.insert(digit(lba, 0), stored);
         }
+        taken + leaf.entries.heap_bytes() - before
     }
 
-    pub(super) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) {
+    /// Says how many bytes of memory it took; what it gave back is in the trash.
+    pub(super) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) -> usize {
+        let mut taken = 0;
         if !range.is_empty() {
             let root = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
-            Page::remove(root, 0, HEIGHT, &range, trash);
+            Page::remove(root, 0, HEIGHT, &range, trash, &mut taken);
         }
+        taken
     }
 
     /// Appends all blocks that are there.
@@ -84,13 +107,26 @@ impl Page {
         Self { hidden, entries }
     }
 
+    /// The page for changing it: a copy, where a clone shares it.
+    fn own<'a>(page: &'a mut Arc<Self>, taken: &mut usize) -> &'a mut Self {
+        if Arc::get_mut(page).is_none() {
+            *taken += PAGE_BYTES + page.entries.heap_bytes();
+        }
+        Arc::make_mut(page)
+    }
+
     /// The page under an entry of this one, which is at `level`.
-    fn child(&mut self, i: u8, level: u32) -> &mut Arc<Self> {
+    fn child(&mut self, i: u8, level: u32, taken: &mut usize) -> &mut Arc<Self> {
         let Entries::Inner(children) = &mut self.entries else {
             unreachable!("pages above level 0 are inner pages");
         };
         let hidden = self.hidden.contains(i);
-        children.get_or_insert_with(i, || Arc::new(Self::new(level - 1, hidden)))
+        if !children.contains(i) {
+            let before = children.heap_bytes();
+            children.insert(i, Arc::new(Self::new(level - 1, hidden)));
+            *taken += PAGE_BYTES + children.heap_bytes() - before;
+        }
+        children.get_mut(i).expect("it was put in where it was not there")
     }
 
     /// Whether nothing is at an entry, here and below.
@@ -103,8 +139,15 @@ impl Page {
     }
 
     /// Takes `range` out of the page that begins at `first`.
-    fn remove(this: &mut Arc<Self>, first: u64, level: u32, range: &Range<u64>, trash: &mut Trash) {
-        let page = Arc::make_mut(this);
+    fn remove(
+        this: &mut Arc<Self>,
+        first: u64,
+        level: u32,
+        range: &Range<u64>,
+        trash: &mut Trash,
+        taken: &mut usize,
+    ) {
+        let page = Self::own(this, taken);
         for i in touched(first, level, range) {
             let start = first + i as u64 * span(level);
             let whole = range.start <= start && start + span(level) <= range.end;
@@ -123,7 +166,8 @@ impl Page {
                     page.hidden.insert(i);
                 }
                 Entries::Inner(_) => {
-                    Self::remove(page.child(i, level), start, level - 1, range, trash);
+                    let child = page.child(i, level, taken);
+                    Self::remove(child, start, level - 1, range, trash, taken);
                 }
             }
         }

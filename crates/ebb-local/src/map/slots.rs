@@ -72,12 +72,12 @@ impl<T> Slots<T> {
         }
     }
 
-    pub(super) fn get_or_insert_with(&mut self, i: u8, make: impl FnOnce() -> T) -> &mut T {
+    pub(super) fn get_mut(&mut self, i: u8) -> Option<&mut T> {
         if !self.contains(i) {
-            self.insert(i, make());
+            return None;
         }
         let at = self.rank(i);
-        &mut self.entries[at]
+        self.entries.get_mut(at)
     }
 
     pub(super) fn remove(&mut self, i: u8) -> Option<T> {
@@ -95,7 +95,6 @@ impl<T> Slots<T> {
         range.filter(|&i| self.contains(i as u8)).zip(&self.entries[first..])
     }
 
-    #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<T>()
     }

@@ -37,7 +37,7 @@ impl<S: Storage> Pool<S> {
             }
         }
         let pieces = VecDeque::from([piece]);
-        state.queue.push_back(Request {
+        state.changes.push_back(Request {
             log_blocks: Request::log_blocks(&pieces, self.geometry.segment_blocks),
             pieces,
             leaves: 0,
@@ -81,8 +81,7 @@ impl<S: Storage> Pool<S> {
         let _control = self.control();
         let mut state = self.serving()?;
         state.closing = true;
-        while state.stopped.is_none() && (state.writing || state.syncing || !state.queue.is_empty())
-        {
+        while state.stopped.is_none() && (state.writing || state.syncing || state.has_waiting()) {
             state = self.wait_released(state);
         }
         let durable = state.durable_seq == state.written.last.seq;

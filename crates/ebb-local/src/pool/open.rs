@@ -6,11 +6,10 @@ use std::sync::{Condvar, Mutex, mpsc};
 use ebb_volume::EngineError;
 
 use super::checkpoint::{CheckpointWhen, Checkpointer};
-use super::{Counters, Pool, State};
+use super::{Counters, Pool, Reaped, State};
 use crate::cache::Cache;
 use crate::layout::{Geometry, Link, Segment};
 use crate::log::Log;
-use crate::map::Trash;
 use crate::planted::{Bug, Planted};
 use crate::readers::Readers;
 use crate::record::{Entry, Header, Place};
@@ -36,7 +35,7 @@ pub(crate) struct Setup {
     /// Pages that the walks of one checkpoint look at. A walk of a few needs ten to get ahead.
     pub(crate) walk_pages: u64,
     /// Where cut off pages go. None: no threads, the caller takes every step.
-    pub(crate) reaper: Option<mpsc::Sender<Trash>>,
+    pub(crate) reaper: Option<mpsc::Sender<Reaped>>,
     pub(crate) planted: Planted,
 }
 
@@ -223,6 +222,7 @@ fn state(recovered: Recovered, stock: Stock, log: Log, planted: Planted) -> Stat
         written: log.end(),
         durable_seq: log.last.seq,
         log,
+        changes: VecDeque::new(),
         queue: VecDeque::new(),
         writing: false,
         sync_waiters: Vec::new(),
@@ -230,7 +230,10 @@ fn state(recovered: Recovered, stock: Stock, log: Log, planted: Planted) -> Stat
         unsynced_bytes: 0,
         // What was replayed now would be replayed again.
         uncheckpointed_bytes: recovered.replayed_bytes,
+        tail_bytes: recovered.replayed_bytes,
         checkpointing: false,
+        checkpoint_asked: false,
+        no_checkpoints: false,
         // A crash may have come before what was free was known to be.
         work_left: true,
         stock,

@@ -39,7 +39,7 @@ impl<S: Storage> Pool<S> {
     ) {
         let reads = reads.into_iter();
         let mut looked_up = Vec::with_capacity(reads.size_hint().0);
-        let _reading = self.readers.enter();
+        let reading = self.readers.enter();
         let mut state = self.lock();
         for read in reads {
             let length = u64::from(read.length);
@@ -49,15 +49,17 @@ impl<S: Storage> Pool<S> {
             looked_up.push((read, looked));
         }
         drop(state);
-        let mut entered = 0;
+        let (mut entered, mut answers) = (0, Vec::with_capacity(looked_up.len()));
         for (Read { offset, length, done }, looked) in looked_up {
-            match looked {
-                Err(error) => Self::refuse(done, error),
-                Ok(looked) => {
-                    done(looked.and_then(|looked| self.bytes_of(volume, looked, offset, length)));
-                    entered += 1;
-                }
-            }
+            entered += usize::from(looked.is_ok());
+            let looked = looked.and_then(|looked| looked);
+            let read = looked.and_then(|looked| self.bytes_of(volume, looked, offset, length));
+            answers.push((done, read));
+        }
+        // A checkpoint may wait for it, and whoever is answered may ask for what waits for one.
+        drop(reading);
+        for (done, outcome) in answers {
+            done(outcome);
         }
         if entered > 0 {
             self.finish(volume, entered);

@@ -12,8 +12,8 @@
 //! Deliberately not here: repair. There is one copy; what is damaged is told, and reads of it fail.
 
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use ebb_volume::{BLOCK_BYTES, IoError};
@@ -21,7 +21,7 @@ use ebb_volume::{BLOCK_BYTES, IoError};
 use super::Pool;
 use crate::catalog::VersionId;
 use crate::catalog::drops::{Target, owns};
-use crate::layout::{BLOCK, crc32c};
+use crate::layout::{Address, BLOCK, crc32c};
 use crate::map::page::{Block, Identity, PageRef, child, stored};
 use crate::map::{HEIGHT, Stored, WAYS, span};
 use crate::storage::Storage;
@@ -90,7 +90,9 @@ impl<S: Storage> Pool<S> {
                     return;
                 }
             }
-            self.tell(&scrub, "has ended");
+            if scrub.compared > 0 {
+                self.tell(&scrub, "has come to the end of a pass");
+            }
             if self.pause(PASS_EVERY.saturating_sub(began.elapsed())) {
                 return;
             }
@@ -98,14 +100,22 @@ impl<S: Storage> Pool<S> {
     }
 
     fn tell(&self, scrub: &Scrub, what: &str) {
-        let space = &self.checkpointer().space;
-        let alive: u64 = space.segments().map(|(_, blocks)| u64::from(blocks.len())).sum();
         tracing::info!(
             compared_bytes = scrub.compared * BLOCK_BYTES,
-            of_bytes = alive * BLOCK_BYTES,
             damaged_blocks = scrub.damaged,
             "scrubbing {what}"
         );
+    }
+
+    /// Of what a ghost owns some is gone. Who reads must not wait for a checkpoint, which at its end
+    /// waits for readers: where one is at work, the block is left to the next pass.
+    fn is_surely_alive(&self, address: Address) -> bool {
+        let checkpointer = match self.checkpointer.try_lock() {
+            Ok(checkpointer) => checkpointer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        checkpointer.space.is_alive(address)
     }
 
     /// True: the pool has stopped meanwhile.
@@ -175,8 +185,7 @@ impl<S: Storage> Piece<'_, S> {
     }
 
     fn block(&mut self, lba: u64, found: Stored) {
-        // Of what a ghost owns some may be gone.
-        if self.target.is_ghost && !self.pool.checkpointer().space.is_alive(found.address) {
+        if self.target.is_ghost && !self.pool.is_surely_alive(found.address) {
             return;
         }
         self.count();

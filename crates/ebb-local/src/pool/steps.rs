@@ -7,7 +7,7 @@ use std::time::Duration;
 use ebb_volume::{EngineError, IoError};
 use rustix::io::Errno;
 
-use super::{Answer, CheckpointStep, Pool, State};
+use super::{Answer, CheckpointStep, CheckpointWhen, Pool, State};
 use crate::catalog::Placed;
 use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
@@ -62,7 +62,7 @@ impl<S: Storage> Pool<S> {
         if state.writing {
             return (WriteStep::Busy, false);
         }
-        let packed = state.pack();
+        let packed = state.pack(self.checkpoint_when);
         if let Packed::Record(batch) = &packed {
             if batch.header.place.block == 0 {
                 self.segments.insert(batch.segment, Class::Log);
@@ -73,6 +73,10 @@ impl<S: Storage> Pool<S> {
         }
         match packed {
             Packed::Nothing => (WriteStep::Idle, false),
+            Packed::NeedsCheckpoint => {
+                self.checkpoint_wanted.notify_one();
+                (WriteStep::NeedsSegment, false)
+            }
             Packed::NeedsSegment => {
                 self.segment_wanted.notify_one();
                 (WriteStep::NeedsSegment, false)
@@ -120,8 +124,8 @@ impl<S: Storage> Pool<S> {
         if state.wants_sync() && !state.syncing {
             self.sync_wanted.notify_one();
         }
-        self.ask_for_checkpoint(&state);
-        let (awaited, more) = (state.is_awaited(), !state.queue.is_empty());
+        self.ask_for_checkpoint(&mut state);
+        let (awaited, more) = (state.is_awaited(), state.has_waiting());
         drop(state);
         self.notify_released(awaited);
         self.answer(answers);
@@ -306,9 +310,22 @@ impl<S: Storage> Pool<S> {
 }
 
 impl State {
-    fn pack(&mut self) -> Packed {
+    /// Engine calls come first: what waits for room must not hold up what makes it.
+    fn pack(&mut self, when: CheckpointWhen) -> Packed {
+        let is_overdue = self.is_overdue(when);
+        let queue = if self.changes.is_empty() {
+            if is_overdue && !self.queue.is_empty() {
+                return match self.stock.hopeless.then(|| self.queue.pop_front()).flatten() {
+                    Some(refused) => Packed::Refused(refused),
+                    None => Packed::NeedsCheckpoint,
+                };
+            }
+            &mut self.queue
+        } else {
+            &mut self.changes
+        };
         self.log.pack(
-            &mut self.queue,
+            queue,
             &mut self.stock,
             self.catalog.epoch(),
             match self.sessions.planted.has(Bug::WatermarkAhead) {
@@ -324,6 +341,7 @@ impl State {
         self.written = batch.end;
         self.unsynced_bytes += batch.bytes();
         self.uncheckpointed_bytes += batch.bytes();
+        self.tail_bytes += batch.bytes();
         let mut first = 0;
         for entry in &header.entries {
             let end = first + entry.data_blocks();
@@ -353,6 +371,11 @@ impl State {
             }
         }
         answers
+    }
+
+    /// Whether anything waits to be written.
+    pub(super) fn has_waiting(&self) -> bool {
+        !(self.changes.is_empty() && self.queue.is_empty())
     }
 
     pub(super) fn wants_sync(&self) -> bool {

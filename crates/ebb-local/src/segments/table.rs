@@ -144,8 +144,8 @@ pub(crate) fn decode(of: u32, bytes: &[u8]) -> Option<Table> {
 
 /// Extents of a file of 64 PiB.
 const EXTENTS_MAX: u64 = 1 << 32;
-/// Of 64 TiB.
-const COLD_MAX: u64 = 1 << 22;
+/// Of 16 TiB, which is more than most file systems let a file have.
+const COLD_MAX: u64 = 1 << 20;
 
 fn decode_row(of: u32, bytes: &[u8]) -> Option<(u64, Row, Blocks, &[u8])> {
     let (stored, rest) = StoredRow::ref_from_prefix(bytes).ok()?;

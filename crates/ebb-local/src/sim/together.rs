@@ -72,9 +72,11 @@ impl Run {
             pool_id: [1; 16],
             geometry: Geometry { segment_blocks: self.segment_blocks },
             warm_segments: 2,
+            reserve_segments: 1,
             max_bytes: None,
             cache_bytes: 1 << 20,
             checkpoint_when: BY_HAND,
+            walk_pages: 1000,
             reaper: None,
             planted: self.planted,
         };

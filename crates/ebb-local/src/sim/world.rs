@@ -120,6 +120,8 @@ impl World {
 
     fn live(&mut self, steps: u64) -> Result<(), String> {
         self.reopen()?;
+        // What needs many versions needs long lives.
+        let steps = if self.random.one_in(16) { 8 * steps } else { steps };
         for _ in 0..steps {
             self.step()?;
             self.take_answers()?;

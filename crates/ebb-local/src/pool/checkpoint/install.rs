@@ -13,7 +13,8 @@ use crate::storage::Storage;
 
 impl<S: Storage> Pool<S> {
     pub(super) fn install(&self, job: Job, checkpointer: &mut Checkpointer) {
-        let Job { captured, gone, merged, packing, tables, .. } = job;
+        let Job { memtable_bytes, covered_bytes, captured, gone, merged, packing, tables, .. } =
+            job;
         let Some(tables) = tables else {
             unreachable!("a checkpoint without tables is not durable");
         };
@@ -21,6 +22,7 @@ impl<S: Storage> Pool<S> {
         let mut state = self.lock();
         state.catalog.install(&merged, &mut trash);
         state.catalog.walks.clone_from(&captured.walks);
+        state.tail_bytes -= covered_bytes;
         let walks_left = !captured.walks.is_empty();
         drop(state);
         self.segments.move_to(packing.places);
@@ -43,6 +45,10 @@ impl<S: Storage> Pool<S> {
         self.counters.checkpoints.fetch_add(1, Relaxed);
         gone.into_iter().for_each(|map| map.throw_away(&mut trash));
         drop(captured);
-        self.reap(trash);
+        self.reap_bytes(trash, memtable_bytes);
+        // Who waited for a shorter tail has no thread of their own to go on.
+        if self.threaded() {
+            self.write_all();
+        }
     }
 }

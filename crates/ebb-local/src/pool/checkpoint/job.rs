@@ -13,6 +13,10 @@ use crate::map::{Map, Merged};
 
 pub(super) struct Job {
     pub(super) stage: Stage,
+    /// Memory that is free again when this is installed.
+    pub(super) memtable_bytes: u64,
+    /// Bytes of the log that are not in a start's way any more when this is durable.
+    pub(super) covered_bytes: u64,
     pub(super) log_gen: u64,
     /// J: all before it is in the checkpoint, nothing behind.
     pub(super) at: LogPlace,
@@ -70,11 +74,15 @@ impl Job {
         let (captured, gone) = state.catalog.capture();
         state.uncheckpointed_bytes = 0;
         state.catalog.discarded_blocks = 0;
+        state.catalog.has_dropped = false;
+        state.checkpoint_asked = false;
         state.work_left = false;
         let changed = captured.versions().filter(|(_, version)| version.map.frozen.is_some());
         let left = changed.map(|(id, _)| id).collect();
         Self {
             stage: Stage::Merge,
+            memtable_bytes: captured.memtable_bytes,
+            covered_bytes: state.tail_bytes,
             log_gen: state.log.log_gen,
             at: state.written,
             captured,

@@ -25,8 +25,16 @@ const DISCARDED_BLOCKS: u64 = 4 * 4096;
 pub(crate) struct CheckpointWhen {
     /// So much of the log is behind the last one.
     pub(crate) log_bytes: u64,
+    /// Memtables took so much of memory.
+    pub(crate) memtable_bytes: u64,
     /// Something is, and the last one was so long ago.
     pub(crate) after: Duration,
+}
+
+impl CheckpointWhen {
+    /// How many times as much guests wait for the next one: a start reads no more than that of the
+    /// log, and memory holds no more.
+    const AT_MOST: u64 = 2;
 }
 
 impl<S: Storage> Pool<S> {
@@ -41,9 +49,11 @@ impl<S: Storage> Pool<S> {
         }
     }
 
-    /// Wakes the thread of checkpoints where one is due.
-    pub(in super::super) fn ask_for_checkpoint(&self, state: &MutexGuard<'_, State>) {
-        if state.uncheckpointed_bytes >= self.checkpoint_when.log_bytes {
+    /// Wakes the thread of checkpoints where one is due, or will be soon.
+    pub(in super::super) fn ask_for_checkpoint(&self, state: &mut MutexGuard<'_, State>) {
+        let is_wanted = state.is_due(self.checkpoint_when) || state.may_give_space();
+        if is_wanted && !state.checkpoint_asked {
+            state.checkpoint_asked = true;
             self.checkpoint_wanted.notify_one();
         }
     }
@@ -77,7 +87,13 @@ impl<S: Storage> Pool<S> {
                     self.give_up_hope();
                     drop(self.checkpoint_wanted.wait_timeout(self.lock(), PAUSE));
                 }
-                CheckpointStep::GaveUp => return,
+                CheckpointStep::GaveUp => {
+                    // Nothing will make the tail shorter any more. One damaged page is no reason to
+                    // refuse everything.
+                    self.lock().no_checkpoints = true;
+                    self.write_all();
+                    return;
+                }
             }
         }
     }
@@ -85,7 +101,8 @@ impl<S: Storage> Pool<S> {
     /// No checkpoint will bring space: who waits for it is refused.
     pub(in super::super) fn give_up_hope(&self) {
         let mut state = self.lock();
-        if state.stock.full && state.stock.waited_for {
+        let is_overdue = state.is_overdue(self.checkpoint_when);
+        if is_overdue || (state.stock.full && state.stock.waited_for) {
             state.stock.hopeless = true;
             drop(state);
             self.write_all();
@@ -96,7 +113,7 @@ impl<S: Storage> Pool<S> {
     fn wait_for_checkpoint(&self, state: &State, last: Instant) -> Duration {
         let when = self.checkpoint_when;
         let since = last.elapsed();
-        if state.uncheckpointed_bytes >= when.log_bytes || state.is_short_of_space() {
+        if state.is_due(when) || state.is_short_of_space() {
             return Duration::ZERO;
         }
         if state.may_give_space() {
@@ -110,6 +127,20 @@ impl<S: Storage> Pool<S> {
 }
 
 impl State {
+    /// Whether one is due for what is behind the last.
+    fn is_due(&self, when: CheckpointWhen) -> bool {
+        self.uncheckpointed_bytes >= when.log_bytes
+            || self.catalog.memtable_bytes >= when.memtable_bytes
+    }
+
+    /// Whether so much is behind the last one that guests wait for the next.
+    pub(in super::super) fn is_overdue(&self, when: CheckpointWhen) -> bool {
+        let at_most = |bytes: u64| bytes.saturating_mul(CheckpointWhen::AT_MOST);
+        let is_much = self.tail_bytes >= at_most(when.log_bytes)
+            || self.catalog.memtable_bytes >= at_most(when.memtable_bytes);
+        is_much && !self.no_checkpoints
+    }
+
     pub(super) fn may_checkpoint(&self) -> bool {
         let in_time = self.give_up_at.is_some_and(|end| Instant::now() < end);
         self.stopped.is_none() && (!self.closing || in_time)
@@ -123,7 +154,7 @@ impl State {
     /// Whether one is worth it for the space that it may give back.
     fn may_give_space(&self) -> bool {
         let discarded = self.catalog.discarded_blocks >= DISCARDED_BLOCKS;
-        self.work_left || discarded || self.catalog.has_dropped() || self.has_unused()
+        self.work_left || discarded || self.catalog.has_dropped || self.has_unused()
     }
 
     /// Free extents that the log would have used since the last one, were they wanted.

@@ -82,6 +82,8 @@ impl World {
     }
 
     pub(super) fn make(&mut self, op: OpId, change: Change) -> Result<(), String> {
+        // It would overtake what waits; the model has it behind that.
+        self.settle()?;
         self.tell(format!("{change:?}"));
         let first = self.model.len();
         let end = self.model.add(vec![Unit::Change(change.clone())]);
