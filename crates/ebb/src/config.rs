@@ -8,6 +8,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::pool_args::PoolArgs;
+use crate::size::{Rate, Size};
 
 /// Where the API listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -46,8 +48,11 @@ pub(crate) struct ServeArgs {
     /// A region to serve; may be given several times [default: cn-hangzhou].
     #[arg(long, env = "EBB_REGION", value_delimiter = ',', value_name = "REGION")]
     pub region: Vec<String>,
+    #[command(flatten)]
+    pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region.
+    /// nbd_tls_ca, nbd_allow_plaintext, region, cache_size, pool_size, pool_reserve, keep_free,
+    /// scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -66,10 +71,27 @@ struct File {
     nbd_allow_plaintext: bool,
     #[serde(default)]
     region: Vec<String>,
+    cache_size: Option<Size>,
+    pool_size: Option<Size>,
+    pool_reserve: Option<Size>,
+    keep_free: Option<Size>,
+    scrub_rate: Option<Rate>,
+}
+
+impl File {
+    fn pool(&self) -> PoolArgs {
+        PoolArgs {
+            cache_size: self.cache_size,
+            pool_size: self.pool_size,
+            pool_reserve: self.pool_reserve,
+            keep_free: self.keep_free,
+            scrub_rate: self.scrub_rate,
+        }
+    }
 }
 
 /// What a server needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
@@ -78,6 +100,7 @@ pub(crate) struct Config {
     pub nbd_allow_plaintext: bool,
     /// At least one, none twice.
     pub regions: Vec<String>,
+    pub pool: ebb_local::Options,
 }
 
 /// Where TLS for NBD is kept, all in PEM.
@@ -95,6 +118,7 @@ impl ServeArgs {
             None => File::default(),
             Some(path) => read(path)?,
         };
+        let pool = self.pool.or(file.pool()).options()?;
         let data_dir = self.data_dir.or(file.data_dir).ok_or(
             "no data directory: give --data-dir DIR, EBB_DATA_DIR, or data_dir in the file",
         )?;
@@ -121,6 +145,7 @@ impl ServeArgs {
             nbd_tls,
             nbd_allow_plaintext,
             regions: regions(given)?,
+            pool,
         })
     }
 }
@@ -237,5 +262,19 @@ mod tests {
         assert_eq!(with(Some("127.0.0.1:2")).resolve().unwrap().listen.port(), 2);
         std::fs::write(&path, "lisen = 1\n").unwrap();
         assert!(with(None).resolve().is_err());
+    }
+
+    #[test]
+    fn the_pool_is_told_by_flags_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ebb.toml");
+        std::fs::write(&path, "cache_size = \"1MiB\"\nkeep_free = 5\nscrub_rate = \"off\"\n")
+            .unwrap();
+        let cache_size = Some(Size(2 << 20));
+        let pool = PoolArgs { cache_size, ..PoolArgs::default() };
+        let given = ServeArgs { config: Some(path), pool, ..args(&[]) };
+        let pool = given.resolve().unwrap().pool;
+        assert_eq!((pool.cache_bytes, pool.keep_free_bytes), (2 << 20, Some(5)));
+        assert_eq!(pool.scrub_bytes_per_second, 0);
     }
 }

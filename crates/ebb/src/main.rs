@@ -14,7 +14,9 @@ mod config;
 mod data_dir;
 mod demo;
 mod operations;
+mod pool_args;
 mod server;
+mod size;
 
 use std::process::ExitCode;
 

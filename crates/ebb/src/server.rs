@@ -150,7 +150,7 @@ async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
 }
 
 fn parts(config: &Config, data_dir: &DataDir, exports: &Arc<Exports>) -> Result<Parts, Failure> {
-    let engine = LocalEngine::open(data_dir.path(), ebb_local::Options::default())?;
+    let engine = LocalEngine::open(data_dir.path(), config.pool.clone())?;
     let region = |name: &String| Region { id: RegionId::new(name) };
     Ok(Parts {
         store: Store::open(&data_dir.join("ebbtide.db"))?,
