@@ -176,3 +176,10 @@ class Server:
         command += ["--data-dir", self.data_dir, "--json"]
         env = self._environment()
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
+
+    def check_result(self, *args, data_dir=None) -> subprocess.CompletedProcess:
+        """`ebb volume check …`, however it ends."""
+        command = [server_binary(), "volume", "check", "--data-dir", data_dir or self.data_dir]
+        return subprocess.run(
+            [*command, *args], env=self._environment(), capture_output=True, text=True, timeout=60
+        )

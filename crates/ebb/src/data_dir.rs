@@ -106,6 +106,25 @@ impl DataDir {
     }
 }
 
+/// Locks a data directory that is there, making nothing. None: no server has ever locked it, as
+/// where somebody copied only the pool.
+pub(crate) fn lock_existing(data_dir: &Path) -> Result<Option<File>, Failure> {
+    let path = data_dir.join("lock");
+    let failed = |error: io::Error| format!("cannot lock {}: {error}", path.display());
+    let lock = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(lock)),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let what = "a server, or another check, is using";
+            Err(format!("{what} {}: stop it first", data_dir.display()).into())
+        }
+        Err(error) => Err(failed(error.into()).into()),
+    }
+}
+
 /// The pair of a data directory whose server may be running.
 pub(crate) fn read_root_key(data_dir: &Path) -> Result<(String, String), Failure> {
     let path = data_dir.join("credentials");

@@ -5,6 +5,7 @@
 //!   demo  ──► a Server on a temporary directory, and a client of it
 //!   admin ──► the admin socket of a data directory
 //!   call  ──► one signed API call
+//!   volume ─► the bytes of a stopped server
 //! ```
 
 mod admin;
@@ -17,6 +18,7 @@ mod operations;
 mod pool_args;
 mod server;
 mod size;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ enum Command {
     Admin(admin::AdminArgs),
     /// Make one signed API call: `ebb call DescribeDisks --RegionId cn-hangzhou`.
     Call(call::CallArgs),
+    /// The bytes of a stopped server.
+    Volume(volume::VolumeArgs),
     /// The operations this server answers.
     #[command(hide = true)]
     Operations(operations::OperationsArgs),
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => run(demo::demo(args)),
         Command::Admin(args) => run(admin::admin(args)),
         Command::Call(args) => run(call::call(args)),
+        Command::Volume(args) => return volume::volume(&args),
         Command::Operations(args) => operations::operations(&args),
     };
     match outcome {
