@@ -59,6 +59,17 @@ def test_what_is_whole(server, written):
     assert blocks.read(server, written, 0, COUNT * BLOCK) == blocks.noise("all", COUNT * BLOCK)
 
 
+def test_after_a_crash(server, written):
+    """What is only in the log is checked too, and is left for the server to recover."""
+    server.kill()
+    before = listing(server.data_dir)
+    done = server.check_result()
+    assert done.returncode == 0, done
+    assert listing(server.data_dir) == before
+    server.start()
+    assert blocks.read(server, written, 0, COUNT * BLOCK) == blocks.noise("all", COUNT * BLOCK)
+
+
 def test_a_block_that_is_damaged(server, written):
     server.log.expect("damaged|checksum")
     server.stop()
