@@ -18,6 +18,9 @@ DATA = 96 * blocks.MIB
 
 CASES = {
     "after a restart": {"restarts": True, "rate": "off"},
+    "at once": {"restarts": False, "rate": "off"},
+    # What reads the oldest versions and what takes them back meet.
+    "while it is scrubbed": {"restarts": True, "rate": "64MiB"},
 }
 
 
