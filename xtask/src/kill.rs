@@ -36,7 +36,8 @@ pub(crate) struct Args {
 
 impl Args {
     const fn of(rounds: u64, full: bool) -> Self {
-        Self { rounds, seed: None, full, expect_space_back: false, serve: Vec::new() }
+        // Space that was deleted comes back, also where there is none left.
+        Self { rounds, seed: None, full, expect_space_back: full, serve: Vec::new() }
     }
 }
 

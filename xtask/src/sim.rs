@@ -21,7 +21,7 @@ const PLANTED: &str = "sim::planted::every_planted_bug_is_found";
 
 /// What `cargo xtask test` runs: about two minutes on two cores.
 const GATE_START: u64 = 1_000_000;
-const GATE_SEEDS: u64 = 20_000;
+const GATE_SEEDS: u64 = 10_000;
 const GATE_OPERATIONS: u64 = 3;
 
 /// What is asked of the simulator.
