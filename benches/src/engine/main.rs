@@ -78,7 +78,7 @@ impl Scale {
                 rounds: 5,
                 window: Duration::from_secs(2),
                 fill_bytes: 2 * GIB,
-                checkpoint_log_bytes: GIB,
+                checkpoint_log_bytes: 512 * MIB,
                 heavy_bytes: 32 * MIB,
                 operations: 200,
             },

@@ -12,7 +12,8 @@ pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
         let mut bed = Bed::new(never())?;
         let volume = bed.create(size_bytes)?;
         let mut guest = Guest::new(&*volume, size_bytes, 1);
-        while bed.stats().log_bytes < scale.checkpoint_log_bytes {
+        // Guests wait when twice as much is behind a checkpoint.
+        while bed.stats().log_bytes < 2 * scale.checkpoint_log_bytes {
             guest.write_bytes_by(1 << 20, at_once)?;
         }
         guest.flush()?;

@@ -139,6 +139,8 @@ struct State {
     uncheckpointed_bytes: u64,
     /// Bytes of the log behind the last checkpoint that is durable: what a start reads.
     tail_bytes: u64,
+    /// Of the memory of memtables, what is free once a checkpoint is installed and they are dropped.
+    frozen_bytes: u64,
     /// A step of a checkpoint is under way.
     checkpointing: bool,
     /// The thread that makes them was woken for one that is due.
@@ -290,7 +292,10 @@ impl<S: Storage> Pool<S> {
     /// Memtables have given back so much of memory.
     pub(crate) fn is_free(&self, bytes: u64) {
         if bytes > 0 {
-            self.lock().catalog.memtable_bytes -= bytes;
+            let mut state = self.lock();
+            state.catalog.memtable_bytes -= bytes;
+            state.frozen_bytes -= bytes;
+            drop(state);
             if self.threaded() {
                 // Who waited for it has no thread of their own to go on.
                 self.write_all();

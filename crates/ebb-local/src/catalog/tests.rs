@@ -1,4 +1,9 @@
+use proptest::prelude::*;
+
+use super::drops::{Walk, WalkKind};
 use super::*;
+use crate::map::HEIGHT;
+use crate::map::page::PageRef;
 
 /// Changes a catalog as the log would.
 #[derive(Default)]
@@ -84,4 +89,49 @@ fn a_checkpoint_keeps_all_of_the_catalog() {
     let superseded: Vec<bool> = reread.made.list().iter().map(|(_, _, s)| *s).collect();
     assert_eq!(superseded, [true, false, false, false, false], "the first of two resets");
     assert_eq!(reread.encode(), lab.catalog.encode());
+}
+
+fn walk() -> impl Strategy<Value = Walk> {
+    let kind = prop_oneof![
+        prop::option::of(1..u64::MAX).prop_map(|child| WalkKind::Gone(child.map(VersionId))),
+        Just(WalkKind::Ghost),
+        Just(WalkKind::Cut),
+    ];
+    let root = prop::option::of((1..1_u64 << 36, any::<u32>(), any::<u32>()));
+    let root = root.prop_map(|root| {
+        root.map(|(id, birth, crc)| PageRef { address: Address::new(id, 9), birth, crc })
+    });
+    let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>());
+    (kind, root, 0..=HEIGHT, any::<u64>(), prop::option::of(any::<u32>()), numbers).prop_map(
+        |(kind, root, level, index, limit, (of, lineage, epoch, next))| {
+            let index = index % (1 << (8 * (HEIGHT - level)));
+            let of = VersionId(of);
+            Walk { of, kind, lineage, root, level, index, limit, epoch, next }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn walks_are_read_as_they_were_written(walks in prop::collection::vec(walk(), 0..20)) {
+        let catalog = Catalog { walks: walks.into(), ..Catalog::default() };
+        let bytes = catalog.encode();
+        let (reread, rest) = Catalog::decode(&bytes).unwrap();
+        prop_assert!(rest.is_empty());
+        prop_assert_eq!(reread.walks, catalog.walks);
+    }
+
+    #[test]
+    fn walks_of_any_bytes_are_refused_or_make_sense(
+        walk in walk(),
+        flips in prop::collection::vec((0..88_usize, any::<u8>()), 1..4),
+    ) {
+        let catalog = Catalog { walks: [walk].into(), ..Catalog::default() };
+        let mut bytes = catalog.encode();
+        let first = bytes.len() - 88;
+        flips.into_iter().for_each(|(at, bits)| bytes[first + at] ^= bits);
+        if let Some((reread, _)) = Catalog::decode(&bytes) {
+            prop_assert!(reread.walks.iter().all(|walk| walk.level <= HEIGHT));
+        }
+    }
 }

@@ -231,6 +231,7 @@ fn state(recovered: Recovered, stock: Stock, log: Log, planted: Planted) -> Stat
         // What was replayed now would be replayed again.
         uncheckpointed_bytes: recovered.replayed_bytes,
         tail_bytes: recovered.replayed_bytes,
+        frozen_bytes: 0,
         checkpointing: false,
         checkpoint_asked: false,
         no_checkpoints: false,

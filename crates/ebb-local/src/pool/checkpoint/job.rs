@@ -72,6 +72,8 @@ impl Job {
     /// remembered, not in what was written.
     pub(super) fn capture(state: &mut State, pages_left: u64) -> Self {
         let (captured, gone) = state.catalog.capture();
+        let memtable_bytes = captured.memtable_bytes - state.frozen_bytes;
+        state.frozen_bytes += memtable_bytes;
         state.uncheckpointed_bytes = 0;
         state.catalog.discarded_blocks = 0;
         state.catalog.has_dropped = false;
@@ -81,7 +83,7 @@ impl Job {
         let left = changed.map(|(id, _)| id).collect();
         Self {
             stage: Stage::Merge,
-            memtable_bytes: captured.memtable_bytes,
+            memtable_bytes,
             covered_bytes: state.tail_bytes,
             log_gen: state.log.log_gen,
             at: state.written,

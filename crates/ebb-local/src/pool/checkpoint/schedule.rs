@@ -130,7 +130,7 @@ impl State {
     /// Whether one is due for what is behind the last.
     fn is_due(&self, when: CheckpointWhen) -> bool {
         self.uncheckpointed_bytes >= when.log_bytes
-            || self.catalog.memtable_bytes >= when.memtable_bytes
+            || self.catalog.memtable_bytes - self.frozen_bytes >= when.memtable_bytes
     }
 
     /// Whether so much is behind the last one that guests wait for the next.
