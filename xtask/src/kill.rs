@@ -62,7 +62,12 @@ pub(crate) fn kill(workspace: &Workspace, args: &Args) -> Result<()> {
     command.args(args.seed.map(|seed| format!("--seed={seed}")));
     command.args(args.full.then_some("--full"));
     command.args(args.expect_space_back.then_some("--expect-space-back"));
-    run(command.arg("--").args(&args.serve))
+    command.arg("--");
+    if args.full {
+        // The usual reserve would be most of so small a file system.
+        command.args(["--pool-reserve", "96MiB"]);
+    }
+    run(command.args(&args.serve))
 }
 
 /// The stage of `cargo xtask test`: a short form of both.

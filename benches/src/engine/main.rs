@@ -1,7 +1,7 @@
 //! What the embedded engine takes, without a server or a socket: `cargo xtask bench engine`.
 //!
 //! ```text
-//!   main ─► memory, resets, snapshots, rates, amplification, starts, metadata, deletes     groups of rows
+//!   main ─► memory, resets, snapshots, rates, amplification, starts, …     groups of rows
 //!              └────────┬─────────┘
 //!             bed  an engine in a folder of its own      load  requests under way, latencies
 //! ```

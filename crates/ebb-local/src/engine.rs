@@ -39,8 +39,8 @@ pub struct Options {
     /// Bytes of the log after which a checkpoint is made. Guests wait at twice as much, so an
     /// opening reads no more than that.
     pub checkpoint_log_bytes: u64,
-    /// Memory that changes take which no checkpoint has yet, after which one is made. Guests wait at
-    /// twice as much.
+    /// Memory that changes take which no checkpoint has yet, after which one is made. Guests wait
+    /// at twice as much.
     pub checkpoint_memory_bytes: u64,
     /// How long a change waits for a checkpoint at most.
     pub checkpoint_interval: Duration,
@@ -148,8 +148,9 @@ impl LocalEngine {
             self.spawn("ebb-scrub", move || scrubs.run_scrub(scrub))?;
         }
         self.spawn("ebb-reaper", move || {
-            // Dropping pages is never urgent, and those who serve guests need the cores: of two that
-            // want the same one it gets a tenth. Where it is not allowed it runs like any other.
+            // Dropping pages is never urgent, and those who serve guests need the cores: of two
+            // that want the same one it gets a tenth. Where it is not allowed it runs like any
+            // other.
             let _ = rustix::process::setpriority_process(None, 10);
             while let Ok(Reaped::Trash(trash, bytes)) = trash.recv() {
                 drop(trash);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
-use crate::storage::Storage;
+use crate::storage::{Growth, Storage};
 
 /// At most so many parts in one write: IOV_MAX on Linux.
 const PARTS_MAX: usize = 1024;
@@ -102,12 +102,16 @@ impl Storage for PoolFile {
         Ok(self.file.metadata()?.len())
     }
 
-    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<()> {
         let old_length = self.len()?;
         let host = rustix::fs::fstatvfs(&self.file)?;
         let (total, available) = (host.f_blocks * host.f_frsize, host.f_bavail * host.f_frsize);
         // A hole may be filled up again, but not with what others need.
         let keep_free = self.keep_free.unwrap_or_else(|| usually_kept_free(total));
+        let keep_free = match growth {
+            Growth::Usual => keep_free,
+            Growth::InNeed => keep_free / 2,
+        };
         if available < length + keep_free && !self.has(offset, length)? {
             return Err(Errno::NOSPC.into());
         }

@@ -75,7 +75,7 @@ impl Log {
                 {
                     return Packed::Refused(refused);
                 }
-                stock.waited_for = true;
+                stock.wait();
                 return Packed::NeedsSegment;
             }
         } else {
@@ -88,7 +88,7 @@ impl Log {
                 return Packed::Record(self.close(pieces, finished, epoch, durable_seq));
             }
             let Some((segment, next)) = stock.take() else {
-                stock.waited_for = true;
+                stock.wait();
                 return Packed::NeedsSegment;
             };
             (self.segment, self.next, self.block) = (segment, next, 0);
@@ -100,7 +100,7 @@ impl Log {
     fn let_in(&self, request: &mut Request, stock: &Stock, room: u32) -> bool {
         let more = request.log_blocks.saturating_sub(u64::from(room));
         let segments = more.div_ceil(u64::from(self.geometry.segment_blocks));
-        let fits = stock.has(segments as usize, request.leaves);
+        let fits = stock.has(segments as usize, request.purpose);
         if fits {
             request.log_blocks = 0;
         }

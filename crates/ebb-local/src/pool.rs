@@ -139,7 +139,7 @@ struct State {
     uncheckpointed_bytes: u64,
     /// Bytes of the log behind the last checkpoint that is durable: what a start reads.
     tail_bytes: u64,
-    /// Of the memory of memtables, what is free once a checkpoint is installed and they are dropped.
+    /// Of the memory of memtables, what is free once a checkpoint is installed and it is dropped.
     frozen_bytes: u64,
     /// A step of a checkpoint is under way.
     checkpointing: bool,

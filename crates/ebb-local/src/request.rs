@@ -19,12 +19,23 @@ pub(crate) struct Request {
     pub(crate) pieces: VecDeque<Piece>,
     /// Log blocks it takes at most, headers included. Zero once it was let into the log.
     pub(crate) log_blocks: u64,
-    /// Prewritten segments that it must leave behind.
-    pub(crate) leaves: usize,
+    /// What it is for: how much of the reserve it leaves follows from that.
+    pub(crate) purpose: Purpose,
     /// Answered only when it is durable.
     pub(crate) durable: bool,
     pub(crate) ticket: Ticket,
     pub(crate) claim: Option<ClaimId>,
+}
+
+/// What a request takes segments for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What guests write: it leaves the whole reserve.
+    Data,
+    /// Zeroes and discards of guests, which make room: they leave half.
+    Room,
+    /// An engine call: it leaves what a checkpoint needs, to free what the call gives up.
+    Change,
 }
 
 /// An entry that is not in the log yet, and its data.

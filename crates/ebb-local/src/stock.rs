@@ -16,6 +16,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::layout::Segment;
+use crate::request::Purpose;
+use crate::storage::Growth;
 
 /// Ids given between two writes of the superblock.
 /// Few in tests, so that the limit is raised in them too.
@@ -60,6 +62,8 @@ pub(crate) struct Stock {
     pub(crate) waited_for: bool,
     /// No checkpoint would bring what it waits for.
     pub(crate) hopeless: bool,
+    /// A checkpoint waits for a segment, and nothing is freed before it has one.
+    pub(crate) in_need: bool,
 }
 
 impl Stock {
@@ -151,15 +155,40 @@ impl Stock {
         self.ready < self.warm || self.waited_for
     }
 
+    /// A request waits. Whether there is hope for it is not known yet.
+    pub(crate) fn wait(&mut self) {
+        self.hopeless &= self.waited_for;
+        self.waited_for = true;
+    }
+
     /// Whether there is less than is wanted, and no more to be had for now.
     pub(crate) fn is_short(&self) -> bool {
         self.full || (self.ready < self.warm && self.waited_for)
     }
 
-    /// Whether `segments` can be opened; `leaves`: for guests' data, which leaves the reserve. What
-    /// headers name as next stays ready in any case: nothing else can take its place.
-    pub(crate) fn has(&self, segments: usize, leaves: usize) -> bool {
-        let leaves = if leaves > 0 { self.reserve.max(1) } else { 1 };
+    /// How far the file may grow for the next segment.
+    pub(crate) fn growth(&self) -> Growth {
+        // No more than a checkpoint asks for at a time.
+        match self.in_need && self.ready < 2 {
+            true => Growth::InNeed,
+            false => Growth::Usual,
+        }
+    }
+
+    /// Whether some of the reserve is used, and no more to be had for now.
+    pub(crate) fn is_low(&self) -> bool {
+        self.full && self.ready <= self.reserve
+    }
+
+    /// Whether `segments` can be opened for a purpose. What headers name as next stays ready in any
+    /// case: nothing else can take its place.
+    pub(crate) fn has(&self, segments: usize, purpose: Purpose) -> bool {
+        let leaves = match purpose {
+            Purpose::Data => self.reserve,
+            Purpose::Room => self.reserve / 2,
+            Purpose::Change => self.reserve.min(2),
+        };
+        let leaves = leaves.max(1);
         segments == 0 || (self.ready >= segments + leaves && self.line.len() > segments)
     }
 
@@ -178,7 +207,7 @@ impl Stock {
     /// A ready segment for something else than the log: never the one that its headers name.
     pub(crate) fn take_beside(&mut self) -> Option<Segment> {
         if self.ready < 2 {
-            self.waited_for = true;
+            self.wait();
             return None;
         }
         self.ready -= 1;

@@ -2,6 +2,16 @@
 
 use std::io;
 
+/// What a file grows for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    /// More room: not into what is kept for others, and not into the last of what it may have.
+    Usual,
+    /// What a start, or a checkpoint that would free space, can not do without. It is given back
+    /// soon, and without it nothing would be.
+    InNeed,
+}
+
 /// A file of bytes with a cache before it. A write is durable only once a [`Storage::sync`] that
 /// was called after the write returned has itself returned `Ok`.
 pub(crate) trait Storage: Send + Sync {
@@ -19,7 +29,7 @@ pub(crate) trait Storage: Send + Sync {
     fn len(&self) -> io::Result<u64>;
 
     /// Takes space for a range, so that writing it can not fail for lack of space.
-    fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
+    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<()>;
 
     /// Gives the space of a range back to the host; it reads as zeros from now on. Where that can
     /// not be had, nothing happens.

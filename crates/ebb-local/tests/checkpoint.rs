@@ -148,3 +148,31 @@ fn starts_are_measured() {
     assert_eq!(stamp_at(&*volume, place(77)), 77);
     println!("the first read: {:?}", began.elapsed());
 }
+
+/// A checkpoint that is under way when a pool is closed goes on, or is as if it had not begun.
+#[test]
+fn nothing_is_lost_when_a_pool_is_closed_within_a_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let soon = Options { checkpoint_interval: Duration::from_millis(20), ..Options::default() };
+    let engine = open(directory.path(), soon.clone());
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
+    drop(engine);
+    for round in 1..5_u8 {
+        let engine = open(directory.path(), soon.clone());
+        let volume = engine.open(VOLUME).unwrap();
+        (0..4000).for_each(|n| write(&*volume, place(n), round));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while engine.stats().pages_written == 0 {
+            assert!(Instant::now() < deadline, "no checkpoint came");
+        }
+        drop(volume);
+        engine.close().unwrap();
+        drop(engine);
+
+        let engine = open(directory.path(), Options::default());
+        let volume = engine.open(VOLUME).unwrap();
+        for n in (0..4000).step_by(7) {
+            assert_eq!(stamp_at(&*volume, place(n)), round, "round {round}, block {n}");
+        }
+    }
+}

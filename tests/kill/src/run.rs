@@ -25,7 +25,7 @@ const SHAPE: Shape = Shape { writers: 3, places: 96 };
 /// Together with [`DISKS`] half as much again as the small file system holds.
 const SMALL_SHAPE: Shape = Shape { writers: 2, places: 12_288 };
 const DISKS: usize = 3;
-const SMALL_BYTES: u64 = 192 << 20;
+const SMALL_BYTES: u64 = 288 << 20;
 
 /// A pool larger than this is followed by a new one: so much room a run takes at most.
 const POOL_BYTES: u64 = 3 << 30;

@@ -190,7 +190,7 @@ impl Catalog {
     pub(crate) fn ask_for_ghost(&mut self, id: VersionId) {
         let limit = self.limit(id);
         let is_asked = |walk: &Walk| walk.of == id && walk.kind == WalkKind::Ghost;
-        // One that has begun has passed by some of it; it goes on, or it might never come to an end.
+        // One that has begun has passed by some of it; it goes on, or might never come to an end.
         self.walks.retain(|walk| !is_asked(walk) || walk.next > 0);
         if let Some(ghost) = self.versions.get(&id) {
             self.walks.push_back(Walk {

@@ -10,7 +10,7 @@ use crate::layout::{
     BLOCK, EXTENTS_START, Geometry, Link, Located, LogPlace, SEGMENT_BLOCKS, SLOTS, Segment,
 };
 use crate::planted::Planted;
-use crate::storage::Storage;
+use crate::storage::{Growth, Storage};
 use crate::superblock::{Checkpoint, Superblock};
 
 /// Where docs/internals/format.md has the checksum.
@@ -130,7 +130,7 @@ impl Storage for File {
         Ok(EXTENTS_START)
     }
 
-    fn allocate(&self, _: u64, _: u64) -> io::Result<()> {
+    fn allocate(&self, _: u64, _: u64, _: Growth) -> io::Result<()> {
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use ebb_volume::{EngineError, IoError, OpId, VolumeId};
 
 use super::Pool;
 use crate::record::{CRC_BYTES, Change, Entry, HEADER_ROOM};
-use crate::request::{Piece, Request, Ticket};
+use crate::request::{Piece, Purpose, Request, Ticket};
 use crate::storage::Storage;
 
 type Outcome = Result<bytes::Bytes, IoError>;
@@ -40,7 +40,7 @@ impl<S: Storage> Pool<S> {
         state.changes.push_back(Request {
             log_blocks: Request::log_blocks(&pieces, self.geometry.segment_blocks),
             pieces,
-            leaves: 0,
+            purpose: Purpose::Change,
             durable: true,
             ticket: ticket(sender),
             claim: None,

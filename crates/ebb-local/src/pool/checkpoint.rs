@@ -152,7 +152,11 @@ impl<S: Storage> Pool<S> {
                 checkpointer.job = Some(job);
                 CheckpointStep::Waits
             }
-            Err(Halt::Stopped) => CheckpointStep::Idle,
+            Err(Halt::Stopped) => {
+                // Closing goes on with it: what it froze is in no other.
+                checkpointer.job = Some(job);
+                CheckpointStep::Idle
+            }
             Err(Halt::Damaged) => {
                 tracing::error!("no checkpoint can be made any more: a page of a map is damaged");
                 checkpointer.given_up = true;

@@ -17,7 +17,7 @@ use crate::recovery::{Recovered, recover};
 use crate::segments::Class;
 use crate::session::Sessions;
 use crate::stock::{IDS_AT_ONCE, Limits, Stock};
-use crate::storage::Storage;
+use crate::storage::{Growth, Storage};
 use crate::superblock::Superblock;
 
 /// How a pool is to be opened.
@@ -65,7 +65,8 @@ impl<S: Storage> Pool<S> {
 
         if stock.must_write(first.extent) {
             // Synced below, before the superblock says that it is written.
-            super::steps::make_extent(&storage, geometry, setup.max_bytes, first.extent)?;
+            let growth = Growth::InNeed;
+            super::steps::make_extent(&storage, geometry, setup.max_bytes, growth, first.extent)?;
             stock.was_written(first.extent);
         }
         let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
@@ -187,6 +188,7 @@ fn stock(
         full: false,
         waited_for: false,
         hopeless: false,
+        in_need: false,
     };
     Ok((stock, named))
 }

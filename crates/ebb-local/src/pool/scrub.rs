@@ -107,8 +107,8 @@ impl<S: Storage> Pool<S> {
         );
     }
 
-    /// Of what a ghost owns some is gone. Who reads must not wait for a checkpoint, which at its end
-    /// waits for readers: where one is at work, the block is left to the next pass.
+    /// Of what a ghost owns some is gone. Who reads must not wait for a checkpoint, which at its
+    /// end waits for readers: where one is at work, the block is left to the next pass.
     fn is_surely_alive(&self, address: Address) -> bool {
         let checkpointer = match self.checkpointer.try_lock() {
             Ok(checkpointer) => checkpointer,

@@ -15,12 +15,15 @@ use crate::map::Trash;
 use crate::planted::Bug;
 use crate::segments::Class;
 use crate::stock::Limits;
-use crate::storage::Storage;
+use crate::storage::{Growth, Storage};
 use crate::superblock::Superblock;
 
 /// Bytes written since the last sync that ask for one unasked, so that neither a flush nor a
 /// recovery ever has much more than this before it.
 const UNSYNCED_BYTES: u64 = 16 << 20;
+
+/// Segments of a pool's largest size that are only used in need.
+const LEFT_FOR_NEED: u64 = 2;
 
 /// How long after the disk was full it is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
@@ -182,11 +185,12 @@ impl<S: Storage> Pool<S> {
         let before = state.stock.limits;
         let limits = state.stock.limits_with(segment);
         let must_write = state.stock.must_write(segment.extent);
+        let growth = state.stock.growth();
         state.stock.making = true;
         drop(state);
         let mut outcome = Ok(());
         if must_write {
-            outcome = self.make_segment(segment.extent);
+            outcome = self.make_segment(segment.extent, growth);
         }
         if limits != before {
             outcome = outcome.and_then(|()| self.raise_limits(limits));
@@ -218,8 +222,8 @@ impl<S: Storage> Pool<S> {
     }
 
     /// Writes a segment's extent, so that a log in it finds its space taken.
-    fn make_segment(&self, extent: u64) -> Result<(), EngineError> {
-        make_extent(&self.storage, self.geometry, self.max_bytes, extent)?;
+    fn make_segment(&self, extent: u64, growth: Growth) -> Result<(), EngineError> {
+        make_extent(&self.storage, self.geometry, self.max_bytes, growth, extent)?;
         self.storage.sync().map_err(failed)?;
         self.counters.segments_made.fetch_add(1, Relaxed);
         Ok(())
@@ -389,13 +393,18 @@ pub(super) fn make_extent(
     storage: &impl Storage,
     geometry: Geometry,
     max_bytes: Option<u64>,
+    growth: Growth,
     extent: u64,
 ) -> Result<(), EngineError> {
     let (mut offset, end) = (geometry.offset(extent, 0), geometry.offset(extent + 1, 0));
-    if max_bytes.is_some_and(|max| end > max) {
+    let left = match growth {
+        Growth::Usual => LEFT_FOR_NEED * geometry.segment_bytes(),
+        Growth::InNeed => 0,
+    };
+    if max_bytes.is_some_and(|max| end + left > max) {
         return Err(EngineError::NoSpace);
     }
-    storage.allocate(offset, end - offset).map_err(failed)?;
+    storage.allocate(offset, end - offset, growth).map_err(failed)?;
     let zero = vec![0; (256 << 10).min(geometry.segment_bytes() as usize)];
     while offset < end {
         let length = zero.len().min((end - offset) as usize);

@@ -11,7 +11,7 @@ use super::{Answer, Pool, State};
 use crate::layout::BLOCK;
 use crate::planted::Bug;
 use crate::record::{Entry, Run};
-use crate::request::{Piece, Request, Ticket};
+use crate::request::{Piece, Purpose, Request, Ticket};
 use crate::session::ClaimId;
 use crate::storage::Storage;
 
@@ -23,6 +23,13 @@ pub(super) enum Guest {
 }
 
 impl Guest {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Write(_) => Purpose::Data,
+            Self::Zero(_) | Self::Discard(_) => Purpose::Room,
+        }
+    }
+
     fn length(&self) -> u64 {
         match self {
             Self::Write(data) => data.len() as u64,
@@ -95,26 +102,26 @@ impl<S: Storage> Pool<S> {
             false => self.rounded(offset, length),
         };
         let run = Run { volume, lba: blocks.start, len: blocks.end - blocks.start };
-        let leaves = usize::from(matches!(asked.guest, Guest::Write(_)));
+        let purpose = asked.guest.purpose();
         let piece = match asked.guest {
             Guest::Write(data) => Piece::write(volume, blocks.start, data),
             Guest::Zero(_) => Piece::plain(Entry::Zero(run)),
             Guest::Discard(_) => Piece::plain(Entry::Discard(run)),
         };
         let ticket = Ticket::new(Some(volume), asked.done);
-        let request = self.request(VecDeque::from([piece]), leaves, asked.durable, ticket);
+        let request = self.request(VecDeque::from([piece]), purpose, asked.durable, ticket);
         Ok(Whole { offset, length, blocks, request })
     }
 
     fn request(
         &self,
         pieces: VecDeque<Piece>,
-        leaves: usize,
+        purpose: Purpose,
         durable: bool,
         ticket: Ticket,
     ) -> Request {
         let log_blocks = Request::log_blocks(&pieces, self.geometry.segment_blocks);
-        Request { pieces, log_blocks, leaves, durable, ticket, claim: None }
+        Request { pieces, log_blocks, purpose, durable, ticket, claim: None }
     }
 
     /// Orders changes behind all others, in one turn under the lock, and writes.
@@ -200,11 +207,11 @@ impl<S: Storage> Pool<S> {
             Ok(claim) => claim,
             Err(error) => return self.answer(vec![(ticket, Err(error))]),
         };
-        let leaves = usize::from(matches!(guest, Guest::Write(_)));
+        let purpose = guest.purpose();
         match self.pieces(volume, offset, guest, &blocks) {
             Ok(pieces) => {
                 let claim = Some(claim);
-                self.enqueue(Request { claim, ..self.request(pieces, leaves, durable, ticket) });
+                self.enqueue(Request { claim, ..self.request(pieces, purpose, durable, ticket) });
             }
             Err(error) => {
                 self.lock().sessions.release(volume, claim);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use self::image::{Image, SECTOR, Sector};
 use super::Random;
 use crate::layout::{BLOCK, crc32c};
-use crate::storage::Storage;
+use crate::storage::{Growth, Storage};
 
 /// What is left of the unsynced sectors after a crash.
 #[derive(Debug, Clone, Copy)]
@@ -383,7 +383,8 @@ impl Storage for SimDisk {
         Ok(self.inner().length)
     }
 
-    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+    /// Also in need there is no more than there is.
+    fn allocate(&self, offset: u64, length: u64, _: Growth) -> io::Result<()> {
         let mut inner = self.inner();
         if inner.capacity.is_some_and(|c| offset + length > c) {
             return Err(rustix::io::Errno::NOSPC.into());

@@ -159,6 +159,7 @@ impl World {
             88..91 => self.revoke()?,
             91..94 => self.damage()?,
             94..97 => self.fail_something()?,
+            97 if self.random.one_in(4) => self.close_and_reopen()?,
             97..99 => {
                 self.checkpoint()?;
                 if self.random.one_in(2) {

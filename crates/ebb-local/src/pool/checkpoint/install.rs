@@ -39,6 +39,7 @@ impl<S: Storage> Pool<S> {
             state.stock.full = false;
         }
         state.stock.hopeless = false;
+        state.stock.in_need = false;
         drop(state);
         self.segment_wanted.notify_one();
         checkpointer.to_punch.extend(tables.cold);

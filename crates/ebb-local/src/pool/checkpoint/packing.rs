@@ -215,7 +215,9 @@ impl<S: Storage> Pool<S> {
         let Some(bytes) = self.read_extent(victim, packer) else {
             return Ok(());
         };
-        let stream = usize::from(victim.was_packed);
+        // Where space is short there is none for two that are half full.
+        let is_short = self.lock().stock.is_short();
+        let stream = usize::from(victim.was_packed && !is_short);
         let mut to = Targets { pool: self, open: packer.open[stream], filled: Vec::new() };
         let planned = self.plan_copies(victim, &job.packing, space, &mut to);
         // Also where there was no room for all of it: what was taken is used for the next.

@@ -17,6 +17,8 @@ const SPACE_PAUSE: Duration = Duration::from_secs(2);
 /// How long after some extents were given back to the host others are: they share its disk with
 /// whoever reads and writes.
 const BETWEEN_PUNCHES: Duration = Duration::from_millis(5);
+/// The same where the reserve is being used.
+const LOW_PAUSE: Duration = Duration::from_millis(100);
 /// So many discarded blocks are worth a checkpoint.
 const DISCARDED_BLOCKS: u64 = 4 * 4096;
 
@@ -40,7 +42,9 @@ impl CheckpointWhen {
 impl<S: Storage> Pool<S> {
     /// Makes one where that is quick. All is durable without it.
     pub(in super::super) fn checkpoint_at_close(&self) {
-        self.lock().give_up_at = Some(Instant::now() + CLOSING);
+        // Without threads nothing takes long, and nothing may depend on the time.
+        let time = if self.threaded() { CLOSING } else { Duration::from_secs(3600) };
+        self.lock().give_up_at = Some(Instant::now() + time);
         loop {
             match self.checkpoint_step() {
                 CheckpointStep::More | CheckpointStep::Finished => {}
@@ -115,6 +119,9 @@ impl<S: Storage> Pool<S> {
         let since = last.elapsed();
         if state.is_due(when) || state.is_short_of_space() {
             return Duration::ZERO;
+        }
+        if state.stock.is_low() && state.wants_checkpoint() {
+            return LOW_PAUSE.saturating_sub(since);
         }
         if state.may_give_space() {
             return SPACE_PAUSE.min(when.after).saturating_sub(since);

@@ -85,6 +85,10 @@ impl<S: Storage> Pool<S> {
                 self.segment_wanted.notify_one();
                 return Ok(segment);
             }
+            // That there is no more as usual says nothing yet.
+            if !std::mem::replace(&mut state.stock.in_need, true) {
+                state.stock.full = false;
+            }
             if self.threaded() {
                 self.segment_wanted.notify_one();
                 if state.stock.full {

@@ -79,8 +79,8 @@ impl World {
     }
 
     /// The disk says of a write that it was done, and it was not, or elsewhere. Whoever reads it
-    /// finds out. Then it is as if nothing had been wrong: of what a start would find nothing can be
-    /// promised, where the write was the last.
+    /// finds out. Then it is as if nothing had been wrong: of what a start would find nothing can
+    /// be promised, where the write was the last.
     fn lose_a_write(&mut self) -> Result<(), String> {
         self.settle()?;
         let pool = self.pool()?;
@@ -110,6 +110,24 @@ impl World {
             _ => Loss::None,
         };
         self.crash(loss);
+        self.reopen()
+    }
+
+    /// The end of a process that was asked to stop, often in the middle of a checkpoint.
+    pub(super) fn close_and_reopen(&mut self) -> Result<(), String> {
+        self.settle()?;
+        let pool = self.pool()?;
+        for _ in 0..self.random.below(6) {
+            self.checkpoint_step(&pool);
+        }
+        self.settle()?;
+        self.tell("close".into());
+        if pool.close().is_ok() {
+            self.model.make_durable(self.model.completed());
+        }
+        self.take_answers()?;
+        drop(pool);
+        self.crash(Loss::All);
         self.reopen()
     }
 
