@@ -1,5 +1,6 @@
 //! An engine in a folder of its own.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,19 @@ impl Bed {
         let begun = Instant::now();
         self.engine = Some(LocalEngine::open(self.folder.path(), options)?);
         Ok(begun.elapsed())
+    }
+
+    /// A pool that is there already. The folder is another's.
+    pub(crate) fn of(folder: &Path, options: Options) -> Result<Self, Failure> {
+        let engine = Some(LocalEngine::open(folder, options)?);
+        // Operations of another process have lower numbers.
+        Ok(Self { engine, folder: tempfile::tempdir_in(".")?, last_op: 1 << 64 })
+    }
+
+    /// Ends the engine as a kill would. Its folder stays as long as the bed.
+    pub(crate) fn close(&mut self) -> PathBuf {
+        self.engine = None;
+        self.folder.path().into()
     }
 
     /// Waits for so many checkpoints since the engine was opened.

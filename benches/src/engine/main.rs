@@ -24,7 +24,7 @@ mod resets;
 mod snapshots;
 mod starts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -43,6 +43,9 @@ struct Cli {
     /// Small sizes and few rounds: shows in under a minute that everything runs, and no more.
     #[arg(long)]
     quick: bool,
+    /// What the memory group starts: uses a pool that is there, and says what memory that took.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    reopened: Option<PathBuf>,
     /// Only this group of rows. May be given again.
     #[arg(long, value_name = "GROUP")]
     only: Vec<String>,
@@ -108,6 +111,9 @@ fn main() -> Result<(), Failure> {
         }
     }
     let scale = Scale::of(&cli);
+    if let Some(folder) = &cli.reopened {
+        return memory::reopened(folder, scale.operations as u64);
+    }
     report::head();
     let sync = machine::fdatasync(Path::new("."))?;
     report::row("a bare 4 KiB write + fdatasync: p50, p99", &report::p50_p99(&sync), "");

@@ -34,7 +34,7 @@ pub(crate) enum Purpose {
     Data,
     /// Zeroes and discards of guests, which make room: they leave half.
     Room,
-    /// An engine call: it leaves what a checkpoint needs, to free what the call gives up.
+    /// An engine call: it leaves a quarter, for the checkpoint that frees what the call gives up.
     Change,
 }
 

@@ -186,7 +186,7 @@ impl Stock {
         let leaves = match purpose {
             Purpose::Data => self.reserve,
             Purpose::Room => self.reserve / 2,
-            Purpose::Change => self.reserve.min(2),
+            Purpose::Change => self.reserve / 4,
         };
         let leaves = leaves.max(1);
         segments == 0 || (self.ready >= segments + leaves && self.line.len() > segments)

@@ -181,6 +181,34 @@ fn a_small_pool_is_overwritten_for_ever() {
     assert_whole(directory.path());
 }
 
+/// Two thirds of what the pool may be are alive, and go on being overwritten: more than three
+/// quarters of what is not the reserve.
+#[test]
+fn a_pool_two_thirds_full_is_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let segments = 64;
+    let max_pool_bytes = Some(MIB + segments * 16 * MIB);
+    let reserve_bytes = Options::default().reserve_bytes;
+    let options = Options { max_pool_bytes, reserve_bytes, ..small_pool() };
+    let engine = LocalEngine::open(directory.path(), options).unwrap();
+    let live_mib = segments * 16 * 2 / 3;
+    let blocks = live_mib * MIB / BLOCK;
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
+    let volume = engine.open(VOLUME).unwrap();
+    (0..live_mib).for_each(|n| write(&*volume, n * MIB, 1, MIB).unwrap());
+    let before = engine.stats();
+    for n in 0..40_000_u64 {
+        let block = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (blocks - 7);
+        write(&*volume, block * BLOCK, 2, 8 * BLOCK).unwrap();
+    }
+    let after = engine.stats();
+    let packed = (after.blocks_packed - before.blocks_packed) as f64 / (40_000.0 * 8.0);
+    println!("{packed:.2} blocks were packed for each that was written, {after:?}");
+    assert!(packed < 8.0, "{packed:.2} blocks were packed for each that was written");
+    drop((volume, engine));
+    assert_whole(directory.path());
+}
+
 /// What is read is what was written, whoever takes space back meanwhile.
 #[test]
 fn readers_see_nothing_of_what_is_given_away() {

@@ -34,8 +34,8 @@ const MOST_VICTIMS: usize = 32;
 const FULL_PERCENT: u64 = 90;
 /// So much of what is allocated may be dead, in percent.
 const GARBAGE_PERCENT: u64 = 25;
-/// The same where space is short.
-const SHORT_PERCENT: u64 = 5;
+/// So many extents packing is to gain where space is short.
+const SHORT_EXTENTS: u64 = 8;
 /// Below so many extents of garbage nothing is packed.
 const LEAST_EXTENTS: u64 = 4;
 
@@ -48,8 +48,16 @@ pub(super) struct Packing {
     pub(super) places: BTreeMap<u64, Place>,
     /// Extents that were filled by it.
     pub(super) filled: BTreeSet<u64>,
+    /// Extents that it took to fill.
+    taken: usize,
     /// There is more worth packing.
     pub(super) left: bool,
+}
+
+/// What one checkpoint is to gain by packing, in blocks.
+struct Goal {
+    gain: u64,
+    is_short: bool,
 }
 
 struct Victim {
@@ -129,18 +137,15 @@ impl<S: Storage> Pool<S> {
         // another extent, has to forget this one.
         let goes = |used: &Use| used.alive == 0 && !used.is_packed;
         let empty = closed().filter(|(_, used)| goes(used)).count() as u64 * extent_blocks;
-        let mut garbage = allocated - alive - empty;
-        let (percent, least) = match self.lock().stock.is_short() {
-            true => (SHORT_PERCENT, 1),
-            false => (GARBAGE_PERCENT, LEAST_EXTENTS),
-        };
-        let most = (allocated - empty) * percent / 100;
-        if garbage <= most.max(least * extent_blocks) {
+        let allocated = allocated - empty;
+        let goal = self.goal(allocated, allocated - alive, empty);
+        if goal.gain == 0 {
             return Vec::new();
         }
         let newest = uses.values().map(|used| used.newest).max().unwrap_or(0);
         let worth = |used: &Use| {
             let (free, age) = (extent_blocks - used.alive, newest - used.newest + 1);
+            let age = if goal.is_short { 1 } else { age };
             u128::from(free) * u128::from(age) * 1000 / u128::from(extent_blocks + used.alive)
         };
         let not_full = |used: &Use| used.alive * 100 < extent_blocks * FULL_PERCENT;
@@ -152,18 +157,33 @@ impl<S: Storage> Pool<S> {
             })
             .collect();
         victims.sort_by_cached_key(|(extent, used)| (std::cmp::Reverse(worth(used)), *extent));
-        let mut chosen = Vec::new();
+        let (mut chosen, mut gain) = (Vec::new(), 0);
         for (extent, used) in victims {
-            if garbage <= most || chosen.len() >= MOST_VICTIMS {
-                job.packing.left = garbage > most;
+            if gain >= goal.gain || chosen.len() >= MOST_VICTIMS {
                 break;
             }
-            garbage -= extent_blocks - used.alive;
+            gain += extent_blocks - used.alive;
             let Use { alive, ids, is_packed: was_packed, .. } = used;
             chosen.push(Victim { extent, alive, ids, was_packed });
         }
+        job.packing.left = !goal.is_short && gain < goal.gain && !chosen.is_empty();
         chosen.reverse();
         chosen
+    }
+
+    /// What packing is to gain: down to the garbage that a pool may have; or, where space is short,
+    /// some extents, from those that take the least copying. What goes by itself counts for that.
+    fn goal(&self, allocated: u64, garbage: u64, empty: u64) -> Goal {
+        let extent_blocks = u64::from(self.geometry.segment_blocks);
+        let is_short = self.lock().stock.is_short();
+        let most = allocated * GARBAGE_PERCENT / 100;
+        let gain = match is_short {
+            true if garbage < extent_blocks => 0,
+            true => (SHORT_EXTENTS * extent_blocks).saturating_sub(empty),
+            false if garbage < LEAST_EXTENTS * extent_blocks => 0,
+            false => garbage.saturating_sub(most),
+        };
+        Goal { gain, is_short }
     }
 
     /// What of each extent is used.
@@ -218,10 +238,13 @@ impl<S: Storage> Pool<S> {
         // Where space is short there is none for two that are half full.
         let is_short = self.lock().stock.is_short();
         let stream = usize::from(victim.was_packed && !is_short);
-        let mut to = Targets { pool: self, open: packer.open[stream], filled: Vec::new() };
+        let open = packer.open[stream];
+        let taken = job.packing.taken;
+        let mut to = Targets { pool: self, open, filled: Vec::new(), taken };
         let planned = self.plan_copies(victim, &job.packing, space, &mut to);
         // Also where there was no room for all of it: what was taken is used for the next.
         packer.open[stream] = to.open;
+        job.packing.taken = to.taken;
         job.packing.filled.extend(to.filled);
         let (copies, places) = planned?;
         self.write_copies(&bytes, &copies, meta)?;
@@ -330,14 +353,23 @@ struct Targets<'a, S> {
     pool: &'a Pool<S>,
     open: Option<Spot>,
     filled: Vec<u64>,
+    taken: usize,
 }
 
 impl<S: Storage> Targets<'_, S> {
     fn next(&mut self) -> Result<Spot, Halt> {
         let spot = match self.open {
             Some(spot) => spot,
-            // Its id is given to nobody.
-            None => Spot { extent: self.pool.spare_segment()?.extent, block: 0 },
+            None => {
+                // Without one nothing is ever free again; more are worth what is left.
+                let segment = match self.taken {
+                    0 => self.pool.spare_segment()?,
+                    _ => self.pool.surplus_segment()?,
+                };
+                self.taken += 1;
+                // Its id is given to nobody.
+                Spot { extent: segment.extent, block: 0 }
+            }
         };
         let behind = spot.block + 1;
         self.open = (behind < self.pool.geometry.segment_blocks)

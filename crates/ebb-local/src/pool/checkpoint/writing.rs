@@ -10,6 +10,8 @@ use crate::meta::Meta;
 use crate::segments::Class;
 use crate::storage::Storage;
 
+/// Ready segments that packing leaves: the one that the log names, one for tables, one for changes.
+const SPARED: usize = 3;
 /// Pages are written in pieces of so many bytes.
 const WRITE_BYTES: usize = 256 << 10;
 /// With so many of them unsynced a sync comes between, so that no flush waits for many more.
@@ -71,6 +73,16 @@ impl<S: Storage> Pool<S> {
         let segment = self.spare_segment()?;
         self.segments.insert(segment, Class::Meta);
         Ok(segment)
+    }
+
+    /// A written segment that is nothing yet, if enough stay for the tables and for what comes
+    /// before the next checkpoint.
+    pub(super) fn surplus_segment(&self) -> Result<Segment, Halt> {
+        let mut state = self.lock();
+        let surplus = if state.stock.ready > SPARED { state.stock.take_beside() } else { None };
+        drop(state);
+        self.segment_wanted.notify_one();
+        surplus.ok_or(Halt::NoSpace)
     }
 
     /// A written segment that is nothing yet. Without threads it is made here.
