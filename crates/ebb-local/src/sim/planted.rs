@@ -53,7 +53,7 @@ const BUGS: [(Bug, u64); 40] = [
     (Bug::TailFreed, 0),
     (Bug::ReleasedEarly, 14),
     (Bug::PunchedCountsAsWritten, 5),
-    (Bug::TailPacked, 38),
+    (Bug::TailPacked, 75),
     (Bug::DeadForAlive, 0),
 ];
 
