@@ -9,7 +9,7 @@
 //! Four steps move everything, and each may be called from any thread: one writes the next record,
 //! one syncs for all who wait, one makes a segment ready, one goes on with a checkpoint. The engine
 //! calls them from the submitting thread and from three of its own; the simulator calls them one at
-//! a time.
+//! a time. A fifth, scrubbing, only reads.
 //!
 //! A record is written by one thread at a time and applied to the catalog when it is written, in
 //! the order of the log. So recovery, which applies what it reads in that order, comes to the same.

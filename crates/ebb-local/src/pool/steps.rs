@@ -317,6 +317,8 @@ impl State {
     /// Engine calls come first: what waits for room must not hold up what makes it.
     fn pack(&mut self, when: CheckpointWhen) -> Packed {
         let is_overdue = self.is_overdue(when);
+        // Where no checkpoint will come there is no use in waiting for one.
+        self.stock.hopeless |= self.no_checkpoints;
         let queue = if self.changes.is_empty() {
             if is_overdue && !self.queue.is_empty() {
                 return match self.stock.hopeless.then(|| self.queue.pop_front()).flatten() {
