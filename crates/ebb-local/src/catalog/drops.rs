@@ -210,8 +210,7 @@ impl Catalog {
 
     /// Asks for walks through all ghosts right above a version.
     pub(crate) fn ask_for_ghosts_above(&mut self, id: VersionId) {
-        let parent = self.versions.get(&id).and_then(|version| version.parent);
-        self.ask_for_ghosts_from(parent);
+        self.ask_for_ghosts_from(self.parent(id));
     }
 
     fn ask_for_ghosts_from(&mut self, id: Option<VersionId>) {
@@ -225,10 +224,13 @@ impl Catalog {
         self.versions.get(&parent)?.epoch
     }
 
+    fn parent(&self, id: VersionId) -> Option<VersionId> {
+        self.versions.get(&id)?.parent
+    }
+
     /// Whether a version stands on a ghost.
     pub(crate) fn is_on_ghost(&self, id: VersionId) -> bool {
-        let parent = self.versions.get(&id).and_then(|version| version.parent);
-        self.ghosts_from(parent).next().is_some()
+        self.ghosts_from(self.parent(id)).next().is_some()
     }
 
     /// The walks through versions in whose place this one stands now.
@@ -306,8 +308,9 @@ impl Catalog {
     /// their limits, and the roots of those who may see it, in the order in which to ask. Whoever
     /// stands in between and is no ghost sees it, and nothing comes behind.
     pub(crate) fn owners(&self, id: VersionId) -> Vec<(Option<u32>, Vec<PageRef>)> {
-        let parent = self.versions.get(&id).and_then(|version| version.parent);
-        self.ghosts_from(parent).map(|ghost| (self.limit(ghost), self.viewers(ghost))).collect()
+        self.ghosts_from(self.parent(id))
+            .map(|ghost| (self.limit(ghost), self.viewers(ghost)))
+            .collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Halt, Pool};
 use crate::catalog::VersionId;
 use crate::catalog::drops::{Lost, owns};
 use crate::map::page::{Identity, PageRef, child, stored};
-use crate::map::{HEIGHT, Stored, span};
+use crate::map::{HEIGHT, Stored, WAYS, span};
 use crate::space::Space;
 use crate::storage::Storage;
 
@@ -56,7 +56,7 @@ impl<S: Storage> Pool<S> {
         let mut page = root;
         loop {
             let block = self.load_page(page, identity).map_err(Self::halt)?;
-            let entry = (lba / span(identity.level) % 256) as usize;
+            let entry = (lba / span(identity.level) % WAYS as u64) as usize;
             if identity.level == 0 {
                 return Ok(stored(&block, entry));
             }

@@ -92,6 +92,12 @@ impl<S: Storage> Pool<S> {
         Ok(false)
     }
 
+    /// Whether what was born then is a version's, or a walk's, with this limit.
+    pub(super) fn owns(&self, limit: Option<u32>, birth: u32) -> bool {
+        let at_limit = self.planted.has(Bug::FreedAtLimit) && limit == Some(birth);
+        owns(limit, birth) || at_limit || self.planted.has(Bug::LimitIgnored)
+    }
+
     /// What a page that can not be had means for a checkpoint.
     pub(super) fn halt(error: IoError) -> Halt {
         match error {
@@ -103,9 +109,7 @@ impl<S: Storage> Pool<S> {
 
 impl<S: Storage> NewPages<'_, S> {
     fn owns(&self, birth: u32) -> bool {
-        let planted = self.pool.planted;
-        let at_limit = planted.has(Bug::FreedAtLimit) && self.limit == Some(birth);
-        owns(self.limit, birth) || at_limit || planted.has(Bug::LimitIgnored)
+        self.pool.owns(self.limit, birth)
     }
 }
 

@@ -78,9 +78,7 @@ impl<S: Storage> Pool<S> {
 impl<S: Storage> Walker<'_, S> {
     /// Whether a page or block of such a birth is the walk's to free.
     fn owns(&self, birth: u32) -> bool {
-        let planted = self.pool.planted;
-        let at_limit = planted.has(Bug::FreedAtLimit) && self.walk.limit == Some(birth);
-        self.walk.owns(birth) || at_limit || planted.has(Bug::LimitIgnored)
+        self.pool.owns(self.walk.limit, birth)
     }
 
     fn page(
