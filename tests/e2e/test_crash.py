@@ -58,7 +58,7 @@ def test_during_create_snapshot(server, ecs):
         caller = Caller(server, ignoring_nbd(step))
         kill_during(server, [caller], rng, longest_seconds=0.15)
         assert_settled(ecs)
-        shown = {each["SnapshotId"]: each for each in ecs.snapshots(DiskId=disk, PageSize=100)}
+        shown = {each["SnapshotId"]: each for each in ecs.all_snapshots(DiskId=disk)}
         for snapshot in taken:
             assert shown[snapshot]["Status"] == "accomplished", shown[snapshot]
         if taken and rng.random() < 0.4:

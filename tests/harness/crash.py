@@ -73,7 +73,7 @@ def assert_settled(ecs, seconds=5):
             for kind, found, final in (
                 ("Disk", ecs.disks(PageSize=100), {"Available", "In_use"}),
                 ("Instance", ecs.instances(PageSize=100), {"Running", "Stopped"}),
-                ("Snapshot", ecs.snapshots(PageSize=100), {"accomplished", "failed"}),
+                ("Snapshot", ecs.all_snapshots(), {"accomplished", "failed"}),
             )
             for each in found
             if each["Status"] not in final

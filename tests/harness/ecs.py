@@ -89,6 +89,15 @@ class Ecs:
     def snapshots(self, params=None, **filters) -> list[dict]:
         return self.call("DescribeSnapshots", params, **filters)["Snapshots"]["Snapshot"]
 
+    def all_snapshots(self, **filters) -> list[dict]:
+        """Of all pages, newest first. What is made or deleted meanwhile may be missing."""
+        found, token = [], None
+        while token != "":
+            page = self.call("DescribeSnapshots", MaxResults=100, NextToken=token, **filters)
+            found += page["Snapshots"]["Snapshot"]
+            token = page["NextToken"]
+        return found
+
     def snapshot(self, snapshot_id: str) -> dict | None:
         return next(iter(self.snapshots(SnapshotIds=[snapshot_id])), None)
 

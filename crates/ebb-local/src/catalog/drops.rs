@@ -108,25 +108,27 @@ impl Catalog {
         // Children are younger: what a version is left with is known when it is its turn.
         let dropped: Vec<VersionId> = dropped.map(|(id, _)| *id).rev().collect();
         let mut gone = Vec::new();
+        // Those who were a viewer of what the ghosts from there upwards own, and are no more. Asked
+        // for together at the end: most of the ghosts of a long chain go in their turn.
+        let mut seen_less = BTreeSet::new();
         for id in dropped {
             let on_it = children.get(&id).map_or(&[][..], Vec::as_slice);
             match *on_it {
-                [] => gone.extend(self.take_out(id, None, &mut children)),
-                [child] => gone.extend(self.take_out(id, Some(child), &mut children)),
-                _ => self.leave_as_ghost(id),
+                [] => gone.extend(self.take_out(id, None, &mut children, &mut seen_less)),
+                [child] => {
+                    gone.extend(self.take_out(id, Some(child), &mut children, &mut seen_less));
+                }
+                _ => seen_less.extend(self.leave_as_ghost(id)),
             }
         }
+        self.ask_for_ghosts(seen_less);
         gone
     }
 
-    fn leave_as_ghost(&mut self, id: VersionId) {
-        if let Some(version) = self.versions.get_mut(&id)
-            && !std::mem::replace(&mut version.is_ghost, true)
-        {
-            // It is a viewer no more of what the ghosts above it own.
-            self.ask_for_ghost(id);
-            self.ask_for_ghosts_above(id);
-        }
+    /// A viewer no more of what the ghosts above it own, if it is new that it is one.
+    fn leave_as_ghost(&mut self, id: VersionId) -> Option<VersionId> {
+        let version = self.versions.get_mut(&id)?;
+        (!std::mem::replace(&mut version.is_ghost, true)).then_some(id)
     }
 
     /// The versions that stand on each.
@@ -145,6 +147,7 @@ impl Catalog {
         id: VersionId,
         child: Option<VersionId>,
         children: &mut BTreeMap<VersionId, Vec<VersionId>>,
+        seen_less: &mut BTreeSet<VersionId>,
     ) -> Option<Map> {
         let limit = self.limit(id);
         let Version { parent, map, epoch, .. } = self.versions.remove(&id)?;
@@ -169,11 +172,10 @@ impl Catalog {
             version.parent = parent;
             if version.is_ghost {
                 // It owns what this one did, from now on.
-                self.ask_for_ghost(child);
+                seen_less.insert(child);
             }
         }
-        // It was a viewer of what the ghosts above it own.
-        self.ask_for_ghosts_from(parent);
+        seen_less.extend(parent);
         Some(map)
     }
 
@@ -186,36 +188,35 @@ impl Catalog {
         std::iter::successors(ghost(id), move |id| ghost(parent(id)))
     }
 
-    /// Asks for a walk through a ghost: somebody sees less of what it owns than before.
-    pub(crate) fn ask_for_ghost(&mut self, id: VersionId) {
-        let limit = self.limit(id);
-        let is_asked = |walk: &Walk| walk.of == id && walk.kind == WalkKind::Ghost;
+    /// Asks for walks through the ghosts from each of these upwards, one through each: somebody
+    /// sees less of what they own than before. What is no ghost ends the way up.
+    pub(crate) fn ask_for_ghosts(&mut self, from: BTreeSet<VersionId>) {
+        let mut ghosts = BTreeSet::new();
+        for id in from {
+            let new = self.ghosts_from(Some(id)).take_while(|ghost| !ghosts.contains(ghost));
+            ghosts.extend(new.collect::<Vec<_>>());
+        }
+        let is_asked = |walk: &Walk| walk.kind == WalkKind::Ghost && ghosts.contains(&walk.of);
         // One that has begun has passed by some of it; it goes on, or might never come to an end.
         self.walks.retain(|walk| !is_asked(walk) || walk.next > 0);
-        if let Some(ghost) = self.versions.get(&id) {
-            self.walks.push_back(Walk {
-                of: id,
-                kind: WalkKind::Ghost,
-                lineage: ghost.map.lineage,
-                // Not merged yet, perhaps.
-                root: None,
-                level: HEIGHT,
-                index: 0,
-                limit,
-                epoch: ghost.epoch.unwrap_or(self.epoch),
-                next: 0,
-            });
-        }
+        let walks = ghosts.iter().filter_map(|id| self.ghost_walk(*id));
+        self.walks.extend(walks.collect::<Vec<_>>());
     }
 
-    /// Asks for walks through all ghosts right above a version.
-    pub(crate) fn ask_for_ghosts_above(&mut self, id: VersionId) {
-        self.ask_for_ghosts_from(self.parent(id));
-    }
-
-    fn ask_for_ghosts_from(&mut self, id: Option<VersionId>) {
-        let ghosts: Vec<VersionId> = self.ghosts_from(id).collect();
-        ghosts.into_iter().for_each(|ghost| self.ask_for_ghost(ghost));
+    fn ghost_walk(&self, id: VersionId) -> Option<Walk> {
+        let ghost = self.versions.get(&id)?;
+        Some(Walk {
+            of: id,
+            kind: WalkKind::Ghost,
+            lineage: ghost.map.lineage,
+            // Not merged yet, perhaps.
+            root: None,
+            level: HEIGHT,
+            index: 0,
+            limit: self.limit(id),
+            epoch: ghost.epoch.unwrap_or(self.epoch),
+            next: 0,
+        })
     }
 
     /// When what others than this version own was born at the latest.
@@ -224,7 +225,7 @@ impl Catalog {
         self.versions.get(&parent)?.epoch
     }
 
-    fn parent(&self, id: VersionId) -> Option<VersionId> {
+    pub(crate) fn parent(&self, id: VersionId) -> Option<VersionId> {
         self.versions.get(&id)?.parent
     }
 

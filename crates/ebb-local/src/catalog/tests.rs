@@ -72,6 +72,22 @@ fn a_dropped_version_stays_while_two_stand_on_it() {
     assert_eq!(lab.tree(), []);
 }
 
+/// Or many snapshots deleted together would cost their number squared, under the pool's lock.
+#[test]
+fn a_chain_that_goes_at_once_is_asked_for_no_ghosts() {
+    let mut lab = Lab::default();
+    let (volume, size_bytes) = (VolumeId(1), 8192);
+    let snapshots = || (1..=60).map(SnapshotId);
+    lab.make(Change::CreateVolume { volume, size_bytes });
+    snapshots().for_each(|it| lab.make(Change::CreateSnapshots { pairs: vec![(volume, it)] }));
+    snapshots().for_each(|snapshot| lab.make(Change::DeleteSnapshot { snapshot }));
+    lab.capture();
+    assert_eq!(lab.tree(), [(61, None, None, false)], "the head alone");
+    let walks = &lab.catalog.walks;
+    assert_eq!(walks.len(), 60);
+    assert!(walks.iter().all(|walk| matches!(walk.kind, WalkKind::Gone(Some(_)))), "{walks:?}");
+}
+
 #[test]
 fn a_checkpoint_keeps_all_of_the_catalog() {
     let mut lab = Lab::default();

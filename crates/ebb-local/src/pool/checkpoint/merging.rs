@@ -52,9 +52,9 @@ impl<S: Storage> Pool<S> {
             job.captured.install(&job.merged, &mut trash);
             self.reap(trash);
             job.captured.walks.extend(job.cuts.drain(..));
-            for version in std::mem::take(&mut job.cut_on_ghosts) {
-                job.captured.ask_for_ghosts_above(version);
-            }
+            let cut = std::mem::take(&mut job.cut_on_ghosts);
+            let above = cut.into_iter().filter_map(|version| job.captured.parent(version));
+            job.captured.ask_for_ghosts(above.collect());
             return Ok(true);
         };
         let (map, mut birth) = job.captured.to_merge(of);
