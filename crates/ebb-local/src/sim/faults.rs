@@ -223,6 +223,32 @@ fn a_full_disk_refuses_writes_and_still_changes_versions() {
     assert_eq!(lab.read(0).unwrap(), stamped(0, 3));
 }
 
+/// No two extents that are half alive fit into one: what is packed has to fill extents to their
+/// end, or it would go from one to another for ever.
+#[test]
+fn packing_on_a_full_disk_gains_what_is_dead_and_comes_to_an_end() {
+    // With its header a write is a segment, and 35 blocks of it will be alive.
+    const WRITE: u64 = 63;
+    const DISCARD: u64 = 28;
+    let lab = Lab::with_reserve(3);
+    lab.disk.set_capacity(Some(lab.disk.len().unwrap() + 32 * 64 * BLOCK as u64));
+    let size_bytes = 10_000 * BLOCK as u64;
+    lab.pool.change(OpId([9; 16]), Change::Grow { volume: VOLUME, size_bytes }).unwrap();
+    let write = |n: &u64| {
+        let data = vec![2; WRITE as usize * BLOCK].into();
+        lab.ask(Io::Write { offset: n * WRITE * BLOCK as u64, data, fua: false }).is_ok()
+    };
+    let end = (0..).find(|n| !write(n)).unwrap();
+    assert!(end >= 16, "{end} segments were written");
+    for n in 0..end {
+        let (offset, length) = (n * WRITE * BLOCK as u64, DISCARD * BLOCK as u64);
+        lab.ask(Io::Discard { offset, length, fua: false }).unwrap();
+    }
+    lab.checkpoint(|_| {});
+    let more = (end..).find(|n| !write(n)).unwrap() - end;
+    assert!(more * WRITE * 2 > end * DISCARD, "{more} segments more than {end}");
+}
+
 #[test]
 fn one_damaged_superblock_is_survived_and_two_are_refused() {
     let lab = Lab::new();

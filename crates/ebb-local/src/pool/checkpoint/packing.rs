@@ -110,14 +110,12 @@ impl<S: Storage> Pool<S> {
             return Ok(true);
         };
         job.packing.victims = Some(victims);
-        match self.pack_extent(&victim, job, meta, space, packer) {
-            Err(Halt::NoSpace) => {
-                // What was packed so far makes room for the rest.
-                job.packing.left = !job.packing.places.is_empty();
-                Ok(true)
-            }
-            outcome => outcome.map(|()| false),
+        let is_whole = self.pack_extent(&victim, job, meta, space, packer)?;
+        if !is_whole {
+            // What was packed so far makes room for the rest.
+            job.packing.left = !job.packing.places.is_empty();
         }
+        Ok(!is_whole)
     }
 
     /// The extents worth packing, the best last.
@@ -224,6 +222,11 @@ impl<S: Storage> Pool<S> {
         uses
     }
 
+    /// Copies what of an extent is alive, as far as there is room. False: there was not enough.
+    ///
+    /// What fits is moved all the same. Each extent that is taken for copies is filled to its end,
+    /// so packing makes fewer extents that are not full, and comes to an end also where no two of
+    /// them fit into one.
     fn pack_extent(
         &self,
         victim: &Victim,
@@ -231,25 +234,28 @@ impl<S: Storage> Pool<S> {
         meta: &mut Meta,
         space: &Space,
         packer: &mut Packer,
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let Some(bytes) = self.read_extent(victim, packer) else {
-            return Ok(());
+            return Ok(true);
         };
         // Where space is short there is none for two that are half full.
         let is_short = self.lock().stock.is_short();
         let stream = usize::from(victim.was_packed && !is_short);
-        let open = packer.open[stream];
-        let taken = job.packing.taken;
-        let mut to = Targets { pool: self, open, filled: Vec::new(), taken };
+        let mut to = Targets {
+            pool: self,
+            open: packer.open[stream],
+            filled: Vec::new(),
+            taken: job.packing.taken,
+            is_out: false,
+        };
         let planned = self.plan_copies(victim, &job.packing, space, &mut to);
-        // Also where there was no room for all of it: what was taken is used for the next.
         packer.open[stream] = to.open;
         job.packing.taken = to.taken;
         job.packing.filled.extend(to.filled);
         let (copies, places) = planned?;
         self.write_copies(&bytes, &copies, meta)?;
         job.packing.places.extend(places);
-        Ok(())
+        Ok(!to.is_out)
     }
 
     fn plan_copies(
@@ -267,8 +273,11 @@ impl<S: Storage> Pool<S> {
                 None => self.segments.rows().get(id).map(|row| row.place.clone()),
             };
             let Some(place) = place else { continue };
+            let copied = copies.new.len();
             let moved = self.moved(&place, victim.extent, space.blocks(*id), to, &mut copies)?;
-            places.insert(*id, moved);
+            if !to.is_out || copies.new.len() > copied {
+                places.insert(*id, moved);
+            }
         }
         Ok((copies, places))
     }
@@ -314,9 +323,11 @@ impl<S: Storage> Pool<S> {
                 spots.push((block, spot));
             } else if is_alive(&block) {
                 let new = to.next()?;
-                copies.blocks.push(spot.block);
-                copies.new.push(new);
-                spots.push((block, new));
+                if let Some(new) = new {
+                    copies.blocks.push(spot.block);
+                    copies.new.push(new);
+                }
+                spots.push((block, new.unwrap_or(spot)));
             }
         }
         Ok(Place::Packed(Packed::new(of, spots.into_iter())))
@@ -354,22 +365,20 @@ struct Targets<'a, S> {
     open: Option<Spot>,
     filled: Vec<u64>,
     taken: usize,
+    /// There was no room for some.
+    is_out: bool,
 }
 
 impl<S: Storage> Targets<'_, S> {
-    fn next(&mut self) -> Result<Spot, Halt> {
-        let spot = match self.open {
-            Some(spot) => spot,
-            None => {
-                // Without one nothing is ever free again; more are worth what is left.
-                let segment = match self.taken {
-                    0 => self.pool.spare_segment()?,
-                    _ => self.pool.surplus_segment()?,
-                };
-                self.taken += 1;
-                // Its id is given to nobody.
-                Spot { extent: segment.extent, block: 0 }
-            }
+    /// None: there is no room for it.
+    fn next(&mut self) -> Result<Option<Spot>, Halt> {
+        let open = match self.open {
+            None if !self.is_out => self.take()?,
+            open => open,
+        };
+        let Some(spot) = open else {
+            self.is_out = true;
+            return Ok(None);
         };
         let behind = spot.block + 1;
         self.open = (behind < self.pool.geometry.segment_blocks)
@@ -377,6 +386,23 @@ impl<S: Storage> Targets<'_, S> {
         if self.open.is_none() {
             self.filled.push(spot.extent);
         }
-        Ok(spot)
+        Ok(Some(spot))
+    }
+
+    fn take(&mut self) -> Result<Option<Spot>, Halt> {
+        // Without one nothing is ever free again; more are worth what is left.
+        let segment = match self.taken {
+            0 => self.pool.spare_segment(),
+            _ => self.pool.surplus_segment(),
+        };
+        match segment {
+            Ok(segment) => {
+                self.taken += 1;
+                // Its id is given to nobody.
+                Ok(Some(Spot { extent: segment.extent, block: 0 }))
+            }
+            Err(Halt::NoSpace) => Ok(None),
+            Err(halt) => Err(halt),
+        }
     }
 }
