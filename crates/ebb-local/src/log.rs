@@ -66,20 +66,20 @@ impl Log {
         epoch: u32,
         durable_seq: u64,
     ) -> Packed {
-        if let Some(first) = queue.front_mut() {
-            let room = self.geometry.segment_blocks - self.block;
-            if !self.let_in(first, stock, room) {
-                if stock.full
-                    && stock.hopeless
-                    && let Some(refused) = queue.pop_front()
-                {
-                    return Packed::Refused(refused);
-                }
-                stock.wait();
-                return Packed::NeedsSegment;
-            }
-        } else {
+        let Some(first) = queue.front_mut() else {
             return Packed::Nothing;
+        };
+        let purpose = first.purpose;
+        let room = self.geometry.segment_blocks - self.block;
+        if !self.let_in(first, stock, room) {
+            if stock.full
+                && stock.is_hopeless(purpose)
+                && let Some(refused) = queue.pop_front()
+            {
+                return Packed::Refused(refused);
+            }
+            stock.wait(purpose);
+            return Packed::NeedsSegment;
         }
         // At most twice: an empty segment takes at least one piece.
         loop {
@@ -88,7 +88,7 @@ impl Log {
                 return Packed::Record(self.close(pieces, finished, epoch, durable_seq));
             }
             let Some((segment, next)) = stock.take() else {
-                stock.wait();
+                stock.wait(purpose);
                 return Packed::NeedsSegment;
             };
             (self.segment, self.next, self.block) = (segment, next, 0);

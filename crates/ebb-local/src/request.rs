@@ -27,8 +27,8 @@ pub(crate) struct Request {
     pub(crate) claim: Option<ClaimId>,
 }
 
-/// What a request takes segments for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a request takes segments for, the least urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     /// What guests write: it leaves the whole reserve.
     Data,

@@ -58,10 +58,11 @@ pub(crate) struct Stock {
     pub(crate) making: bool,
     /// The last attempt found no space.
     pub(crate) full: bool,
-    /// A request waits for more than there is.
-    pub(crate) waited_for: bool,
-    /// No checkpoint would bring what it waits for.
-    pub(crate) hopeless: bool,
+    /// Requests wait for more than there is: the most urgent of them.
+    pub(crate) waited_for: Option<Purpose>,
+    /// No checkpoint would bring what is waited for, up to this purpose. For a more urgent one
+    /// none was tried.
+    pub(crate) hopeless: Option<Purpose>,
     /// A checkpoint waits for a segment, and nothing is freed before it has one.
     pub(crate) in_need: bool,
 }
@@ -152,18 +153,35 @@ impl Stock {
     }
 
     pub(crate) fn wants_more(&self) -> bool {
-        self.ready < self.warm || self.waited_for
+        self.ready < self.warm || self.waited_for.is_some()
     }
 
-    /// A request waits. Whether there is hope for it is not known yet.
-    pub(crate) fn wait(&mut self) {
-        self.hopeless &= self.waited_for;
-        self.waited_for = true;
+    /// A request waits. If it is the first, whether there is hope for it is not known yet.
+    pub(crate) fn wait(&mut self, purpose: Purpose) {
+        if self.waited_for.is_none() {
+            self.hopeless = None;
+        }
+        self.waited_for = self.waited_for.max(Some(purpose));
+    }
+
+    pub(crate) fn is_hopeless(&self, purpose: Purpose) -> bool {
+        self.hopeless >= Some(purpose)
+    }
+
+    /// Whether somebody waits for whom a checkpoint has not been tried.
+    pub(crate) fn may_hope(&self) -> bool {
+        self.waited_for > self.hopeless
+    }
+
+    /// No checkpoint will bring anything to those who wait now.
+    pub(crate) fn give_up_hope(&mut self) {
+        let waits = self.waited_for.unwrap_or(Purpose::Data);
+        self.hopeless = self.hopeless.max(Some(waits));
     }
 
     /// Whether there is less than is wanted, and no more to be had for now.
     pub(crate) fn is_short(&self) -> bool {
-        self.full || (self.ready < self.warm && self.waited_for)
+        self.full || (self.ready < self.warm && self.waited_for.is_some())
     }
 
     /// How far the file may grow for the next segment.
@@ -183,13 +201,27 @@ impl Stock {
     /// Whether `segments` can be opened for a purpose. What headers name as next stays ready in any
     /// case: nothing else can take its place.
     pub(crate) fn has(&self, segments: usize, purpose: Purpose) -> bool {
+        if segments == 0 {
+            return self.shares_open_segment(purpose);
+        }
+        self.ready >= segments + self.leaves(purpose) && self.line.len() > segments
+    }
+
+    /// Whether the rest of the log's segment may be used. While space is short a call that opened
+    /// one from the reserve did so for calls: guests would have it full before the next.
+    fn shares_open_segment(&self, purpose: Purpose) -> bool {
+        let is_scarce = self.full || self.waited_for.is_some();
+        purpose == Purpose::Change || !is_scarce || self.ready >= self.leaves(purpose)
+    }
+
+    fn leaves(&self, purpose: Purpose) -> usize {
         let leaves = match purpose {
             Purpose::Data => self.reserve,
             Purpose::Room => self.reserve / 2,
             Purpose::Change => self.reserve / 4,
         };
-        let leaves = leaves.max(1);
-        segments == 0 || (self.ready >= segments + leaves && self.line.len() > segments)
+        // The one that is named, and one for the checkpoint that brings more.
+        leaves.max((self.reserve / 2).clamp(1, 2))
     }
 
     /// The next segment, and the one to name after it.
@@ -207,7 +239,7 @@ impl Stock {
     /// A ready segment for something else than the log: never the one that its headers name.
     pub(crate) fn take_beside(&mut self) -> Option<Segment> {
         if self.ready < 2 {
-            self.wait();
+            self.wait(Purpose::Data);
             return None;
         }
         self.ready -= 1;

@@ -186,8 +186,8 @@ fn stock(
         taken: 0,
         making: false,
         full: false,
-        waited_for: false,
-        hopeless: false,
+        waited_for: None,
+        hopeless: None,
         in_need: false,
     };
     Ok((stock, named))

@@ -13,6 +13,7 @@ use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
 use crate::map::Trash;
 use crate::planted::Bug;
+use crate::request::Purpose;
 use crate::segments::Class;
 use crate::stock::Limits;
 use crate::storage::{Growth, Storage};
@@ -85,7 +86,7 @@ impl<S: Storage> Pool<S> {
                 (WriteStep::NeedsSegment, false)
             }
             Packed::Refused(request) => {
-                state.stock.waited_for = false;
+                state.stock.waited_for = None;
                 state.release(&request);
                 drop(state);
                 self.answer(vec![(request.ticket, Err(IoError::NoSpace))]);
@@ -203,7 +204,7 @@ impl<S: Storage> Pool<S> {
                 state.stock.was_written(segment.extent);
                 state.stock.ready += 1;
                 state.stock.full = false;
-                state.stock.waited_for = false;
+                state.stock.waited_for = None;
                 state.stock.plan_line();
                 (true, Vec::new())
             }
@@ -318,10 +319,13 @@ impl State {
     fn pack(&mut self, when: CheckpointWhen) -> Packed {
         let is_overdue = self.is_overdue(when);
         // Where no checkpoint will come there is no use in waiting for one.
-        self.stock.hopeless |= self.no_checkpoints;
+        if self.no_checkpoints {
+            self.stock.hopeless = Some(Purpose::Change);
+        }
         let queue = if self.changes.is_empty() {
             if is_overdue && !self.queue.is_empty() {
-                return match self.stock.hopeless.then(|| self.queue.pop_front()).flatten() {
+                let hopeless = self.stock.is_hopeless(Purpose::Data);
+                return match hopeless.then(|| self.queue.pop_front()).flatten() {
                     Some(refused) => Packed::Refused(refused),
                     None => Packed::NeedsCheckpoint,
                 };

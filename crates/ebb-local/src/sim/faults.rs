@@ -223,6 +223,28 @@ fn a_full_disk_refuses_writes_and_still_changes_versions() {
     assert_eq!(lab.read(0).unwrap(), stamped(0, 3));
 }
 
+/// That guests' data is refused says nothing of a call that makes room: it waits for a checkpoint.
+#[test]
+fn engine_calls_on_a_full_disk_are_never_refused() {
+    let lab = Lab::with_reserve(3);
+    lab.disk.set_capacity(Some(lab.disk.len().unwrap() + 64 * BLOCK as u64));
+    let size_bytes = 10_000 * BLOCK as u64;
+    lab.pool.change(OpId([255; 16]), Change::Grow { volume: VOLUME, size_bytes }).unwrap();
+    let mut next = 0;
+    for call in 0..400_u64 {
+        while lab.write(next, 2).is_ok() {
+            next += 1;
+        }
+        let snapshot = ebb_volume::SnapshotId(call / 2);
+        let change = match call % 2 {
+            0 => Change::CreateSnapshots { pairs: vec![(VOLUME, snapshot)] },
+            _ => Change::DeleteSnapshot { snapshot },
+        };
+        let op = OpId(u128::from(call + 2).to_le_bytes());
+        lab.pool.change(op, change).unwrap_or_else(|error| panic!("call {call}: {error}"));
+    }
+}
+
 /// No two extents that are half alive fit into one: what is packed has to fill extents to their
 /// end, or it would go from one to another for ever.
 #[test]

@@ -38,7 +38,7 @@ impl<S: Storage> Pool<S> {
             // What there was no space for is tried again.
             state.stock.full = false;
         }
-        state.stock.hopeless = false;
+        state.stock.hopeless = None;
         state.stock.in_need = false;
         drop(state);
         self.segment_wanted.notify_one();

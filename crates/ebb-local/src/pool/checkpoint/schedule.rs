@@ -106,8 +106,8 @@ impl<S: Storage> Pool<S> {
     pub(in super::super) fn give_up_hope(&self) {
         let mut state = self.lock();
         let is_overdue = state.is_overdue(self.checkpoint_when);
-        if is_overdue || (state.stock.full && state.stock.waited_for) {
-            state.stock.hopeless = true;
+        if is_overdue || (state.stock.full && state.stock.waited_for.is_some()) {
+            state.stock.give_up_hope();
             drop(state);
             self.write_all();
         }
@@ -171,6 +171,6 @@ impl State {
 
     /// Somebody waits for space, and one may bring some.
     fn is_short_of_space(&self) -> bool {
-        self.stock.full && self.stock.waited_for && !self.stock.hopeless
+        self.stock.full && self.stock.may_hope()
     }
 }
