@@ -46,7 +46,11 @@ pub(crate) fn at_once() -> Options {
 impl Bed {
     /// A new pool.
     pub(crate) fn new(options: Options) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir_in(".")?;
+        Self::new_in(".", options)
+    }
+
+    fn new_in(place: &str, options: Options) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir_in(place)?;
         let mut bed = Self { engine: None, folder, last_op: 0 };
         bed.reopen(options)?;
         Ok(bed)
@@ -55,8 +59,17 @@ impl Bed {
     /// A pool with so many bytes of segments that were written before and are free, as one has that
     /// recycles them: none is written ahead while they last.
     pub(crate) fn recycled(bytes: u64, options: Options) -> Result<Self, Failure> {
+        Self::recycled_in(".", bytes, options)
+    }
+
+    /// The same on a file system in memory: no disk is behind, and none is measured.
+    pub(crate) fn recycled_in_memory(bytes: u64, options: Options) -> Result<Self, Failure> {
+        Self::recycled_in("/dev/shm", bytes, options)
+    }
+
+    fn recycled_in(place: &str, bytes: u64, options: Options) -> Result<Self, Failure> {
         let warm_segments = bytes.div_ceil(SEGMENT_BYTES) as usize + options.warm_segments;
-        let mut bed = Self::new(Options { warm_segments, ..never() })?;
+        let mut bed = Self::new_in(place, Options { warm_segments, ..never() })?;
         while bed.stats().segments_made < warm_segments as u64 {
             bed.engine().health()?;
             std::thread::sleep(Duration::from_millis(1));

@@ -24,18 +24,26 @@ pub(crate) fn rows(scale: &Scale) -> Result<(), Failure> {
         bed.snapshot(n)?;
     }
     bed.settle(interval)?;
-    let mut times = Vec::new();
-    let mut written = Vec::new();
+    let (mut times, mut written, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..scale.rounds as u64 {
-        let before = bed.stats();
+        let (before, read_before) = (bed.stats(), bytes_read()?);
         times.push(bed.delete_snapshot(snapshots / 2 + round)?);
         bed.settle(interval)?;
         let after = bed.stats();
         let pages = (after.pages_written - before.pages_written) * BLOCK;
         written.push(after.log_bytes - before.log_bytes + pages);
+        read.push(bytes_read()? - read_before);
     }
-    let measured = format!("{}, {} written", ms(median(&times)), size(median(&written)));
+    let (time, written, read) = (ms(median(&times)), size(median(&written)), size(median(&read)));
+    let measured = format!("{time}, {written} written, {read} read");
     let what = format!("delete the middle one of {snapshots} snapshots, and the checkpoint after");
     row(&what, &measured, "");
     Ok(())
+}
+
+/// What this process has read by system calls, from a cache or not.
+fn bytes_read() -> Result<u64, Failure> {
+    let counters = std::fs::read_to_string("/proc/self/io")?;
+    let count = counters.lines().find_map(|line| line.strip_prefix("rchar: "));
+    Ok(count.ok_or("/proc/self/io has no line `rchar`")?.parse()?)
 }
