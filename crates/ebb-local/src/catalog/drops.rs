@@ -108,24 +108,23 @@ impl Catalog {
         // Children are younger: what a version is left with is known when it is its turn.
         let dropped: Vec<VersionId> = dropped.map(|(id, _)| *id).rev().collect();
         let mut gone = Vec::new();
-        // Those who were a viewer of what the ghosts from there upwards own, and are no more. Asked
-        // for together at the end: most of the ghosts of a long chain go in their turn.
+        // From where upwards somebody sees less of what the ghosts own. They are asked for together
+        // at the end: most of the dropped versions of a long chain go in their turn.
         let mut seen_less = BTreeSet::new();
         for id in dropped {
             let on_it = children.get(&id).map_or(&[][..], Vec::as_slice);
-            match *on_it {
-                [] => gone.extend(self.take_out(id, None, &mut children, &mut seen_less)),
-                [child] => {
-                    gone.extend(self.take_out(id, Some(child), &mut children, &mut seen_less));
-                }
-                _ => seen_less.extend(self.leave_as_ghost(id)),
+            if on_it.len() > 1 {
+                seen_less.extend(self.leave_as_ghost(id));
+            } else {
+                let child = on_it.first().copied();
+                gone.extend(self.take_out(id, child, &mut children, &mut seen_less));
             }
         }
         self.ask_for_ghosts(seen_less);
         gone
     }
 
-    /// A viewer no more of what the ghosts above it own, if it is new that it is one.
+    /// Says which it is, if it was none before: it sees no more of what the ghosts above it own.
     fn leave_as_ghost(&mut self, id: VersionId) -> Option<VersionId> {
         let version = self.versions.get_mut(&id)?;
         (!std::mem::replace(&mut version.is_ghost, true)).then_some(id)

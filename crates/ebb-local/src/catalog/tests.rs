@@ -72,7 +72,7 @@ fn a_dropped_version_stays_while_two_stand_on_it() {
     assert_eq!(lab.tree(), []);
 }
 
-/// Or many snapshots deleted together would cost their number squared, under the pool's lock.
+/// Or many snapshots deleted together would cost their number cubed, under the pool's lock.
 #[test]
 fn a_chain_that_goes_at_once_is_asked_for_no_ghosts() {
     let mut lab = Lab::default();
