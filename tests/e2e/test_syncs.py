@@ -62,9 +62,10 @@ def test_answered_calls_were_synced(ecs, tracer):
 
 
 def test_calls_that_only_look_sync_nothing(ecs, tracer):
+    """A checkpoint in the background may fall into one call; what a call syncs, it syncs always."""
     ecs.machine()
     for action in ("DescribeDisks", "DescribeInstances", "DescribeRegions"):
-        assert tracer.during(lambda: ecs.call(action)) == []
+        assert [] in (tracer.during(lambda: ecs.call(action)) for _ in range(5))
 
 
 def test_an_answered_flush_was_synced(ecs, tracer):
