@@ -46,7 +46,11 @@ fn assert_whole(directory: &Path) {
 
 /// A pool with its reserve, and what it takes.
 fn new_pool(directory: &Path) -> (LocalEngine, u64) {
-    let engine = LocalEngine::open(directory, Options::default()).unwrap();
+    new_pool_with(directory, Options::default())
+}
+
+fn new_pool_with(directory: &Path, options: Options) -> (LocalEngine, u64) {
+    let engine = LocalEngine::open(directory, options).unwrap();
     wait_for("the reserve is not made", || engine.stats().segments_made >= 9);
     (engine, allocated(directory))
 }
@@ -70,6 +74,36 @@ fn an_emptied_pool_is_as_small_as_a_new_one() {
         engine.delete_snapshot(op(300 + n), SnapshotId(n)).unwrap();
     }
     // A segment for pages and what the log is in come on top of a pool that was never used.
+    let small = || allocated(directory.path()) <= empty + 3 * 16 * MIB;
+    let took = wait_for("the space does not come back", small);
+    assert!(took < Duration::from_secs(30), "it took {took:?}");
+    drop(engine);
+    assert_whole(directory.path());
+}
+
+/// Also what packing was filling is given back.
+#[test]
+fn a_pool_that_was_packed_is_as_small_when_it_is_emptied() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { checkpoint_log_bytes: 32 * MIB, ..Options::default() };
+    let (engine, empty) = new_pool_with(directory.path(), options);
+    let blocks = 96 * MIB / BLOCK;
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
+    let volume = engine.open(VOLUME).unwrap();
+    (0..96).for_each(|n| write(&*volume, n * MIB, 1, MIB).unwrap());
+    let mut n = 0_u64;
+    // Until what was packed is packed again: there is an extent for that, and one for the rest.
+    wait_for("there is nothing to pack", || {
+        for _ in 0..1000 {
+            n += 1;
+            let block = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % blocks;
+            write(&*volume, block * BLOCK, 2, BLOCK).unwrap();
+        }
+        engine.stats().blocks_packed > 2 * blocks
+    });
+    drop(volume);
+    engine.delete_volume(op(2), VOLUME).unwrap();
+    // As above.
     let small = || allocated(directory.path()) <= empty + 3 * 16 * MIB;
     let took = wait_for("the space does not come back", small);
     assert!(took < Duration::from_secs(30), "it took {took:?}");

@@ -38,6 +38,8 @@ const GARBAGE_PERCENT: u64 = 25;
 const SHORT_EXTENTS: u64 = 8;
 /// Below so many extents of garbage nothing is packed.
 const LEAST_EXTENTS: u64 = 4;
+/// The stream of what was packed before, among the two.
+const PACKED_BEFORE: usize = 1;
 
 /// What packing came to in one checkpoint.
 #[derive(Default)]
@@ -46,18 +48,12 @@ pub(super) struct Packing {
     victims: Option<Vec<Victim>>,
     /// Places that are new with this checkpoint.
     pub(super) places: BTreeMap<u64, Place>,
-    /// Extents that were filled by it.
-    pub(super) filled: BTreeSet<u64>,
+    /// Extents that nothing more is copied to: they are full, or not needed.
+    pub(super) closed: BTreeSet<u64>,
     /// Extents that it took to fill.
     taken: usize,
     /// There is more worth packing.
     pub(super) left: bool,
-}
-
-/// What one checkpoint is to gain by packing, in blocks.
-struct Goal {
-    gain: u64,
-    is_short: bool,
 }
 
 struct Victim {
@@ -90,6 +86,25 @@ struct Use {
 impl Packer {
     pub(super) fn open_extents(&self) -> impl Iterator<Item = u64> + '_ {
         self.open.iter().flatten().map(|spot| spot.extent)
+    }
+
+    /// Takes the extents away that need not be filled: those with nothing alive in them, and the
+    /// second one where space is short. What was copied to that can be packed then like any other.
+    fn close(&mut self, uses: &mut BTreeMap<u64, Use>, is_short: bool) -> BTreeSet<u64> {
+        let mut closed = BTreeSet::new();
+        for (stream, open) in self.open.iter_mut().enumerate() {
+            let Some(Spot { extent, .. }) = *open else { continue };
+            let used = uses.entry(extent).or_default();
+            let is_needed = used.alive > 0 && !(is_short && stream == PACKED_BEFORE);
+            match is_needed {
+                true => used.is_open = true,
+                false => {
+                    closed.insert(extent);
+                    *open = None;
+                }
+            }
+        }
+        closed
     }
 }
 
@@ -124,9 +139,11 @@ impl<S: Storage> Pool<S> {
         job: &mut Job,
         meta: &Meta,
         space: &Space,
-        packer: &Packer,
+        packer: &mut Packer,
     ) -> Vec<Victim> {
-        let uses = self.uses(job, meta, space, packer);
+        let is_short = self.lock().stock.is_short();
+        let mut uses = self.uses(job, meta, space);
+        job.packing.closed = packer.close(&mut uses, is_short);
         let extent_blocks = u64::from(self.geometry.segment_blocks);
         let closed = || uses.iter().filter(|(_, used)| !used.is_open);
         let allocated = closed().count() as u64 * extent_blocks;
@@ -136,14 +153,14 @@ impl<S: Storage> Pool<S> {
         let goes = |used: &Use| used.alive == 0 && !used.is_packed;
         let empty = closed().filter(|(_, used)| goes(used)).count() as u64 * extent_blocks;
         let allocated = allocated - empty;
-        let goal = self.goal(allocated, allocated - alive, empty);
-        if goal.gain == 0 {
+        let gain_wanted = self.gain_wanted(is_short, allocated, allocated - alive, empty);
+        if gain_wanted == 0 {
             return Vec::new();
         }
         let newest = uses.values().map(|used| used.newest).max().unwrap_or(0);
         let worth = |used: &Use| {
             let (free, age) = (extent_blocks - used.alive, newest - used.newest + 1);
-            let age = if goal.is_short { 1 } else { age };
+            let age = if is_short { 1 } else { age };
             u128::from(free) * u128::from(age) * 1000 / u128::from(extent_blocks + used.alive)
         };
         let not_full = |used: &Use| used.alive * 100 < extent_blocks * FULL_PERCENT;
@@ -157,35 +174,34 @@ impl<S: Storage> Pool<S> {
         victims.sort_by_cached_key(|(extent, used)| (std::cmp::Reverse(worth(used)), *extent));
         let (mut chosen, mut gain) = (Vec::new(), 0);
         for (extent, used) in victims {
-            if gain >= goal.gain || chosen.len() >= MOST_VICTIMS {
+            if gain >= gain_wanted || chosen.len() >= MOST_VICTIMS {
                 break;
             }
             gain += extent_blocks - used.alive;
             let Use { alive, ids, is_packed: was_packed, .. } = used;
             chosen.push(Victim { extent, alive, ids, was_packed });
         }
-        job.packing.left = !goal.is_short && gain < goal.gain && !chosen.is_empty();
+        job.packing.left = !is_short && gain < gain_wanted && !chosen.is_empty();
         chosen.reverse();
         chosen
     }
 
-    /// What packing is to gain: down to the garbage that a pool may have; or, where space is short,
-    /// some extents, from those that take the least copying. What goes by itself counts for that.
-    fn goal(&self, allocated: u64, garbage: u64, empty: u64) -> Goal {
+    /// What packing is to gain, in blocks: down to the garbage that a pool may have; or, where space
+    /// is short, some extents, from those that take the least copying. What goes by itself counts
+    /// for that.
+    fn gain_wanted(&self, is_short: bool, allocated: u64, garbage: u64, empty: u64) -> u64 {
         let extent_blocks = u64::from(self.geometry.segment_blocks);
-        let is_short = self.lock().stock.is_short();
         let most = allocated * GARBAGE_PERCENT / 100;
-        let gain = match is_short {
+        match is_short {
             true if garbage < extent_blocks => 0,
             true => (SHORT_EXTENTS * extent_blocks).saturating_sub(empty),
             false if garbage < LEAST_EXTENTS * extent_blocks => 0,
             false => garbage.saturating_sub(most),
-        };
-        Goal { gain, is_short }
+        }
     }
 
-    /// What of each extent is used.
-    fn uses(&self, job: &Job, meta: &Meta, space: &Space, packer: &Packer) -> BTreeMap<u64, Use> {
+    /// What of each extent is used, by the log, by pages and by what was packed.
+    fn uses(&self, job: &Job, meta: &Meta, space: &Space) -> BTreeMap<u64, Use> {
         let mut uses: BTreeMap<u64, Use> = BTreeMap::new();
         for (id, row) in self.segments.rows().iter() {
             let is_open = match row.class {
@@ -216,9 +232,6 @@ impl<S: Storage> Pool<S> {
                 }
             }
         }
-        for extent in packer.open_extents() {
-            uses.entry(extent).or_default().is_open = true;
-        }
         uses
     }
 
@@ -240,7 +253,7 @@ impl<S: Storage> Pool<S> {
         };
         // Where space is short there is none for two that are half full.
         let is_short = self.lock().stock.is_short();
-        let stream = usize::from(victim.was_packed && !is_short);
+        let stream = if victim.was_packed && !is_short { PACKED_BEFORE } else { 0 };
         let mut to = Targets {
             pool: self,
             open: packer.open[stream],
@@ -251,7 +264,7 @@ impl<S: Storage> Pool<S> {
         let planned = self.plan_copies(victim, &job.packing, space, &mut to);
         packer.open[stream] = to.open;
         job.packing.taken = to.taken;
-        job.packing.filled.extend(to.filled);
+        job.packing.closed.extend(to.filled);
         let (copies, places) = planned?;
         self.write_copies(&bytes, &copies, meta)?;
         job.packing.places.extend(places);

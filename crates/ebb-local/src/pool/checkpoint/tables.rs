@@ -101,7 +101,7 @@ impl<S: Storage> Pool<S> {
                 left.rows.insert(*id, Row { class: row.class, place });
             }
         }
-        left.freed.extend(&job.packing.filled);
+        left.freed.extend(&job.packing.closed);
         left.freed.retain(|extent| !used.contains(extent));
         left
     }
