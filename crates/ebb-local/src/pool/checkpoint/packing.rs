@@ -186,9 +186,9 @@ impl<S: Storage> Pool<S> {
         chosen
     }
 
-    /// What packing is to gain, in blocks: down to the garbage that a pool may have; or, where space
-    /// is short, some extents, from those that take the least copying. What goes by itself counts
-    /// for that.
+    /// What packing is to gain, in blocks: down to the garbage that a pool may have; or, where
+    /// space is short, some extents, from those that take the least copying. What goes by itself
+    /// counts for that.
     fn gain_wanted(&self, is_short: bool, allocated: u64, garbage: u64, empty: u64) -> u64 {
         let extent_blocks = u64::from(self.geometry.segment_blocks);
         let most = allocated * GARBAGE_PERCENT / 100;
