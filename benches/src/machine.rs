@@ -9,7 +9,10 @@ use crate::Failure;
 
 /// 4 KiB written into a file that is there already, then `fdatasync`: what every durable answer
 /// takes at least.
-pub(crate) fn fdatasync(folder: &Path) -> Result<Vec<Duration>, Failure> {
+///
+/// # Errors
+/// The file system refuses.
+pub fn fdatasync(folder: &Path) -> Result<Vec<Duration>, Failure> {
     let path = folder.join("sync");
     let file = File::create(&path)?;
     file.write_all_at(&vec![1; 8 << 20], 0)?;

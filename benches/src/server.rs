@@ -1,7 +1,7 @@
 //! A server process of the built program.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use ebb_api::client::Client;
@@ -11,15 +11,19 @@ use serde_json::Value;
 use crate::Failure;
 
 /// A running server; it is ended with this.
-pub(crate) struct Server {
+pub struct Server {
     process: Child,
     client: Client,
     nbd: String,
+    socket: PathBuf,
 }
 
 impl Server {
-    /// Returns once the server has said that it is ready.
-    pub(crate) fn start(program: &str, folder: &Path) -> Result<Self, Failure> {
+    /// Starts one on `folder/data`, and returns once it has said that it is ready.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(program: &str, folder: &Path) -> Result<Self, Failure> {
         let data_dir = folder.join("data");
         let mut process = Command::new(program)
             .arg("serve")
@@ -44,23 +48,36 @@ impl Server {
             std::fs::read_to_string(data_dir.join("credentials"))?.parse()?;
         let text = |key: &str| credentials[key].as_str().unwrap_or_default().to_owned();
         let client = Client::new(api, text("access_key_id"), text("access_key_secret"));
-        Ok(Self { process, client, nbd })
+        Ok(Self { process, client, nbd, socket: data_dir.join("nbd.sock") })
     }
 
-    pub(crate) async fn call(
-        &self,
-        action: &str,
-        params: &[(&str, &str)],
-    ) -> Result<Value, Failure> {
+    /// The socket for clients of the same machine.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// One signed call.
+    ///
+    /// # Errors
+    /// It is refused, or not answered.
+    pub async fn call(&self, action: &str, params: &[(&str, &str)]) -> Result<Value, Failure> {
         Ok(self.client.call(action, params).await?)
     }
 
-    pub(crate) fn export(&self, disk: &str) -> Result<ebb_nbd::client::Client, Failure> {
+    /// A client of a disk's export.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn export(&self, disk: &str) -> Result<ebb_nbd::client::Client, Failure> {
         Ok(ebb_nbd::client::Client::connect_tcp(&self.nbd, disk)?)
     }
 
     /// Resident memory.
-    pub(crate) fn resident_kib(&self) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn resident_kib(&self) -> Result<u64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().nth(1));

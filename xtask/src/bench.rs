@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the release build, measured.
 //!
-//! Both run below the target folder: the file system that is measured is the one that holds the
+//! All run below the target folder: the file system that is measured is the one that holds the
 //! checkout.
 
 use std::process::Command;
@@ -16,6 +16,12 @@ use crate::workspace::Workspace;
 pub(crate) enum What {
     /// ResetDisk, on the built server from outside.
     Reset,
+    /// The NBD server beside others, with fio. As root, with fio, nbdkit, qemu-utils and xfsprogs.
+    Nbd {
+        /// Arguments for the benchmark: --quick, --only PART, --write, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// The embedded engine, without a server or a socket.
     Engine {
         /// Arguments for the benchmark: --quick, --only GROUP, …
@@ -30,11 +36,16 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
     run(cargo().current_dir(&workspace.root).args(build))?;
     let release = workspace.target.join("release");
     let mut command = match what {
-        What::Reset => Command::new(release.join("ebb-bench")),
+        What::Reset => Command::new(release.join("ebb-bench-reset")),
+        What::Nbd { .. } => Command::new(release.join("ebb-bench-nbd")),
         What::Engine { .. } => Command::new(release.join("ebb-bench-engine")),
     };
     match what {
         What::Reset => command.arg(release.join("ebb")),
+        What::Nbd { args } => {
+            let page = workspace.root.join("docs/benchmarks/nbd.md");
+            command.arg(release.join("ebb")).arg(page).args(args)
+        }
         What::Engine { args } => command.args(args),
     };
     run(command.current_dir(&workspace.target))

@@ -14,8 +14,6 @@ mod amplification;
 mod bed;
 mod deletes;
 mod load;
-#[path = "../machine.rs"]
-mod machine;
 mod memory;
 mod metadata;
 mod rates;
@@ -28,9 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-
-/// What a benchmark fails with.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use ebb_bench::{Failure, machine};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

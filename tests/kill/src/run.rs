@@ -12,7 +12,6 @@ use crate::cloud::{Cloud, until};
 use crate::counts::Counts;
 use crate::disk::{Numbers, Shape};
 use crate::filesystem::Filesystem;
-use crate::ledger::BLOCK;
 use crate::rng::Rng;
 use crate::round::{self, Plan, Round, open_gates};
 use crate::server::{Program, Server};
@@ -25,7 +24,9 @@ const SHAPE: Shape = Shape { writers: 3, places: 96 };
 const SMALL_SHAPE: Shape = Shape { writers: 2, places: 12_288 };
 const DISKS: usize = 3;
 const SMALL_BYTES: u64 = 288 << 20;
-/// The last disk is written in such pieces once all others are deleted.
+/// What has to fit when all is deleted, and how it is written. The reserve, the log and the pages
+/// leave little more.
+const ROOM_BYTES: usize = 32 << 20;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// A pool larger than this is followed by a new one: so much room a run takes at most.
@@ -202,27 +203,23 @@ impl Run {
         Ok(caller.world)
     }
 
-    /// Deletes all but one disk; then that one can be written again.
+    /// Deletes everything; then there is room for another disk's data.
     fn space_comes_back(&mut self, world: World, cloud: Cloud, server: &Server) -> Result<()> {
         open_gates(&world);
-        let shape = world.shape;
         let mut caller = self.caller(server, cloud, world);
         for snapshot in caller.world.snapshots.clone() {
             caller.delete_snapshot(&snapshot)?;
         }
-        for disk in caller.world.disks.clone().iter().skip(1) {
-            caller.delete_disk(disk)?;
+        for disk in caller.world.disks.clone() {
+            caller.delete_disk(&disk)?;
         }
-        let left = caller.world.disks.first().context("a disk is left")?;
-        let mut client = Client::connect_tcp(&server.nbd, &left.id)?;
-        // What is overwritten is room again only behind a checkpoint. So the disk does not fit a
-        // second time beside itself and the reserve, but each piece of it does.
+        caller.create_disk(None)?;
+        let disk = caller.world.disks.first().context("a disk was created")?;
+        let mut client = Client::connect_tcp(&server.nbd, &disk.id)?;
         let data = vec![1; PIECE_BYTES];
-        let bytes = shape.places * BLOCK;
-        for offset in (0..bytes).step_by(PIECE_BYTES) {
-            let piece = &data[..PIECE_BYTES.min(bytes - offset)];
+        for offset in (0..ROOM_BYTES).step_by(PIECE_BYTES) {
             until(|| {
-                let written = client.write(offset as u64, piece).and_then(|()| client.flush());
+                let written = client.write(offset as u64, &data).and_then(|()| client.flush());
                 Ok(written.map_err(|error| format!("everything was deleted: {error}")))
             })?;
         }

@@ -7,22 +7,19 @@
 //! Deliberately not here: assertions. A benchmark is read; nothing fails because it was slow.
 
 mod disks;
-mod machine;
-mod server;
 
 use std::time::{Duration, Instant};
 
+use ebb_bench::server::Server;
+use ebb_bench::{Failure, machine};
+
 use crate::disks::{CASES, Case};
-use crate::server::Server;
 
 /// Times around all cases.
 const ROUNDS: usize = 10;
 
 /// Resets of one case in one round.
 const RESETS: usize = 20;
-
-/// What a benchmark fails with.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
