@@ -27,6 +27,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use ebb_bench::{Failure, machine};
+use mimalloc::MiMalloc;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

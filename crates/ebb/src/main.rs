@@ -23,6 +23,12 @@ mod volume;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// Keeps large buffers for the next read or write. The C library's gives each back to the kernel,
+/// which zeroes its pages anew: most of what a long read took (docs/decisions/0073).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A self-hosted elastic block store that speaks the Alibaba Cloud ECS API.
 #[derive(Debug, Parser)]
