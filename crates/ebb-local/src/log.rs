@@ -2,7 +2,8 @@
 //!
 //! Requests go into the log in the order in which they wait. A record takes as many as fit into its
 //! header and its segment; a large write is split over several. A request is let in only if all of
-//! it fits into segments that are ready, so no space never leaves one half written.
+//! it fits into segments that are ready, and those are kept for it: no space never leaves one half
+//! written.
 
 use std::collections::VecDeque;
 
@@ -97,17 +98,21 @@ impl Log {
 
     /// Whether the log has space for the request, all of it: `room` blocks in this segment, and
     /// what is ready.
-    fn let_in(&self, request: &mut Request, stock: &Stock, room: u32) -> bool {
+    fn let_in(&self, request: &mut Request, stock: &mut Stock, room: u32) -> bool {
+        if request.is_let_in() {
+            return true;
+        }
         let more = request.log_blocks.saturating_sub(u64::from(room));
         let segments = more.div_ceil(u64::from(self.geometry.segment_blocks));
         let fits = stock.has(segments as usize, request.purpose);
         if fits {
             request.log_blocks = 0;
+            stock.promised = segments as usize;
         }
         fits
     }
 
-    fn fill(&self, queue: &mut VecDeque<Request>, stock: &Stock) -> (Vec<Piece>, Vec<Request>) {
+    fn fill(&self, queue: &mut VecDeque<Request>, stock: &mut Stock) -> (Vec<Piece>, Vec<Request>) {
         let blocks_room = (self.geometry.segment_blocks - self.block) as usize;
         let mut filling = Filling {
             header_room: HEADER_ROOM,
@@ -123,6 +128,7 @@ impl Log {
             if !self.let_in(request, stock, filling.blocks_room as u32) || !filling.take(request) {
                 break;
             }
+            stock.promised = 0;
             finished.extend(queue.pop_front());
         }
         (filling.pieces, finished)
@@ -209,5 +215,83 @@ impl Batch {
 
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.header.blocks()) * BLOCK as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ebb_volume::VolumeId;
+
+    use super::*;
+    use crate::request::{Purpose, Ticket};
+    use crate::stock::Limits;
+
+    const GEOMETRY: Geometry = Geometry { segment_blocks: 64 };
+
+    fn segment(id: u64) -> Segment {
+        Segment { id, extent: id }
+    }
+
+    fn log() -> Log {
+        let (pool_id, log_gen, last) = ([0; 16], 1, Link { seq: 0, crc: 0 });
+        let (segment, next) = (segment(0), segment(1));
+        Log { geometry: GEOMETRY, pool_id, log_gen, segment, block: 0, next, last }
+    }
+
+    /// With so many segments ready, and no more to be had.
+    fn full_stock(ready: usize, reserve: usize) -> Stock {
+        let ids = ready as u64 + 2;
+        Stock {
+            line: (1..ids).map(segment).collect(),
+            ready,
+            warm: ready,
+            reserve,
+            next_id: ids,
+            limits: Limits { segment_id: ids, written_extents: ids },
+            free: BTreeSet::new(),
+            cold: BTreeSet::new(),
+            cold_in_line: BTreeSet::new(),
+            end: ids,
+            taken: 0,
+            promised: 0,
+            making: false,
+            full: true,
+            waited_for: None,
+            hopeless: Some(Purpose::Change),
+            in_need: false,
+        }
+    }
+
+    fn write(blocks: usize) -> Request {
+        let data = vec![1; blocks * BLOCK].into();
+        let pieces = VecDeque::from([Piece::write(VolumeId(1), 0, data)]);
+        let log_blocks = Request::log_blocks(&pieces, GEOMETRY.segment_blocks);
+        let ticket = Ticket::new(Some(VolumeId(1)), Box::new(|_| {}));
+        let purpose = Purpose::Data;
+        Request { pieces, log_blocks, purpose, durable: false, ticket, claim: None }
+    }
+
+    #[test]
+    fn a_request_that_was_let_in_has_its_segments() {
+        let (mut log, mut stock) = (log(), full_stock(6, 3));
+        let mut queue = VecDeque::from([write(150), write(150)]);
+        let mut pack = |log: &mut Log, stock: &mut Stock| log.pack(&mut queue, stock, 0, 0);
+        let mut records = 0;
+        loop {
+            match pack(&mut log, &mut stock) {
+                Packed::Record(batch) if batch.finished.is_empty() => {
+                    records += 1;
+                    // A checkpoint takes what it can get.
+                    while stock.take_beside().is_some() {}
+                }
+                Packed::Record(_) => break,
+                _ => panic!("it was not written to its end, after {records} records"),
+            }
+        }
+        assert!(records >= 2, "it was never half written");
+        assert_eq!(stock.promised, 0);
+        assert!(matches!(pack(&mut log, &mut stock), Packed::NeedsSegment), "there was room");
     }
 }

@@ -61,6 +61,12 @@ impl Ticket {
 }
 
 impl Request {
+    /// Whether it is in the log in part, or has what it takes to be. Then it is not refused any
+    /// more, and nothing comes between its parts that takes segments.
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.log_blocks == 0
+    }
+
     /// Log blocks that `pieces` take at most in segments of `segment_blocks`.
     pub(crate) fn log_blocks(pieces: &VecDeque<Piece>, segment_blocks: u32) -> u64 {
         let data: u64 = pieces.iter().map(|p| p.crcs.len() as u64).sum();

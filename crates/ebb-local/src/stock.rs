@@ -55,6 +55,8 @@ pub(crate) struct Stock {
     pub(crate) end: u64,
     /// Segments that the log took since the last checkpoint.
     pub(crate) taken: usize,
+    /// Ready ones that are for the rest of a request that the log has a part of.
+    pub(crate) promised: usize,
     pub(crate) making: bool,
     /// The last attempt found no space.
     pub(crate) full: bool,
@@ -232,13 +234,16 @@ impl Stock {
         let taken = self.line.pop_front()?;
         self.ready -= 1;
         self.taken += 1;
+        self.promised = self.promised.saturating_sub(1);
         self.plan_line();
         Some((taken, *self.line.front()?))
     }
 
-    /// A ready segment for something else than the log: never the one that its headers name.
+    /// A ready segment for something else than the log: never the one that its headers name, and
+    /// none that is promised.
     pub(crate) fn take_beside(&mut self) -> Option<Segment> {
-        if self.ready < 2 {
+        let least = 2 + self.promised;
+        if self.ready < least || self.line.len() < least {
             self.wait(Purpose::Data);
             return None;
         }

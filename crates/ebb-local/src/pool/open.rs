@@ -184,6 +184,7 @@ fn stock(
         cold_in_line: BTreeSet::new(),
         end,
         taken: 0,
+        promised: 0,
         making: false,
         full: false,
         waited_for: None,

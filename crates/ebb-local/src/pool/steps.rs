@@ -13,7 +13,7 @@ use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
 use crate::map::Trash;
 use crate::planted::Bug;
-use crate::request::Purpose;
+use crate::request::{Purpose, Request};
 use crate::segments::Class;
 use crate::stock::Limits;
 use crate::storage::{Growth, Storage};
@@ -315,14 +315,18 @@ impl<S: Storage> Pool<S> {
 }
 
 impl State {
-    /// Engine calls come first: what waits for room must not hold up what makes it.
+    /// Engine calls come first: what waits for room must not hold up what makes it. But one that
+    /// is in the log in part has its room, and goes on before all others.
     fn pack(&mut self, when: CheckpointWhen) -> Packed {
         let is_overdue = self.is_overdue(when);
         // Where no checkpoint will come there is no use in waiting for one.
         if self.no_checkpoints {
             self.stock.hopeless = Some(Purpose::Change);
         }
-        let queue = if self.changes.is_empty() {
+        let is_begun = self.queue.front().is_some_and(Request::is_let_in);
+        let queue = if is_begun {
+            &mut self.queue
+        } else if self.changes.is_empty() {
             if is_overdue && !self.queue.is_empty() {
                 let hopeless = self.stock.is_hopeless(Purpose::Data);
                 return match hopeless.then(|| self.queue.pop_front()).flatten() {

@@ -116,6 +116,13 @@ fn worlds_keep_every_promise() {
     );
 }
 
+/// A world that failed: on a full disk the rest of a write was refused, as an engine call came in
+/// the middle of it.
+#[test]
+fn an_engine_call_in_the_middle_of_a_write_takes_nothing_of_it() {
+    simulate(9_009_664, STEPS, Planted::default()).unwrap();
+}
+
 #[test]
 fn the_same_seed_makes_the_same_trace() {
     let trace = |seed| simulate(seed, STEPS, Planted::default());
