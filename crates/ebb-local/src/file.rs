@@ -1,22 +1,25 @@
 //! `pool.dat` on a file system.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::storage::{Growth, Storage};
+use crate::storage::{Growth, LONG_BYTES, Storage};
 
 /// At most so many parts in one write: IOV_MAX on Linux.
 const PARTS_MAX: usize = 1024;
 
 pub(crate) struct PoolFile {
     file: File,
+    /// The same file for long reads: what was written in order lies in order, and of that the host
+    /// reads ahead by itself.
+    in_order: File,
     /// None: as much as is usual for a file system of its size.
     keep_free: Option<u64>,
     /// Held through a sync. True: one has failed.
@@ -37,13 +40,19 @@ impl PoolFile {
         lock(&file)?;
         // The name must be as durable as what will be synced into the file.
         File::open(directory)?.sync_all()?;
-        // Reads jump about; reading ahead would fill the cache with blocks of other versions.
+        let in_order = File::open(directory.join("pool.dat"))?;
+        // Short reads jump about; to read ahead of them would fill the cache with blocks of other
+        // versions.
         rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
-        Ok(Self { file, keep_free, sync_failed: Mutex::new(false) })
+        Ok(Self { file, in_order, keep_free, sync_failed: Mutex::new(false) })
     }
 }
 
 impl PoolFile {
+    fn for_reading(&self, bytes: usize) -> &File {
+        if bytes as u64 >= LONG_BYTES { &self.in_order } else { &self.file }
+    }
+
     /// Whether a range has space of its own already: all of it is data to the file system.
     fn has(&self, offset: u64, length: u64) -> io::Result<bool> {
         match rustix::fs::seek(&self.file, SeekFrom::Hole(offset)) {
@@ -58,7 +67,8 @@ impl PoolFile {
     pub(crate) fn open_for_reading(directory: &Path) -> io::Result<Self> {
         let file = File::open(directory.join("pool.dat"))?;
         lock(&file)?;
-        Ok(Self { file, keep_free: None, sync_failed: Mutex::new(false) })
+        let in_order = File::open(directory.join("pool.dat"))?;
+        Ok(Self { file, in_order, keep_free: None, sync_failed: Mutex::new(false) })
     }
 }
 
@@ -74,7 +84,24 @@ fn lock(file: &File) -> io::Result<()> {
 
 impl Storage for PoolFile {
     fn read_some(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        retry(|| self.file.read_at(into, offset))
+        retry(|| self.for_reading(into.len()).read_at(into, offset))
+    }
+
+    fn read_cached(&self, offset: u64, into: &mut [u8]) -> io::Result<bool> {
+        let wanted = into.len();
+        let parts = &mut [IoSliceMut::new(into)];
+        match rustix::io::preadv2(self.for_reading(wanted), parts, offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Ok(read == wanted),
+            // Not every file system can say; there it is read as ever.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn will_read(&self, offset: u64, length: u64) {
+        // It is advice: what comes of it shows when the range is read.
+        let advice = Advice::WillNeed;
+        let _ = rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(length), advice);
     }
 
     fn write_some(&self, offset: u64, parts: &[&[u8]]) -> io::Result<usize> {

@@ -27,6 +27,7 @@
 //! Deliberately not here: a record of what is free. What is alive follows from the pages, and is in
 //! the tables of each checkpoint.
 
+mod ahead;
 mod blocks;
 mod cache;
 mod catalog;

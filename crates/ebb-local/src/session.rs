@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use ebb_volume::{EngineError, IoError, VolumeId};
 
+use crate::ahead::Streams;
 use crate::planted::{Bug, Planted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,7 @@ struct Session {
     /// Someone waits until nothing is under way.
     awaited: Cell<bool>,
     claims: Vec<Claim>,
+    streams: Streams,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,11 @@ impl Sessions {
             }
             _ => Err(IoError::Stale),
         }
+    }
+
+    /// The readers of a volume that is open.
+    pub(crate) fn streams(&mut self, volume: VolumeId) -> Option<&mut Streams> {
+        self.by_volume.get_mut(&volume).map(|session| &mut session.streams)
     }
 
     /// So many requests have ended. True: nothing is under way, and someone waits for that.

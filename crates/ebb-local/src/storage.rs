@@ -12,6 +12,9 @@ pub(crate) enum Growth {
     InNeed,
 }
 
+/// Reads of so many bytes the host reads ahead of by itself, where they are in order in the file.
+pub(crate) const LONG_BYTES: u64 = 64 << 10;
+
 /// A file of bytes with a cache before it. A write is durable only once a [`Storage::sync`] that
 /// was called after the write returned has itself returned `Ok`.
 pub(crate) trait Storage: Send + Sync {
@@ -46,6 +49,15 @@ pub(crate) trait Storage: Send + Sync {
 
     /// Lets another open the file.
     fn unlock(&self);
+
+    /// Reads all of `into` without waiting for a disk. False: it is not all there, and what `into`
+    /// holds now means nothing.
+    fn read_cached(&self, offset: u64, into: &mut [u8]) -> io::Result<bool> {
+        self.read_at(offset, into).map(|()| true)
+    }
+
+    /// Says that a range will be read: where there is a cache, it may be filled from now on.
+    fn will_read(&self, _offset: u64, _length: u64) {}
 
     /// Reads all of `into`.
     fn read_at(&self, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! A handle on an open volume.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ebb_volume::{Completion, Extent, Io, IoError, Volume, VolumeId};
@@ -36,6 +37,10 @@ impl<S: Storage> Volume for Handle<S> {
 
     fn submit_all(&self, requests: Vec<(Io, Completion)>) {
         self.pool.submit_all(self.volume, self.generation, requests);
+    }
+
+    fn will_read(&self, ranges: &[Range<u64>]) {
+        self.pool.will_read(self.volume, ranges);
     }
 
     fn extents(

@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, IoSlice, Read};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,9 @@ const DISCARDED_BYTES: u64 = 8 << 20;
 
 /// Requests submitted together at most: some more than the engine writes in one record.
 const GATHERED: usize = 128;
+
+/// Of longer reads so much is read at a time: what a socket takes without waiting for its client.
+const READ_AT_ONCE: u64 = 128 << 10;
 
 /// With fewer gathered the socket is asked for more, where that does not wait.
 const FEW: usize = 32;
@@ -232,6 +236,8 @@ struct Transmission<'a, 'b> {
     pause: &'a Pause,
     /// Requests read and not submitted yet, as more of them have come in.
     gathered: Vec<(Io, Completion)>,
+    /// What they read.
+    gathered_bytes: u64,
 }
 
 impl<'a, 'b> Transmission<'a, 'b> {
@@ -241,7 +247,7 @@ impl<'a, 'b> Transmission<'a, 'b> {
         input: &'a mut Input<'b>,
         pause: &'a Pause,
     ) -> Self {
-        Self { link, session, input, pause, gathered: Vec::new() }
+        Self { link, session, input, pause, gathered: Vec::new(), gathered_bytes: 0 }
     }
 
     fn run(&mut self) -> End {
@@ -256,7 +262,23 @@ impl<'a, 'b> Transmission<'a, 'b> {
 
     /// Hands the volume all that was read. Comes before everything that may wait.
     fn submit_gathered(&mut self) {
+        if std::mem::take(&mut self.gathered_bytes) > READ_AT_ONCE {
+            self.submit_long_reads();
+        }
         submit_all(self.session, &mut self.gathered);
+    }
+
+    /// Reads some and sends them, before more is read: what is sent is in the processor's cache
+    /// still, and the client has something to do. Leaves what goes together.
+    fn submit_long_reads(&mut self) {
+        let ranges: Vec<Range<u64>> = self.gathered.iter().filter_map(read_range).collect();
+        self.session.export.volume().will_read(&ranges);
+        while let Some(count) = first_to_send(&self.gathered) {
+            let rest = self.gathered.split_off(count);
+            submit_all(self.session, &mut self.gathered);
+            self.gathered = rest;
+            self.link.send_queued();
+        }
     }
 
     fn begin(&mut self, request: Request, cost: u32) -> Result<Ticket, End> {
@@ -416,6 +438,9 @@ impl<'a, 'b> Transmission<'a, 'b> {
         }
         // The answer acknowledges just what the volume promises of a completed request: a flush,
         // or one with `fua`, is durable; any other is not until a later flush completes.
+        if request.command == Command::Read {
+            self.gathered_bytes += request.length;
+        }
         self.gathered.push((io, Box::new(move |outcome| ticket.complete(outcome))));
         if self.gathered.len() >= GATHERED {
             self.submit_gathered();
@@ -471,6 +496,29 @@ impl<'a, 'b> Transmission<'a, 'b> {
     }
 }
 
+fn read_range((io, _): &(Io, Completion)) -> Option<Range<u64>> {
+    match io {
+        Io::Read { offset, length } => Some(*offset..offset.saturating_add((*length).into())),
+        _ => None,
+    }
+}
+
+/// How many of these to submit and send first. None: all that is left goes together.
+///
+/// A read that is longer than that itself is not sent alone: its reply would be waited for in any
+/// case, and then it is better that many are.
+fn first_to_send(gathered: &[(Io, Completion)]) -> Option<usize> {
+    let mut bytes = 0;
+    for (n, request) in gathered.iter().enumerate() {
+        let length = read_range(request).map_or(0, |range| range.end - range.start);
+        bytes += length;
+        if bytes >= READ_AT_ONCE && length <= READ_AT_ONCE {
+            return Some(n + 1);
+        }
+    }
+    None
+}
+
 fn submit_all(session: &Session, gathered: &mut Vec<(Io, Completion)>) {
     let volume = session.export.volume();
     match gathered.len() {
@@ -491,4 +539,27 @@ fn zeroes_fast(offset: u64, length: u64) -> bool {
     let first = offset.checked_next_multiple_of(BLOCK_BYTES);
     let end = offset.saturating_add(length);
     length == 0 || first.is_some_and(|first| first.saturating_add(BLOCK_BYTES) <= end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(length: u32) -> (Io, Completion) {
+        (Io::Read { offset: 0, length }, Box::new(|_| {}))
+    }
+
+    #[test]
+    fn long_reads_are_sent_before_more_is_read() {
+        let most = READ_AT_ONCE as u32;
+        let counts = |lengths: &[u32]| {
+            let gathered: Vec<_> = lengths.iter().map(|length| read(*length)).collect();
+            first_to_send(&gathered)
+        };
+        assert_eq!(counts(&[most, most, most]), Some(1));
+        assert_eq!(counts(&[most / 2, most / 2, most]), Some(2));
+        assert_eq!(counts(&[most / 2, most / 4]), None);
+        assert_eq!(counts(&[8 * most, 8 * most]), None);
+        assert_eq!(counts(&[8 * most, 4096, 4096]), Some(2));
+    }
 }

@@ -280,7 +280,7 @@ impl Link {
     }
 
     /// Sends until the queue is empty. Where the socket fails, it is cut.
-    fn send_queued(&self) {
+    pub(crate) fn send_queued(&self) {
         let mut batch = self.sending.lock().expect(NOT_POISONED);
         loop {
             std::mem::swap(&mut *batch, &mut self.state().queue);

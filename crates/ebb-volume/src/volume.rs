@@ -1,6 +1,7 @@
 //! The data side of an engine: bytes in and out of one volume.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::mpsc;
 
 use bytes::Bytes;
@@ -74,6 +75,10 @@ pub trait Volume: Send + Sync {
             self.submit(io, done);
         }
     }
+
+    /// Says that these ranges of bytes will be read at once, one after the other: an engine that
+    /// would wait for each may begin with all of them. It is advice; nothing depends on it.
+    fn will_read(&self, _ranges: &[Range<u64>]) {}
 
     /// What of `length` bytes from `offset` on is stored, and what is a hole: extents in order, the
     /// first from `offset` on, none like the one before it. They are those of one instant, with

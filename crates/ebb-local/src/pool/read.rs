@@ -9,8 +9,8 @@ use super::pages::Looked;
 use super::{Pool, State};
 use crate::layout::{Address, BLOCK, crc32c};
 use crate::map::Found;
-use crate::planted::Bug;
-use crate::storage::Storage;
+use crate::planted::{Bug, Planted};
+use crate::storage::{LONG_BYTES, Storage};
 
 /// A read that a guest asks for.
 pub(super) struct Read {
@@ -28,9 +28,19 @@ struct Wanted {
     crc: u32,
 }
 
+/// A read under way: what of it is in memory already, and what is not.
+pub(super) struct Fetch {
+    volume: VolumeId,
+    blocks: Range<u64>,
+    wanted: Vec<Wanted>,
+    bytes: Vec<u8>,
+    /// Runs of what is wanted, one after the other in the file, that are to be waited for.
+    cold: Vec<Range<usize>>,
+}
+
 impl<S: Storage> Pool<S> {
     /// Reads bytes of a volume, and completes on this thread. The blocks are looked up in one turn
-    /// under the lock.
+    /// under the lock; what the host has to read for them it is told of before any is waited for.
     pub(super) fn read_all(
         &self,
         volume: VolumeId,
@@ -39,21 +49,28 @@ impl<S: Storage> Pool<S> {
     ) {
         let reads = reads.into_iter();
         let mut looked_up = Vec::with_capacity(reads.size_hint().0);
+        let mut ahead = Vec::new();
         let reading = self.readers.enter();
         let mut state = self.lock();
         for read in reads {
             let length = u64::from(read.length);
+            let blocks = super::write::blocks_of(read.offset, length);
             let entered = state.enter(volume, generation, read.offset, length);
-            let looked = entered
-                .map(|()| state.look_up(volume, super::write::blocks_of(read.offset, length)));
-            looked_up.push((read, looked));
+            ahead.extend(state.sessions.streams(volume).and_then(|s| s.read(&blocks)));
+            looked_up.push((read, entered.map(|()| state.look_up(volume, blocks))));
         }
+        let was_cold = state.sessions.streams(volume).is_some_and(|streams| streams.is_cold);
         drop(state);
-        let (mut entered, mut answers) = (0, Vec::with_capacity(looked_up.len()));
-        for (Read { offset, length, done }, looked) in looked_up {
+        let (mut entered, mut fetches) = (0, Vec::with_capacity(looked_up.len()));
+        for (read, looked) in looked_up {
             entered += usize::from(looked.is_ok());
             let looked = looked.and_then(|looked| looked);
-            let read = looked.and_then(|looked| self.bytes_of(volume, looked, offset, length));
+            fetches.push((read, looked.and_then(|looked| self.begin_fetch(volume, looked))));
+        }
+        self.ask_for_cold(volume, &fetches, was_cold, &mut ahead);
+        let mut answers = Vec::with_capacity(fetches.len());
+        for (Read { offset, length, done }, fetch) in fetches {
+            let read = fetch.and_then(|fetch| self.bytes_of(fetch, offset, length));
             answers.push((done, read));
         }
         // A checkpoint may wait for it, and whoever is answered may ask for what waits for one.
@@ -64,17 +81,86 @@ impl<S: Storage> Pool<S> {
         if entered > 0 {
             self.finish(volume, entered);
         }
+        for blocks in ahead {
+            self.read_ahead(volume, blocks);
+        }
     }
 
-    fn bytes_of(
+    /// Tells the host of all that is to be waited for, so that a disk has it to do at one time.
+    fn ask_for_cold(
         &self,
         volume: VolumeId,
-        looked: Looked,
-        offset: u64,
-        length: u32,
-    ) -> Result<Bytes, IoError> {
-        let first = (offset - looked.blocks.start * BLOCK_BYTES) as usize;
-        let mut bytes = Bytes::from(self.fetch(volume, looked)?);
+        fetches: &[(Read, Result<Fetch, IoError>)],
+        was_cold: bool,
+        ahead: &mut Vec<Range<u64>>,
+    ) {
+        let cold = || fetches.iter().filter_map(|(_, fetch)| fetch.as_ref().ok());
+        let runs: usize = cold().map(|fetch| fetch.cold.len()).sum();
+        if runs > 1 {
+            for fetch in cold() {
+                for run in &fetch.cold {
+                    self.ask_for(&fetch.wanted[run.clone()]);
+                }
+            }
+        }
+        if runs == 0 && !was_cold {
+            return;
+        }
+        let mut state = self.lock();
+        let Some(streams) = state.sessions.streams(volume) else { return };
+        streams.is_cold = runs > 0;
+        for fetch in cold().filter(|fetch| !fetch.cold.is_empty()) {
+            ahead.extend(streams.waited(&fetch.blocks));
+        }
+    }
+
+    /// Has the host read what a guest will read in a moment, if it had to wait for the last reads.
+    pub(crate) fn will_read(&self, volume: VolumeId, ranges: &[Range<u64>]) {
+        let is_cold = self.lock().sessions.streams(volume).is_some_and(|streams| streams.is_cold);
+        if !is_cold {
+            return;
+        }
+        for range in ranges {
+            let blocks = super::write::blocks_of(range.start, range.end - range.start);
+            self.places_of(volume, blocks).chunk_by(Wanted::is_before).for_each(|run| {
+                self.ask_for(run);
+            });
+        }
+    }
+
+    /// Has the host read blocks that nobody waits for yet, where it does not by itself.
+    fn read_ahead(&self, volume: VolumeId, blocks: Range<u64>) {
+        let is_short = |run: &&[Wanted]| (run.len() as u64) < LONG_BYTES / BLOCK_BYTES;
+        let places = self.places_of(volume, blocks);
+        places.chunk_by(Wanted::is_before).filter(is_short).for_each(|run| self.ask_for(run));
+    }
+
+    /// Where blocks of a volume lie, as far as that can be told. What can not be read is reported
+    /// to whoever needs it.
+    fn places_of(&self, volume: VolumeId, blocks: Range<u64>) -> Vec<Wanted> {
+        let _reading = self.readers.enter();
+        let state = self.lock();
+        let end = state.catalog.size_bytes(volume).unwrap_or(0) / BLOCK_BYTES;
+        let blocks = blocks.start..blocks.end.min(end);
+        if blocks.is_empty() {
+            return Vec::new();
+        }
+        let looked = state.look_up(volume, blocks);
+        drop(state);
+        let places = looked.and_then(|mut looked| {
+            self.look_up_in_pages(&mut looked)?;
+            self.wanted(&looked)
+        });
+        places.unwrap_or_default()
+    }
+
+    fn ask_for(&self, run: &[Wanted]) {
+        self.storage.will_read(run[0].offset, run.len() as u64 * BLOCK_BYTES);
+    }
+
+    fn bytes_of(&self, fetch: Fetch, offset: u64, length: u32) -> Result<Bytes, IoError> {
+        let first = (offset - fetch.blocks.start * BLOCK_BYTES) as usize;
+        let mut bytes = Bytes::from(self.end_fetch(fetch)?);
         let whole = first == 0 && bytes.len() == length as usize;
         if length > 0 && !whole {
             bytes = bytes.slice(first..first + length as usize);
@@ -93,36 +179,40 @@ impl<S: Storage> Pool<S> {
         self.fetch(volume, looked)
     }
 
-    pub(super) fn fetch(&self, volume: VolumeId, mut looked: Looked) -> Result<Vec<u8>, IoError> {
+    pub(super) fn fetch(&self, volume: VolumeId, looked: Looked) -> Result<Vec<u8>, IoError> {
+        self.end_fetch(self.begin_fetch(volume, looked)?)
+    }
+
+    /// Takes what the host has in memory.
+    fn begin_fetch(&self, volume: VolumeId, mut looked: Looked) -> Result<Fetch, IoError> {
         self.look_up_in_pages(&mut looked)?;
         let wanted = self.wanted(&looked)?;
         // What is not stored reads zero.
-        let mut bytes = vec![0; looked.found.len() * BLOCK];
-        let joined =
-            |a: &Wanted, b: &Wanted| a.at + 1 == b.at && a.offset + BLOCK_BYTES == b.offset;
-        for run in wanted.chunk_by(joined) {
-            let range = run[0].at * BLOCK..(run[0].at + run.len()) * BLOCK;
-            let into = &mut bytes[range];
-            self.storage.read_at(run[0].offset, into).map_err(|error| {
-                let segment = run[0].address.segment_id();
-                tracing::error!("{volume:?}: reading segment {segment}: {error}");
-                IoError::Failed
-            })?;
-            for (block, expected) in into.chunks_exact(BLOCK).zip(run) {
-                if crc32c(block) != expected.crc && !self.planted.has(Bug::SkipReadCheck) {
-                    tracing::error!(
-                        "{volume:?}: the block at byte {} is damaged: segment {}, block {}, \
-                         byte {} of pool.dat",
-                        (looked.blocks.start + expected.at as u64) * BLOCK_BYTES,
-                        expected.address.segment_id(),
-                        expected.address.block(),
-                        expected.offset,
-                    );
-                    return Err(IoError::Corrupt);
-                }
+        let bytes = vec![0; looked.found.len() * BLOCK];
+        let mut fetch = Fetch { volume, blocks: looked.blocks, wanted, bytes, cold: Vec::new() };
+        let mut first = 0;
+        let runs = fetch.wanted.chunk_by(Wanted::is_before).map(<[Wanted]>::len);
+        for length in runs.collect::<Vec<_>>() {
+            let run = first..first + length;
+            first = run.end;
+            match self.storage.read_cached(fetch.wanted[run.start].offset, fetch.part(&run)) {
+                Ok(true) => fetch.check(&run, self.planted)?,
+                Ok(false) => fetch.cold.push(run),
+                Err(error) => return Err(fetch.failed(&run, &error)),
             }
         }
-        Ok(bytes)
+        Ok(fetch)
+    }
+
+    /// Waits for the rest.
+    fn end_fetch(&self, mut fetch: Fetch) -> Result<Vec<u8>, IoError> {
+        for run in std::mem::take(&mut fetch.cold) {
+            let offset = fetch.wanted[run.start].offset;
+            let read = self.storage.read_at(offset, fetch.part(&run));
+            read.map_err(|error| fetch.failed(&run, &error))?;
+            fetch.check(&run, self.planted)?;
+        }
+        Ok(fetch.bytes)
     }
 
     fn wanted(&self, looked: &Looked) -> Result<Vec<Wanted>, IoError> {
@@ -137,6 +227,48 @@ impl<S: Storage> Pool<S> {
             wanted.push(Wanted { at, address, offset, crc });
         }
         Ok(wanted)
+    }
+}
+
+impl Wanted {
+    /// Whether another follows, in the range and in the file.
+    fn is_before(&self, next: &Self) -> bool {
+        self.at + 1 == next.at && self.offset + BLOCK_BYTES == next.offset
+    }
+}
+
+impl Fetch {
+    /// Where the bytes of a run go.
+    fn part(&mut self, run: &Range<usize>) -> &mut [u8] {
+        let first = self.wanted[run.start].at;
+        &mut self.bytes[first * BLOCK..(first + run.len()) * BLOCK]
+    }
+
+    /// Whether what was read is what was written.
+    fn check(&self, run: &Range<usize>, planted: Planted) -> Result<(), IoError> {
+        let wanted = &self.wanted[run.clone()];
+        let first = wanted[0].at * BLOCK;
+        for (block, expected) in self.bytes[first..].chunks_exact(BLOCK).zip(wanted) {
+            if crc32c(block) != expected.crc && !planted.has(Bug::SkipReadCheck) {
+                tracing::error!(
+                    "{:?}: the block at byte {} is damaged: segment {}, block {}, \
+                     byte {} of pool.dat",
+                    self.volume,
+                    (self.blocks.start + expected.at as u64) * BLOCK_BYTES,
+                    expected.address.segment_id(),
+                    expected.address.block(),
+                    expected.offset,
+                );
+                return Err(IoError::Corrupt);
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, run: &Range<usize>, error: &std::io::Error) -> IoError {
+        let segment = self.wanted[run.start].address.segment_id();
+        tracing::error!("{:?}: reading segment {segment}: {error}", self.volume);
+        IoError::Failed
     }
 }
 
