@@ -47,7 +47,7 @@ pub struct Scope {
 
 /// The use cases.
 pub struct Control {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) exporter: Exporter,
     pub(crate) work: Work,
@@ -69,9 +69,10 @@ impl Control {
     pub fn start(parts: Parts) -> Result<Arc<Self>, ControlError> {
         let root = root_account(&parts)?;
         let (work, inbox) = Work::new();
+        let store = Arc::new(parts.store);
         let control = Arc::new(Self {
-            exporter: Exporter::new(parts.exports, Arc::clone(&parts.engine)),
-            store: parts.store,
+            exporter: Exporter::new(parts.exports, Arc::clone(&parts.engine), Arc::clone(&store)),
+            store,
             engine: parts.engine,
             work,
             clock: parts.clock,

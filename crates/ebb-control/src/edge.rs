@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ebb_domain::Timestamp;
-use ebb_volume::Volume;
+use ebb_volume::{SnapshotNames, Volume};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -29,8 +29,8 @@ impl Entropy for SystemEntropy {
 
 /// The volumes that answer on a socket, by name.
 pub trait ExportTable: Send + Sync {
-    /// From now on `name` answers with `volume`.
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>);
+    /// From now on `name` answers with `volume`, which can be compared with `snapshots`.
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>, snapshots: Arc<dyn SnapshotNames>);
 
     /// From now on `name` is unknown. Returns when its connections have ended: what they had under
     /// way is answered, and after a bounded time they are cut off.

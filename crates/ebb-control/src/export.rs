@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus};
-use ebb_volume::{Engine, Io, Volume, VolumeId, run};
+use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus, Snapshot};
+use ebb_store::{Store, StoreError};
+use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
 use crate::{Control, ControlError, ExportTable};
@@ -20,12 +21,22 @@ type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
 pub(crate) struct Exporter {
     table: Arc<dyn ExportTable>,
     engine: Arc<dyn Engine>,
+    store: Arc<Store>,
     gates: Mutex<HashMap<DiskId, Gate>>,
 }
 
 impl Exporter {
-    pub(crate) fn new(table: Arc<dyn ExportTable>, engine: Arc<dyn Engine>) -> Self {
-        Self { table, engine, gates: Mutex::default() }
+    pub(crate) fn new(
+        table: Arc<dyn ExportTable>,
+        engine: Arc<dyn Engine>,
+        store: Arc<Store>,
+    ) -> Self {
+        Self { table, engine, store, gates: Mutex::default() }
+    }
+
+    fn publish(&self, disk: &DiskId, volume: &Arc<dyn Volume>) {
+        let snapshots = SnapshotsOf { disk: disk.clone(), store: Arc::clone(&self.store) };
+        self.table.publish(disk.as_str(), Arc::clone(volume), Arc::new(snapshots));
     }
 
     fn gate(&self, disk: &DiskId) -> Gate {
@@ -38,6 +49,34 @@ impl Exporter {
         if Arc::strong_count(gate) == 2 {
             gates.remove(disk);
         }
+    }
+}
+
+/// What a disk can be compared with, by the ids that ECS shows: its accomplished snapshots.
+struct SnapshotsOf {
+    disk: DiskId,
+    store: Arc<Store>,
+}
+
+impl SnapshotsOf {
+    fn all(&self) -> Vec<Snapshot> {
+        let read = self.store.read(|tx| tx.accomplished_snapshots(&self.disk));
+        // A client is offered none then, as where there are none.
+        read.unwrap_or_else(|error: StoreError| {
+            tracing::error!(disk = %self.disk, %error, "the snapshots of a disk can not be listed");
+            Vec::new()
+        })
+    }
+}
+
+impl SnapshotNames for SnapshotsOf {
+    fn names(&self) -> Vec<String> {
+        self.all().into_iter().map(|snapshot| snapshot.id.to_string()).collect()
+    }
+
+    fn find(&self, name: &str) -> Option<ebb_volume::SnapshotId> {
+        let found = self.all().into_iter().find(|snapshot| snapshot.id.as_str() == name)?;
+        Some(ebb_volume::SnapshotId(found.version))
     }
 }
 
@@ -60,7 +99,7 @@ impl Control {
             (Some(_), Some(volume)) => *open = Some(volume),
             (Some(volume), None) => {
                 let handle = self.exporter.engine.open(VolumeId(volume))?;
-                self.exporter.table.publish(id.as_str(), Arc::clone(&handle));
+                self.exporter.publish(id, &handle);
                 *open = Some(handle);
             }
             (None, Some(volume)) => {

@@ -111,7 +111,7 @@ impl Catalog {
         Some(&self.versions.get(&record.head)?.map)
     }
 
-    #[cfg(test)]
+    /// The map of a snapshot, and its size.
     pub(crate) fn snapshot_map(&self, snapshot: SnapshotId) -> Option<(&Map, u64)> {
         let record = self.snapshots.get(&snapshot)?;
         Some((&self.versions.get(&record.version)?.map, record.size_bytes))

@@ -18,6 +18,7 @@
 //! until recovery reads it.
 
 mod change;
+mod changed;
 mod checkpoint;
 mod extents;
 #[cfg(test)]

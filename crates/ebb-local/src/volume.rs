@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ebb_volume::{Completion, Extent, Io, IoError, Volume, VolumeId};
+use ebb_volume::{Completion, Difference, Extent, Io, IoError, SnapshotId, Volume, VolumeId};
 
 use crate::pool::Pool;
 use crate::storage::Storage;
@@ -50,6 +50,16 @@ impl<S: Storage> Volume for Handle<S> {
         most: NonZeroUsize,
     ) -> Result<Vec<Extent>, IoError> {
         self.pool.extents(self.volume, self.generation, offset, length, most)
+    }
+
+    fn changed(
+        &self,
+        since: SnapshotId,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Difference>, IoError> {
+        self.pool.changed(self.volume, self.generation, since, offset, length, most)
     }
 }
 

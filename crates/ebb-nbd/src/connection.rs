@@ -338,7 +338,7 @@ impl<'a, 'b> Transmission<'a, 'b> {
             _ if flagged && self.session.framing == Framing::Extended => {
                 return self.unasked_payload(request);
             }
-            Command::BlockStatus if self.session.allocation => {
+            Command::BlockStatus if !self.session.contexts.is_empty() => {
                 return self.block_status(&request);
             }
             _ => {}
@@ -357,7 +357,8 @@ impl<'a, 'b> Transmission<'a, 'b> {
     }
 
     fn block_status(&mut self, request: &Request) -> Result<(), End> {
-        let cost = status::reply_bytes(request);
+        let contexts = &self.session.contexts;
+        let cost = status::reply_bytes(contexts, request);
         let ticket = self.begin(*request, cost)?;
         if request.flags & !(command_flags::REQ_ONE | command_flags::FUA) != 0 {
             ticket.refuse(Errno::Inval, "a flag that this command does not have");
@@ -366,7 +367,7 @@ impl<'a, 'b> Transmission<'a, 'b> {
             ticket.refuse(Errno::Inval, "a status of no bytes");
         } else {
             let volume = self.session.export.volume();
-            ticket.complete_status(status::block_status(volume, request));
+            ticket.complete_status(status::block_status(volume, contexts, request));
         }
         Ok(())
     }

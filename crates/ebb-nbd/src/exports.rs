@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ebb_volume::Volume;
+use ebb_volume::{SnapshotNames, Volume};
 
 use crate::counters::{Counters, ExportCounters};
 use crate::registry::Registry;
@@ -24,6 +24,7 @@ pub struct Exports {
 pub struct Export {
     name: String,
     volume: Arc<dyn Volume>,
+    snapshots: Arc<dyn SnapshotNames>,
     connections: Arc<Registry>,
     counters: Arc<Counters>,
 }
@@ -49,9 +50,20 @@ impl Exports {
 
     /// Makes `volume` answer under `name`. A former export of that name is withdrawn.
     pub fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+        self.publish_with(name, volume, Arc::new(()));
+    }
+
+    /// The same of a volume that clients may compare with snapshots, of these names.
+    pub fn publish_with(
+        &self,
+        name: &str,
+        volume: Arc<dyn Volume>,
+        snapshots: Arc<dyn SnapshotNames>,
+    ) {
         let export = Export {
             name: name.to_owned(),
             volume,
+            snapshots,
             connections: Arc::default(),
             counters: Arc::default(),
         };
@@ -122,6 +134,10 @@ impl Export {
 
     pub(crate) fn volume(&self) -> &dyn Volume {
         &*self.volume
+    }
+
+    pub(crate) fn snapshots(&self) -> &dyn SnapshotNames {
+        &*self.snapshots
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {

@@ -30,6 +30,7 @@
 mod budget;
 pub mod client;
 mod connection;
+mod contexts;
 mod counters;
 mod exports;
 #[cfg(fuzzing)]
@@ -48,6 +49,7 @@ mod ticket;
 mod tls;
 pub mod wire;
 
+pub use contexts::Context;
 pub use counters::{ExportCounters, LATENCY_CLASSES, OperationCounters};
 pub use exports::{Export, Exports};
 pub use limits::Limits;

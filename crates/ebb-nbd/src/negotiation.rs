@@ -11,16 +11,14 @@ use std::sync::Arc;
 
 use bytes::BufMut;
 
+use crate::contexts::{self, Context};
 use crate::exports::{Export, Exports};
 use crate::registry::NoEntry;
 use crate::wire::{
-    BASE_ALLOCATION, BlockSizes, Choice, FIXED_NEWSTYLE, Framing, MAGIC, MetaQuery, NO_ZEROES,
-    OPTION_MAGIC, OptionKind, OptionReply, encode_export_info, encode_meta_context, encode_server,
-    info, rep, transmission_flags as flags,
+    BlockSizes, Choice, FIXED_NEWSTYLE, Framing, MAGIC, MetaQuery, NO_ZEROES, OPTION_MAGIC,
+    OptionKind, OptionReply, encode_export_info, encode_meta_context, encode_server, info, rep,
+    transmission_flags as flags,
 };
-
-/// What replies in `base:allocation` call it: the one context, so any number would do.
-pub(crate) const ALLOCATION_ID: u32 = 1;
 
 /// What the server sends first: the magic numbers and its flags.
 #[must_use]
@@ -40,8 +38,8 @@ pub struct Negotiation {
     no_zeroes: bool,
     framing: Framing,
     tls: TlsMode,
-    /// The export for which `base:allocation` is chosen.
-    allocation_of: Option<String>,
+    /// The export for which metadata contexts are chosen, and those.
+    chosen: Option<(String, Vec<Context>)>,
 }
 
 /// What TLS is to a connection, when it begins and later.
@@ -77,8 +75,8 @@ pub struct Session {
     pub export: Arc<Export>,
     /// How requests and replies are framed.
     pub framing: Framing,
-    /// The client chose the context `base:allocation` for this export.
-    pub allocation: bool,
+    /// The metadata contexts that the client chose for this export. The first has the id 1.
+    pub contexts: Vec<Context>,
 }
 
 impl Negotiation {
@@ -92,7 +90,7 @@ impl Negotiation {
             no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
             framing: Framing::Simple,
             tls,
-            allocation_of: None,
+            chosen: None,
         })
     }
 
@@ -158,7 +156,7 @@ impl Negotiation {
                 reply(out, kind, rep::ACK, &[]);
                 // Nothing agreed on before, where anybody could have spoken, holds after it.
                 self.framing = Framing::Simple;
-                self.allocation_of = None;
+                self.chosen = None;
                 self.tls = TlsMode::Active;
                 return Step::Secure;
             }
@@ -186,7 +184,7 @@ impl Negotiation {
             return step;
         }
         if kind == OptionKind::SetMetaContext {
-            self.allocation_of = None;
+            self.chosen = None;
         }
         if kind == OptionKind::ExportName || !self.fixed {
             return Step::End;
@@ -228,8 +226,11 @@ impl Negotiation {
     }
 
     fn session(&self, export: Arc<Export>) -> Session {
-        let allocation = self.allocation_of.as_deref() == Some(export.name());
-        Session { export, framing: self.framing, allocation }
+        let contexts = match &self.chosen {
+            Some((name, contexts)) if name == export.name() => contexts.clone(),
+            _ => Vec::new(),
+        };
+        Session { export, framing: self.framing, contexts }
     }
 
     fn choose(&self, kind: OptionKind, data: &[u8], exports: &Exports, out: &mut Vec<u8>) -> Step {
@@ -261,8 +262,8 @@ impl Negotiation {
         if kind == OptionKind::Go { Step::Enter(self.session(export)) } else { Step::More }
     }
 
-    /// Lists `base:allocation`, or chooses it. Contexts of other namespaces are ignored, as
-    /// proto.md asks: a client queries those of every server that it knows.
+    /// Lists metadata contexts, or chooses them. What is not there is ignored, as proto.md asks: a
+    /// client queries those of every server that it knows.
     fn meta_context(
         &mut self,
         kind: OptionKind,
@@ -273,7 +274,7 @@ impl Negotiation {
         let set = kind == OptionKind::SetMetaContext;
         if set {
             // What was chosen before counts no more, even where this fails.
-            self.allocation_of = None;
+            self.chosen = None;
         }
         if self.framing == Framing::Simple {
             return reply(out, kind, rep::ERR_INVALID, b"structured replies come first");
@@ -284,9 +285,9 @@ impl Negotiation {
                 return reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes());
             }
         };
-        if exports.find(&name).is_none() {
+        let Some(export) = exports.find(&name) else {
             return reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
-        }
+        };
         if queries.iter().any(|query| !query.contains(':')) {
             return reply(
                 out,
@@ -295,16 +296,44 @@ impl Negotiation {
                 b"a query begins with a namespace and a colon",
             );
         }
-        // A namespace alone, or nothing, stands for all contexts, but chooses none.
-        let all = !set && (queries.is_empty() || queries.iter().any(|query| query == "base:"));
-        if all || queries.iter().any(|query| query == BASE_ALLOCATION) {
-            let id = if set { ALLOCATION_ID } else { 0 };
-            reply(out, kind, rep::META_CONTEXT, &encode_meta_context(id, BASE_ALLOCATION));
-            if set {
-                self.allocation_of = Some(name);
+        if set {
+            match self.choose_contexts(&export, name, &queries) {
+                Ok(chosen) => {
+                    for (id, name) in (1..).zip(chosen) {
+                        reply(out, kind, rep::META_CONTEXT, &encode_meta_context(id, name));
+                    }
+                }
+                Err(why) => return reply(out, kind, rep::ERR_TOO_BIG, why.as_bytes()),
+            }
+        } else {
+            for name in contexts::list(&export, &queries) {
+                reply(out, kind, rep::META_CONTEXT, &encode_meta_context(0, &name));
             }
         }
         reply(out, kind, rep::ACK, &[]);
+    }
+
+    /// Chooses those that are there. Says which.
+    fn choose_contexts<'q>(
+        &mut self,
+        export: &Export,
+        name: String,
+        queries: &'q [String],
+    ) -> Result<Vec<&'q str>, &'static str> {
+        let (mut names, mut chosen): (Vec<&str>, Vec<Context>) = (Vec::new(), Vec::new());
+        for query in queries {
+            if names.contains(&&**query) {
+                continue;
+            }
+            let Some(context) = contexts::find(export, query) else { continue };
+            if chosen.len() == contexts::MOST {
+                return Err("at most 8 metadata contexts can be chosen");
+            }
+            names.push(query);
+            chosen.push(context);
+        }
+        self.chosen = (!chosen.is_empty()).then_some((name, chosen));
+        Ok(names)
     }
 
     fn transmission_flags(&self) -> u16 {

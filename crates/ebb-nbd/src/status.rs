@@ -1,11 +1,14 @@
-//! What of an export is stored: block status, and reads of what is not.
+//! What of an export is stored, or differs from a snapshot: block status, and reads of what is not
+//! stored.
 //!
-//! Both ask [`Volume::extents`], on the connection's thread, as reads are read there. A reply to
-//! block status is bounded, and counts as data under way while it is.
+//! All ask [`Volume::extents`] or [`Volume::changed`], on the connection's thread, as reads are
+//! read there. A reply to block status is bounded, and counts as data under way while it is.
 
 use std::num::NonZeroUsize;
 
-use ebb_volume::{Extent, IoError, Volume};
+use ebb_volume::{Difference, Extent, IoError, Volume};
+
+use crate::contexts::Context;
 
 use crate::wire::{Descriptor, Request, command_flags, state};
 
@@ -23,21 +26,44 @@ fn most(request: &Request) -> NonZeroUsize {
 }
 
 /// The bytes that the reply to a request holds, at most.
-pub(crate) fn reply_bytes(request: &Request) -> u32 {
-    8 + 16 * most(request).get() as u32
+pub(crate) fn reply_bytes(contexts: &[Context], request: &Request) -> u32 {
+    contexts.len() as u32 * (32 + 8 + 16 * most(request).get() as u32)
 }
 
-/// What `base:allocation` says of the range of a request.
+/// What each of the chosen contexts says of the range of a request, with its id.
 pub(crate) fn block_status(
     volume: &dyn Volume,
+    contexts: &[Context],
+    request: &Request,
+) -> Result<Vec<(u32, Vec<Descriptor>)>, IoError> {
+    let all = (1..).zip(contexts);
+    all.map(|(id, context)| Ok((id, says(volume, *context, request)?))).collect()
+}
+
+fn says(
+    volume: &dyn Volume,
+    context: Context,
     request: &Request,
 ) -> Result<Vec<Descriptor>, IoError> {
-    let extents = volume.extents(request.offset, request.length, most(request))?;
-    let descriptor = |Extent { length, stored }| {
-        let state = if stored { 0 } else { state::HOLE | state::ZERO };
-        Descriptor { length, state }
-    };
-    Ok(extents.into_iter().map(descriptor).collect())
+    let Request { offset, length, .. } = *request;
+    match context {
+        Context::Allocation => {
+            let extents = volume.extents(offset, length, most(request))?;
+            let descriptor = |Extent { length, stored }| {
+                let state = if stored { 0 } else { state::HOLE | state::ZERO };
+                Descriptor { length, state }
+            };
+            Ok(extents.into_iter().map(descriptor).collect())
+        }
+        Context::Changed(since) => {
+            let differences = volume.changed(since, offset, length, most(request))?;
+            let descriptor = |Difference { length, changed }| {
+                let state = if changed { state::DIFFERS } else { 0 };
+                Descriptor { length, state }
+            };
+            Ok(differences.into_iter().map(descriptor).collect())
+        }
+    }
 }
 
 /// Whether a long read is of one hole. Where that is not known, it is read.

@@ -8,7 +8,7 @@ use ebb_volume::IoError;
 
 use crate::counters::Counters;
 use crate::link::{Ended, Link};
-use crate::negotiation::{ALLOCATION_ID, Session};
+use crate::negotiation::Session;
 use crate::wire::{Command, Descriptor, Errno, ErrorChunk, Framing, Reply, ReplyTo, Request};
 
 /// A request that counts as under way. Dropping it unanswered, as a volume that fails might,
@@ -62,17 +62,21 @@ impl Ticket {
         self.answer(reply, length);
     }
 
-    /// Answers what `base:allocation` says. Only where replies are made of chunks.
-    pub(crate) fn complete_status(self, outcome: Result<Vec<Descriptor>, IoError>) {
+    /// Answers what metadata contexts say. Only where replies are made of chunks.
+    pub(crate) fn complete_status(self, outcome: Result<Vec<(u32, Vec<Descriptor>)>, IoError>) {
         match outcome {
-            Ok(descriptors) => {
-                let covered = descriptors.iter().map(|descriptor| descriptor.length).sum();
-                if !(1..=self.request.length).contains(&covered) {
-                    tracing::error!(covered, "a volume broke its promise");
-                    return self.reject(Errno::Io, "wrong length".into(), None);
+            Ok(contexts) => {
+                let mut least = self.request.length;
+                for (_, descriptors) in &contexts {
+                    let covered = descriptors.iter().map(|descriptor| descriptor.length).sum();
+                    if !(1..=self.request.length).contains(&covered) {
+                        tracing::error!(covered, "a volume broke its promise");
+                        return self.reject(Errno::Io, "wrong length".into(), None);
+                    }
+                    least = least.min(covered);
                 }
-                let reply = Reply::status(self.reply_to(), ALLOCATION_ID, &descriptors);
-                self.answer(reply, covered);
+                let reply = Reply::status(self.reply_to(), &contexts);
+                self.answer(reply, least);
             }
             Err(error) => self.fail(error),
         }
@@ -172,7 +176,7 @@ fn errno(error: IoError, command: Command) -> Errno {
         IoError::OutOfRange if matches!(command, Command::Write | Command::WriteZeroes) => {
             Errno::NoSpc
         }
-        IoError::OutOfRange => Errno::Inval,
+        IoError::OutOfRange | IoError::NoSnapshot => Errno::Inval,
         IoError::NoSpace => Errno::NoSpc,
         IoError::Stale => Errno::Shutdown,
         IoError::Corrupt | IoError::Failed => Errno::Io,

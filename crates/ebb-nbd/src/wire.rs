@@ -25,7 +25,7 @@ pub use option::{
 };
 pub use reply::{Reply, ReplyTo};
 pub use status::{
-    BASE_ALLOCATION, Descriptor, decode_meta_context, decode_status, encode_meta_context,
+    BASE_ALLOCATION, CHANGED, Descriptor, decode_meta_context, decode_status, encode_meta_context,
     encode_status, state,
 };
 pub use transmission::{

@@ -73,6 +73,15 @@ impl Tx<'_> {
         Ok(self.count(sql, &[text(disk.as_str())])? as usize)
     }
 
+    /// The snapshots of a disk that are there to be used, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn accomplished_snapshots(&self, disk: &DiskId) -> Result<Vec<Snapshot>, StoreError> {
+        let rest = "WHERE source_disk = ? AND status = 'accomplished' ORDER BY created_at, id";
+        self.select(rest, &[text(disk.as_str())])
+    }
+
     /// The snapshots that something is under way with.
     ///
     /// # Errors

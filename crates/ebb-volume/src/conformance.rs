@@ -9,6 +9,7 @@
 //! Expected bytes come from plain vectors of bytes here, never from another engine.
 
 mod bytes;
+mod changed;
 mod extents;
 mod handles;
 mod random;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use bytes::*;
+pub use changed::*;
 pub use extents::*;
 pub use handles::*;
 pub use random::*;
@@ -56,6 +58,11 @@ macro_rules! conformance_suite {
             extents_follow_versions
             the_largest_volume_tells_its_extents_at_once
             random_extents_match_a_model
+            changes_are_exact_to_the_block
+            changes_follow_versions
+            changes_are_refused_as_reads_are
+            the_largest_volume_tells_its_changes_at_once
+            random_changes_match_a_model
             a_snapshot_never_changes
             a_group_of_snapshots_is_one_instant
             reset_restores_and_keeps_every_snapshot

@@ -13,6 +13,26 @@ pub struct VolumeId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotId(pub u64);
 
+/// What clients of a volume call the snapshots that it can be compared with.
+pub trait SnapshotNames: Send + Sync {
+    /// All there are now, in the order in which they were taken.
+    fn names(&self) -> Vec<String>;
+
+    /// The snapshot of this name.
+    fn find(&self, name: &str) -> Option<SnapshotId>;
+}
+
+/// Of a volume that is compared with none.
+impl SnapshotNames for () {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn find(&self, _name: &str) -> Option<SnapshotId> {
+        None
+    }
+}
+
 /// Names one change for ever, so that asking for it twice does it once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OpId(pub [u8; 16]);

@@ -11,7 +11,17 @@ pub struct Extent {
     pub stored: bool,
 }
 
-/// A list of extents in the making, joined where they are alike: what engines answer with.
+/// A run of bytes, as [`Volume::changed`](crate::Volume::changed) tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// Its bytes, at least one. It begins where the one before it ends.
+    pub length: u64,
+    /// False: it reads as the snapshot does.
+    pub changed: bool,
+}
+
+/// A list of runs in the making, joined where they are alike in one thing, stored or not, changed
+/// or not: what engines answer with.
 #[derive(Debug)]
 pub struct ExtentList {
     at: u64,
@@ -29,8 +39,8 @@ impl ExtentList {
         Self { at, end, most: most.get(), full: length == 0, extents: Vec::new() }
     }
 
-    /// Takes in that all bytes from where the last call ended up to `end` are alike. Bytes outside
-    /// of what was asked for are left out.
+    /// Takes in that all bytes from where the last call ended up to `end` are alike: stored, or
+    /// changed, or not. Bytes outside of what was asked for are left out.
     pub fn reach(&mut self, end: u64, stored: bool) {
         let end = end.min(self.end);
         if self.full || end <= self.at {
@@ -59,5 +69,12 @@ impl ExtentList {
     #[must_use]
     pub fn into_extents(self) -> Vec<Extent> {
         self.extents
+    }
+
+    /// The runs as differences, in order.
+    #[must_use]
+    pub fn into_differences(self) -> Vec<Difference> {
+        let difference = |Extent { length, stored }| Difference { length, changed: stored };
+        self.extents.into_iter().map(difference).collect()
     }
 }

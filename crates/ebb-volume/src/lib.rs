@@ -27,9 +27,10 @@ mod memory;
 mod volume;
 
 pub use engine::{
-    Engine, EngineError, Inventory, OpId, SnapshotId, SnapshotInfo, VolumeId, VolumeInfo,
+    Engine, EngineError, Inventory, OpId, SnapshotId, SnapshotInfo, SnapshotNames, VolumeId,
+    VolumeInfo,
 };
-pub use extent::{Extent, ExtentList};
+pub use extent::{Difference, Extent, ExtentList};
 pub use memory::MemoryEngine;
 pub use volume::{Completion, Io, IoError, Volume, run};
 

@@ -5,15 +5,15 @@
 //!
 //! Deliberately not here: speed. A snapshot clones the map of its volume.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::{
-    BLOCK_BYTES, Completion, Engine, EngineError, Extent, ExtentList, Inventory, Io, IoError,
-    MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo, Volume, VolumeId, VolumeInfo,
+    BLOCK_BYTES, Completion, Difference, Engine, EngineError, Extent, ExtentList, Inventory, Io,
+    IoError, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo, Volume, VolumeId, VolumeInfo,
 };
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -338,6 +338,20 @@ impl Volume for Handle {
     ) -> Result<Vec<Extent>, IoError> {
         self.with_image(|image| image.extents(offset, length, most))
     }
+
+    fn changed(
+        &self,
+        since: SnapshotId,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Difference>, IoError> {
+        let snapshot = self.shared.lock().content.snapshots.get(&since).cloned();
+        self.with_image(|image| {
+            image.check(offset, length)?;
+            image.changed(&snapshot.ok_or(IoError::NoSnapshot)?, offset, length, most)
+        })
+    }
 }
 
 impl Handle {
@@ -409,6 +423,34 @@ impl Image {
         }
         extents.reach(end, false);
         Ok(extents.into_extents())
+    }
+
+    fn changed(
+        &self,
+        since: &Self,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Difference>, IoError> {
+        let mut differences = ExtentList::new(offset, length, most);
+        let end = offset + length;
+        let range = offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES);
+        let stored = |image: &Self| -> BTreeSet<u64> {
+            image.blocks.range(range.clone()).map(|(block, _)| *block).collect()
+        };
+        for block in &stored(self) | &stored(since) {
+            if differences.is_full() {
+                break;
+            }
+            let same = match (self.blocks.get(&block), since.blocks.get(&block)) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                _ => false,
+            };
+            differences.reach(block * BLOCK_BYTES, false);
+            differences.reach((block + 1) * BLOCK_BYTES, !same);
+        }
+        differences.reach(end, false);
+        Ok(differences.into_differences())
     }
 
     fn check(&self, offset: u64, length: u64) -> Result<(), IoError> {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 
-use crate::{Extent, VolumeId};
+use crate::{Difference, Extent, SnapshotId, VolumeId};
 
 /// One request to a volume. Offsets and lengths are in bytes and need no alignment; a request that
 /// reaches past the volume's end answers [`IoError::OutOfRange`] and changes nothing.
@@ -94,6 +94,23 @@ pub trait Volume: Send + Sync {
     /// [`IoError::OutOfRange`], [`IoError::Stale`], [`IoError::Corrupt`], [`IoError::Failed`].
     fn extents(&self, offset: u64, length: u64, most: NonZeroUsize)
     -> Result<Vec<Extent>, IoError>;
+
+    /// What of `length` bytes from `offset` on differs from a snapshot, of this volume or of any
+    /// other, as [`Volume::extents`] tells what is stored, and bounded as that is.
+    ///
+    /// A run that is not changed reads as the snapshot does, and zero behind its end. A block that
+    /// both have from the time before they parted is not changed, and neither is a hole in both.
+    /// Any other is, also one that was written with the same bytes again.
+    ///
+    /// # Errors
+    /// Those of [`Volume::extents`], and [`IoError::NoSnapshot`].
+    fn changed(
+        &self,
+        since: SnapshotId,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Difference>, IoError>;
 }
 
 /// Submits `io` and waits for it.
@@ -127,6 +144,9 @@ pub enum IoError {
     /// What is stored does not match its checksum. It is never returned as data.
     #[error("a block does not match its checksum")]
     Corrupt,
+    /// The snapshot that it is compared with is not there.
+    #[error("the snapshot is not there")]
+    NoSnapshot,
     /// The engine could not read or write, or has stopped.
     #[error("the engine could not do it")]
     Failed,

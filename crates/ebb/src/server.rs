@@ -12,7 +12,7 @@ use ebb_domain::{Region, RegionId};
 use ebb_local::LocalEngine;
 use ebb_nbd::{Exports, Plaintext, TlsServer};
 use ebb_store::Store;
-use ebb_volume::Volume;
+use ebb_volume::{SnapshotNames, Volume};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -168,8 +168,8 @@ fn parts(config: &Config, data_dir: &DataDir, exports: &Arc<Exports>) -> Result<
 struct Table(Arc<Exports>);
 
 impl ExportTable for Table {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
-        self.0.publish(name, volume);
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>, snapshots: Arc<dyn SnapshotNames>) {
+        self.0.publish_with(name, volume, snapshots);
     }
 
     fn withdraw(&self, name: &str) {

@@ -19,7 +19,7 @@ use ebb_api::{Api, Nonces, ops, serve};
 use ebb_control::{Clock, Control, ExportTable, Parts, Secret, SystemEntropy};
 use ebb_domain::{DiskId, Region, RegionId, Timestamp};
 use ebb_store::Store;
-use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
+use ebb_volume::{Engine, Io, MemoryEngine, SnapshotNames, Volume, VolumeId, run};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -40,7 +40,7 @@ impl Clock for SystemClock {
 struct Exports(Mutex<BTreeMap<String, Arc<dyn Volume>>>);
 
 impl ExportTable for Exports {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>, _: Arc<dyn SnapshotNames>) {
         self.0.lock().unwrap().insert(name.to_owned(), volume);
     }
 

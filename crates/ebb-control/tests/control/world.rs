@@ -18,7 +18,7 @@ use ebb_domain::{
     SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
-use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
+use ebb_volume::{Engine, Io, IoError, MemoryEngine, SnapshotNames, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::engine::TestEngine;
@@ -90,7 +90,7 @@ impl Exports {
 }
 
 impl ExportTable for Exports {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
+    fn publish(&self, name: &str, volume: Arc<dyn Volume>, _: Arc<dyn SnapshotNames>) {
         self.log.lock().unwrap().push(format!("publish {name}"));
         let before = self.table.lock().unwrap().insert(name.to_owned(), volume);
         assert!(before.is_none(), "{name} was published twice");

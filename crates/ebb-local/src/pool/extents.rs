@@ -82,7 +82,7 @@ impl<S: Storage> Walk<'_, S> {
             let blocks = common(first + i as u64 * span(level), level, &self.blocks);
             match node.layers.entry(i as u8) {
                 Entry::Hole => self.reach(&blocks, false),
-                Entry::Stored => self.reach(&blocks, true),
+                Entry::Stored(_) => self.reach(&blocks, true),
                 Entry::Instead(layers) => self.child(node, i, layers, None)?,
                 Entry::Over(layers) => {
                     let block = self.load(node, &mut block)?;

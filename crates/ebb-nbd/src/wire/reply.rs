@@ -29,6 +29,26 @@ pub struct ReplyTo {
     pub extended: bool,
 }
 
+/// What differs from chunk to chunk of a reply.
+struct ChunkHead {
+    done: bool,
+    kind: ChunkKind,
+    length: usize,
+}
+
+impl ChunkHead {
+    fn encode(&self, to: ReplyTo) -> Vec<u8> {
+        let Self { done, kind, .. } = *self;
+        let length =
+            u32::try_from(self.length).expect("a payload is at most 32 MiB of data, or shorter");
+        let chunk = Chunk { done, kind, cookie: to.cookie, length };
+        match to.extended {
+            true => chunk.encode_extended(to.offset).to_vec(),
+            false => chunk.encode().to_vec(),
+        }
+    }
+}
+
 impl Reply {
     /// A simple reply; `body` is the data of a read.
     #[must_use]
@@ -55,16 +75,28 @@ impl Reply {
         Self::chunk(to, ChunkKind::OffsetHole, &[], payload.into())
     }
 
-    /// A reply of what one metadata context says.
+    /// A reply of what metadata contexts say, at least one: a chunk for each.
     ///
     /// # Panics
     /// If a length is of 4 GiB or more and headers are not extended.
     #[must_use]
-    pub fn status(to: ReplyTo, context: u32, descriptors: &[Descriptor]) -> Self {
+    pub fn status(to: ReplyTo, contexts: &[(u32, Vec<Descriptor>)]) -> Self {
         let kind =
             if to.extended { ChunkKind::BlockStatusExtended } else { ChunkKind::BlockStatus };
-        let payload = encode_status(context, descriptors, to.extended);
-        Self::chunk(to, kind, &[], payload.into())
+        let (mut first, mut body) = (None, Vec::new());
+        for (n, (context, descriptors)) in contexts.iter().enumerate() {
+            let payload = encode_status(*context, descriptors, to.extended);
+            let done = n + 1 == contexts.len();
+            let head = ChunkHead { done, kind, length: payload.len() };
+            // The first one goes where every reply's does; the others are part of what follows it.
+            match first {
+                None => first = Some(head),
+                Some(_) => body.extend_from_slice(&head.encode(to)),
+            }
+            body.extend_from_slice(&payload);
+        }
+        let first = first.expect("at least one context was chosen");
+        Self::new(&[&first.encode(to)], body.into())
     }
 
     /// A reply of one error chunk.
@@ -75,14 +107,8 @@ impl Reply {
     }
 
     fn chunk(to: ReplyTo, kind: ChunkKind, prefix: &[u8], body: Bytes) -> Self {
-        let length = u32::try_from(prefix.len() + body.len())
-            .expect("a payload is at most 32 MiB of data, or shorter");
-        let chunk = Chunk { done: true, kind, cookie: to.cookie, length };
-        if to.extended {
-            Self::new(&[&chunk.encode_extended(to.offset), prefix], body)
-        } else {
-            Self::new(&[&chunk.encode(), prefix], body)
-        }
+        let head = ChunkHead { done: true, kind, length: prefix.len() + body.len() };
+        Self::new(&[&head.encode(to), prefix], body)
     }
 
     fn new(parts: &[&[u8]], body: Bytes) -> Self {

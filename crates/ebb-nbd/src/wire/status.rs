@@ -1,4 +1,4 @@
-//! Block status: the context `base:allocation`, and what a reply says in it.
+//! Block status: metadata contexts, and what a reply says in them.
 
 use bytes::{Buf, BufMut};
 
@@ -7,12 +7,17 @@ use super::{Malformed, ends};
 /// The one context of proto.md itself: what is allocated, and what reads zero.
 pub const BASE_ALLOCATION: &str = "base:allocation";
 
-/// What `base:allocation` says of a range.
+/// Contexts of this server: what differs from the snapshot whose name follows.
+pub const CHANGED: &str = "ebbtide:changed:";
+
+/// What contexts say of a range.
 pub mod state {
-    /// Nothing is kept for it; a write there may fail for want of space.
+    /// `base:allocation`: nothing is kept for it; a write there may fail for want of space.
     pub const HOLE: u32 = 1 << 0;
-    /// It reads zero.
+    /// `base:allocation`: it reads zero.
     pub const ZERO: u32 = 1 << 1;
+    /// [`CHANGED`](super::CHANGED): it may differ from the snapshot. As in `qemu:dirty-bitmap`.
+    pub const DIFFERS: u32 = 1 << 0;
 }
 
 /// A range in a context; it begins where the one before it ends.
@@ -20,7 +25,7 @@ pub mod state {
 pub struct Descriptor {
     /// Bytes.
     pub length: u64,
-    /// Of [`state`], in `base:allocation`.
+    /// Of [`state`].
     pub state: u32,
 }
 

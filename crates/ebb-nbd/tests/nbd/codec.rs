@@ -86,7 +86,13 @@ fn block_status_has_the_bytes_of_the_protocol() {
     assert_eq!(encode_status(7, &told, true), expected);
     let to = ReplyTo { cookie: 7, offset: 9, extended: false };
     let head = [0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 20];
-    assert_eq!(Reply::status(to, 1, &told).head(), head);
+    let told = told.to_vec();
+    assert_eq!(Reply::status(to, &[(1, told.clone())]).head(), head);
+    let both = Reply::status(to, &[(1, told.clone()), (2, told)]);
+    let (first, second) = both.body().split_at(20);
+    assert_eq!(both.head()[4..6], [0, 0], "another chunk follows");
+    assert_eq!((&first[..4], &second[..20]), (&[0, 0, 0, 1][..], &head[..]));
+    assert_eq!((&second[20..24], second.len()), (&[0, 0, 0, 2][..], 40));
     let hole = Reply::hole(to, 0x0102_0304);
     let head = [0x66, 0x8e, 0x33, 0xef, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 12];
     assert_eq!((hole.head(), hole.body()), (&head[..], &[0, 0, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4][..]));

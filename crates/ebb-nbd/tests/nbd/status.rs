@@ -9,10 +9,10 @@ use ebb_nbd::wire::{
     Request, command_flags as flag, decode_meta_context, decode_status, rep, state,
 };
 use ebb_nbd::{Exports, Limits, Server};
-use ebb_volume::{Engine, IoError, MemoryEngine, OpId, VolumeId};
+use ebb_volume::{Engine, IoError, MemoryEngine, OpId, SnapshotId, SnapshotNames, VolumeId};
 
 use crate::fixture::{Fixture, Raw, SIZE};
-use crate::volume::{MemoryVolume, When};
+use crate::volume::{EMPTY, MemoryVolume, When};
 
 const HOLE: u32 = state::HOLE | state::ZERO;
 const GIB: u64 = 1 << 30;
@@ -82,6 +82,119 @@ fn contexts_are_listed_and_chosen() {
         assert_eq!(unknown, Err(rep::ERR_UNKNOWN));
         assert_eq!(contexts(&mut raw, kind, b"junk"), Err(rep::ERR_INVALID));
     }
+}
+
+/// Two snapshots, of which the volume knows one.
+struct Names;
+
+impl SnapshotNames for Names {
+    fn names(&self) -> Vec<String> {
+        ["s-empty", "s-gone"].map(str::to_owned).to_vec()
+    }
+
+    fn find(&self, name: &str) -> Option<SnapshotId> {
+        match name {
+            "s-empty" => Some(EMPTY),
+            "s-gone" => Some(SnapshotId(8)),
+            _ => None,
+        }
+    }
+}
+
+fn with_names() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.exports.publish_with("disk", fixture.volume.clone(), Arc::new(Names));
+    fixture
+}
+
+const EMPTY_NAME: &str = "ebbtide:changed:s-empty";
+const GONE_NAME: &str = "ebbtide:changed:s-gone";
+
+#[test]
+fn snapshots_are_listed_and_chosen_by_name() {
+    use OptionKind::{ListMetaContext as List, SetMetaContext as Set};
+    let fixture = with_names();
+    let mut raw = fixture.raw();
+    raw.greet(3);
+    assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
+    let stored = "base:allocation";
+    let many: Vec<String> = (0..1000).map(|n| format!("ebbtide:changed:s-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(|name| &**name).chain([GONE_NAME, stored]).collect();
+    for (kind, queries, expected) in [
+        (List, &[][..], &[stored, EMPTY_NAME, GONE_NAME][..]),
+        (List, &["ebbtide:"], &[EMPTY_NAME, GONE_NAME]),
+        (List, &["ebbtide:changed:"], &[EMPTY_NAME, GONE_NAME]),
+        (List, &[GONE_NAME], &[GONE_NAME]),
+        (List, &["ebbtide:changed:s-other", "ebbtide:other:", "ebb:"], &[]),
+        (Set, &["ebbtide:changed:"], &[]),
+        (Set, &[EMPTY_NAME, "ebbtide:changed:s-other", stored], &[EMPTY_NAME, stored]),
+        (Set, &many, &[GONE_NAME, stored]),
+    ] {
+        let found = contexts(&mut raw, kind, &query("disk", queries)).unwrap();
+        let (ids, names): (Vec<u32>, Vec<String>) = found.into_iter().unzip();
+        assert_eq!(names, expected, "{queries:?}");
+        let expected: Vec<u32> = (1..).zip(&names).map(|(n, _)| n).collect();
+        assert!(ids == expected || (kind == List && ids.iter().all(|id| *id == 0)));
+    }
+}
+
+#[test]
+fn each_chosen_context_has_a_chunk() {
+    let fixture = with_names();
+    fixture.client().write(8192, &[1; 4096]).unwrap();
+    let rest = SIZE as u64 - 12_288;
+    for framing in [OptionKind::StructuredReply, OptionKind::ExtendedHeaders] {
+        let extended = framing == OptionKind::ExtendedHeaders;
+        let mut raw = fixture.raw();
+        raw.greet(3);
+        assert_eq!(raw.ask(framing, &[]).0, rep::ACK);
+        let wanted = query("disk", &[EMPTY_NAME, "base:allocation"]);
+        contexts(&mut raw, OptionKind::SetMetaContext, &wanted).unwrap();
+        let mut raw = raw.go();
+        let mut ask = |flags: u16| {
+            let request = Request {
+                flags,
+                command: Command::BlockStatus,
+                cookie: 5,
+                offset: 0,
+                length: SIZE as u64,
+            };
+            match extended {
+                true => raw.send(&request.encode_extended()),
+                false => raw.send(&request.encode()),
+            }
+            let (mut all, mut done) = (Vec::new(), false);
+            while !done {
+                let (chunk, payload) =
+                    if extended { raw.next_extended_chunk(0) } else { raw.chunk() };
+                let (context, told) = decode_status(&payload, extended).unwrap();
+                let told: Vec<_> = told.iter().map(|d| (d.length, d.state)).collect();
+                all.push((context, told));
+                done = chunk.done;
+            }
+            all
+        };
+        let changed = vec![(8192, 0), (4096, state::DIFFERS), (rest, 0)];
+        let stored = vec![(8192, HOLE), (4096, 0), (rest, HOLE)];
+        assert_eq!(ask(0), [(1, changed), (2, stored)]);
+        assert_eq!(ask(flag::REQ_ONE), [(1, vec![(8192, 0)]), (2, vec![(8192, HOLE)])]);
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_gone_is_an_error_of_the_request() {
+    let fixture = with_names();
+    let mut raw = fixture.raw();
+    raw.greet(3);
+    assert_eq!(raw.ask(OptionKind::StructuredReply, &[]).0, rep::ACK);
+    contexts(&mut raw, OptionKind::SetMetaContext, &query("disk", &[GONE_NAME])).unwrap();
+    let mut raw = raw.go();
+    raw.request(Command::BlockStatus, 0, 1, 0, 4096);
+    let (chunk, payload) = raw.chunk();
+    let error = ErrorChunk::decode(chunk.kind, &payload).unwrap();
+    assert_eq!((error.error, chunk.done), (Errno::Inval, true));
+    raw.request(Command::Flush, 0, 2, 0, 0);
+    assert_eq!(raw.simple_reply().error, None, "the connection goes on");
 }
 
 /// Options, and whether block status is served after them.

@@ -6,7 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
 use bytes::Bytes;
-use ebb_volume::{BLOCK_BYTES, Completion, Extent, ExtentList, Io, IoError, Volume, VolumeId};
+use ebb_volume::{
+    BLOCK_BYTES, Completion, Difference, Extent, ExtentList, Io, IoError, SnapshotId, Volume,
+    VolumeId,
+};
+
+/// The one snapshot that there is: all of it reads zero, and is a hole.
+pub(crate) const EMPTY: SnapshotId = SnapshotId(7);
 
 /// When a request completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -192,5 +198,21 @@ impl Volume for MemoryVolume {
             extents.reach((index as u64 + 1) * BLOCK_BYTES, stored);
         }
         Ok(extents.into_extents())
+    }
+
+    /// From [`EMPTY`] differs what is stored.
+    fn changed(
+        &self,
+        since: SnapshotId,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Difference>, IoError> {
+        if since != EMPTY {
+            return Err(IoError::NoSnapshot);
+        }
+        let extents = self.extents(offset, length, most)?;
+        let difference = |Extent { length, stored }| Difference { length, changed: stored };
+        Ok(extents.into_iter().map(difference).collect())
     }
 }

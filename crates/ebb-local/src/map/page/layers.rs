@@ -8,8 +8,8 @@
 //! Walking down with one [`Layers`] for each page finds what is stored without a look at each
 //! block: an entry that nothing is under is a hole of all its blocks at once.
 
-use crate::map::Map;
 use crate::map::memtable::{self, Entries};
+use crate::map::{Map, Stored};
 
 /// The memtables' pages at one place, the upper one first.
 #[derive(Clone, Copy, Default)]
@@ -20,7 +20,7 @@ pub(crate) enum Entry<'a> {
     /// All that is under it reads zero.
     Hole,
     /// A leaf's block is in memory.
-    Stored,
+    Stored(Stored),
     /// Some of it is in these layers, of the page under the entry; the rest is whatever the entry
     /// on disk says.
     Over(Layers<'a>),
@@ -39,13 +39,26 @@ impl<'a> Layers<'a> {
         self.0.iter().all(Option::is_none)
     }
 
+    /// Whether both are the same pages of memory.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let pages = self.0.iter().zip(&other.0);
+        pages.into_iter().all(|(a, b)| match (a, b) {
+            (Some(a), Some(b)) => std::ptr::eq(*a, *b),
+            (None, None) => true,
+            _ => false,
+        })
+    }
+
     pub(crate) fn entry(&self, i: u8) -> Entry<'a> {
         let mut under = Self::default();
         for (layer, page) in self.0.iter().enumerate() {
             let Some(page) = page else { continue };
             match &page.entries {
-                Entries::Leaf(blocks) if blocks.get(i).is_some() => return Entry::Stored,
-                Entries::Leaf(_) => {}
+                Entries::Leaf(blocks) => {
+                    if let Some(stored) = blocks.get(i) {
+                        return Entry::Stored(*stored);
+                    }
+                }
                 Entries::Inner(children) => under.0[layer] = children.get(i).map(|page| &**page),
             }
             // Where there is a page under it, that page hides all that this entry does.
