@@ -6,6 +6,9 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 """The repository."""
 
+TOOLS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "test-tools"
+"""Where `cargo xtask` keeps what only the tests use."""
+
 SHARED = ROOT.parent / "shared" / "ecs"
 """Facts about the ECS API (operations, error lists), kept beside the repository."""
 

@@ -17,12 +17,20 @@ use crate::workspace::Workspace;
 
 /// Debian packages, and what the tests use of each.
 const DEBIAN: &[&str] = &[
-    "e2fsprogs",      // mke2fs, e2fsck, debugfs
-    "libnbd-bin",     // nbdinfo, nbdcopy
-    "python3-libnbd", // import nbd
+    "busybox-static", // a guest's shell
+    "cpio",
+    "e2fsprogs", // mke2fs, e2fsck, debugfs
+    "fio",
+    "fuse3",      // nbdfuse mounts with it
+    "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
+    "nbd-client",
+    "nbdkit",
+    "python3-libnbd", // import nbd, nbdsh
     "python3-venv",
-    "qemu-utils", // qemu-io, qemu-img
+    "qemu-system-x86", // a guest with the Linux kernel's client
+    "qemu-utils",      // qemu-io, qemu-img
     "strace",
+    "xfsprogs", // mkfs.xfs, xfs_repair
 ];
 
 /// Debian packages for programs that many machines have from elsewhere.
