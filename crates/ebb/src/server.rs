@@ -13,6 +13,7 @@ use ebb_local::LocalEngine;
 use ebb_nbd::{Exports, Plaintext, TlsServer};
 use ebb_store::Store;
 use ebb_volume::{SnapshotNames, Volume};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -24,6 +25,10 @@ use crate::data_dir::{DataDir, root_key_from_environment};
 
 /// How long NBD connections have to end. Below the 10 s in which the whole process ends.
 const NBD_GRACE: Duration = Duration::from_secs(5);
+
+/// Files that are open beside NBD's connections, with some to spare: the pool, the database, API
+/// calls under way.
+const FILES_BESIDE_NBD: u64 = 256;
 
 /// `ebb serve`.
 pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
@@ -38,6 +43,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         let address = config.nbd_listen;
         tracing::warn!(%address, "NBD listens beyond this machine and does not insist on TLS");
     }
+    open_as_many_files_as_may_be();
     // Before anything answers, so that no signal finds nobody listening.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = Server::start(&config).await?;
@@ -49,6 +55,20 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         _ = int.recv() => tracing::info!("SIGINT: stopping"),
     }
     server.stop().await
+}
+
+/// Asks for all the files that this process may have open. What a program gets unasked is 1,024 on
+/// most machines, and that many NBD connections alone may be open: the API would answer nobody.
+fn open_as_many_files_as_may_be() {
+    let limits = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = ebb_nbd::Limits::default().connections as u64;
+    if files < connections + FILES_BESIDE_NBD {
+        tracing::warn!(files, connections, "fewer files may be open than NBD takes connections");
+    }
 }
 
 fn log_to_stderr() {
