@@ -40,6 +40,6 @@ pub use operation::{Context, Operation, OperationDef, Product, RequestId};
 pub use params::{
     Field, FlatField, FromParams, JsonList, Kind, ParamDef, Params, Repeat, Scalar, integer_in,
 };
-pub use pipeline::{Api, Health};
+pub use pipeline::{Api, Health, Metrics};
 pub use refusals::{INTERNAL_ERROR, Refusal, refusals};
 pub use server::serve;

@@ -28,12 +28,16 @@ use crate::{ApiError, Authority, Context, OperationDef, Params, Product, Request
 /// Says why not, when the server is not well.
 pub type Health = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// What the server counts, in Prometheus's text format.
+pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
+
 /// Everything a request needs.
 pub struct Api<C: 'static = Control> {
     control: Arc<C>,
     families: &'static [&'static [OperationDef<C>]],
     nonces: Nonces,
     health: Health,
+    metrics: Metrics,
 }
 
 /// What is known of a request so far: for its answer and its line in the log.
@@ -55,8 +59,9 @@ impl<C: Authority> Api<C> {
         families: &'static [&'static [OperationDef<C>]],
         nonces: Nonces,
         health: Health,
+        metrics: Metrics,
     ) -> Self {
-        Self { control, families, nonces, health }
+        Self { control, families, nonces, health, metrics }
     }
 
     async fn handle(
@@ -102,6 +107,14 @@ impl<C: Authority> Api<C> {
             .filter(same_product)
             .find(|operation| operation.name == action)
             .ok_or_else(wire::no_such_action)
+    }
+
+    /// What is counted. The version is that of the text's format.
+    pub(crate) fn metrics(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from((self.metrics)()));
+        let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
     }
 
     /// 200, or 503 and why.

@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,10 +55,10 @@ pub async fn serve<C: Authority>(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            (stream, permit) = accept(&listener, &permits) => {
+            (stream, peer, permit) = accept(&listener, &permits) => {
                 let (api, stopped) = (Arc::clone(&api), stopped.clone());
                 connections.spawn(async move {
-                    connection(stream, api, stopped).await;
+                    connection(stream, peer, api, stopped).await;
                     drop(permit);
                 });
             }
@@ -79,11 +80,11 @@ pub async fn serve<C: Authority>(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("it is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 // Usually too many open files: trying again at once would only burn the processor.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -95,6 +96,7 @@ async fn accept(
 
 async fn connection<C: Authority>(
     stream: TcpStream,
+    peer: SocketAddr,
     api: Arc<Api<C>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -104,7 +106,7 @@ async fn connection<C: Authority>(
     let service = service_fn(|request| {
         asked.store(true, Ordering::Relaxed);
         let api = Arc::clone(&api);
-        Box::pin(async move { Ok::<_, Infallible>(route(&api, request).await) })
+        Box::pin(async move { Ok::<_, Infallible>(route(&api, peer, request).await) })
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
@@ -141,11 +143,17 @@ async fn linger(mut stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn route<C: Authority>(api: &Api<C>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let health = request.uri().path() == "/healthz";
-    if health && matches!(*request.method(), Method::GET | Method::HEAD) {
-        api.health()
-    } else {
-        api.answer(request).await
+/// What an operator's own tools ask is not signed. `/healthz` tells nobody anything; `/metrics`
+/// names disks, and is there only for who asks from this machine.
+async fn route<C: Authority>(
+    api: &Api<C>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/healthz" if is_get => api.health(),
+        "/metrics" if is_get && peer.ip().to_canonical().is_loopback() => api.metrics(),
+        _ => api.answer(request).await,
     }
 }

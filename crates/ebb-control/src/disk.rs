@@ -412,6 +412,7 @@ impl Control {
         self.settle(id)?;
         self.engine.delete_volume(self.new_op(), VolumeId(disk.volume))?;
         self.pass(Step::VolumeDeleted);
+        self.exporter.forget_counters(id);
         let now = self.now();
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_disk(id, now)?))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ebb_domain::Timestamp;
+use ebb_domain::{Performance, Timestamp};
 use ebb_volume::{SnapshotNames, Volume};
 
 /// Tells the time.
@@ -27,12 +27,25 @@ impl Entropy for SystemEntropy {
     }
 }
 
+/// What answers under a name.
+pub struct Exported {
+    /// The bytes.
+    pub volume: Arc<dyn Volume>,
+    /// What they can be compared with.
+    pub snapshots: Arc<dyn SnapshotNames>,
+    /// What the disk does at most, if it has a ceiling.
+    pub performance: Option<Performance>,
+}
+
 /// The volumes that answer on a socket, by name.
 pub trait ExportTable: Send + Sync {
-    /// From now on `name` answers with `volume`, which can be compared with `snapshots`.
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>, snapshots: Arc<dyn SnapshotNames>);
+    /// From now on `name` answers.
+    fn publish(&self, name: &str, export: Exported);
 
     /// From now on `name` is unknown. Returns when its connections have ended: what they had under
     /// way is answered, and after a bounded time they are cut off.
     fn withdraw(&self, name: &str);
+
+    /// `name` will not be published again: what was counted under it need not be kept.
+    fn forget(&self, name: &str);
 }

@@ -13,7 +13,7 @@ use ebb_store::{Store, StoreError};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
-use crate::{Control, ControlError, ExportTable};
+use crate::{Control, ControlError, ExportTable, Exported};
 
 /// The open handle of an exported disk.
 type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
@@ -34,9 +34,19 @@ impl Exporter {
         Self { table, engine, store, gates: Mutex::default() }
     }
 
-    fn publish(&self, disk: &DiskId, volume: &Arc<dyn Volume>) {
-        let snapshots = SnapshotsOf { disk: disk.clone(), store: Arc::clone(&self.store) };
-        self.table.publish(disk.as_str(), Arc::clone(volume), Arc::new(snapshots));
+    fn publish(&self, disk: &Disk, volume: &Arc<dyn Volume>) {
+        let snapshots = SnapshotsOf { disk: disk.id.clone(), store: Arc::clone(&self.store) };
+        let export = Exported {
+            volume: Arc::clone(volume),
+            snapshots: Arc::new(snapshots),
+            performance: disk.performance(),
+        };
+        self.table.publish(disk.id.as_str(), export);
+    }
+
+    /// The disk is gone for good.
+    pub(crate) fn forget_counters(&self, disk: &DiskId) {
+        self.table.forget(disk.as_str());
     }
 
     fn gate(&self, disk: &DiskId) -> Gate {
@@ -93,13 +103,13 @@ impl Control {
         let wanted = self.store.read::<_, ControlError>(|tx| {
             let Some(disk) = tx.disk(id)? else { return Ok(None) };
             let instances = instances_of(tx, &disk)?;
-            Ok(answers(&disk, &instances).then_some(disk.volume))
+            Ok(answers(&disk, &instances).then_some(disk))
         })?;
         match (wanted, open.take()) {
             (Some(_), Some(volume)) => *open = Some(volume),
-            (Some(volume), None) => {
-                let handle = self.exporter.engine.open(VolumeId(volume))?;
-                self.exporter.publish(id, &handle);
+            (Some(disk), None) => {
+                let handle = self.exporter.engine.open(VolumeId(disk.volume))?;
+                self.exporter.publish(&disk, &handle);
                 *open = Some(handle);
             }
             (None, Some(volume)) => {

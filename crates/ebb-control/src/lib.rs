@@ -42,7 +42,7 @@ mod work;
 pub use admin::AccountChange;
 pub use control::{Control, Parts, Scope};
 pub use disk::{Attach, CreateDisk, DiskChange};
-pub use edge::{Clock, Entropy, ExportTable, SystemEntropy};
+pub use edge::{Clock, Entropy, ExportTable, Exported, SystemEntropy};
 pub use error::ControlError;
 pub use import::{Import, ImportRequest};
 pub use instance::{BatchOutcome, DeleteInstance, Stop};

@@ -1,8 +1,8 @@
 //! Disks and their states.
 
 use crate::{
-    AccountId, Category, Denied, DiskId, ImageId, InstanceId, PerformanceLevel, RegionId,
-    SnapshotId, Tag, Timestamp, ZoneId, check_tags, description, disk_name,
+    AccountId, Category, Denied, DiskId, ImageId, InstanceId, Performance, PerformanceLevel,
+    RegionId, SnapshotId, Tag, Timestamp, ZoneId, check_tags, description, disk_name,
 };
 
 /// What a disk is doing (api.md §3.1). The states that end in -ing are intents: a server that finds
@@ -103,6 +103,13 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// What it does at most. `None`: it has no ceiling of its own.
+    #[must_use]
+    pub fn performance(&self) -> Option<Performance> {
+        let provisioned = u32::try_from(self.provisioned_iops.unwrap_or(0)).unwrap_or(u32::MAX);
+        Performance::of(self.category, self.performance_level, self.size_gib, provisioned)
+    }
+
     /// The status of a disk with nothing under way: attached or not.
     #[must_use]
     pub fn resting_status(&self) -> DiskStatus {

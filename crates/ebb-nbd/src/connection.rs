@@ -282,8 +282,24 @@ impl<'a, 'b> Transmission<'a, 'b> {
     }
 
     fn begin(&mut self, request: Request, cost: u32) -> Result<Ticket, End> {
+        self.keep_to_the_rate(&request)?;
         let Self { link, session, gathered, .. } = self;
         Ok(Ticket::begin(link, request, cost, session, || submit_all(session, gathered))?)
+    }
+
+    /// Waits where the export has done so much already that it has to. Before a write's data is
+    /// read, so that nothing is held meanwhile.
+    fn keep_to_the_rate(&mut self, request: &Request) -> Result<(), End> {
+        if matches!(request.command, Command::Flush | Command::Disconnect) {
+            return Ok(());
+        }
+        let is_data = matches!(request.command, Command::Read | Command::Write);
+        let bytes = if is_data { request.length.min(MAX_PAYLOAD.into()) } else { 0 };
+        if let Some(moment) = self.session.export.limiter().charge(bytes, Instant::now()) {
+            self.submit_gathered();
+            self.link.wait_until(moment)?;
+        }
+        Ok(())
     }
 
     fn next_request(&mut self) -> Result<Request, End> {

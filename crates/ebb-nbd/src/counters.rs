@@ -13,7 +13,7 @@ use crate::wire::Command;
 /// Classes of latency: the last one is of 4.2 s and longer.
 pub const LATENCY_CLASSES: usize = 24;
 
-/// What an export has done since it was published.
+/// What was done under the name of an export, since it was first published.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExportCounters {
     /// Connections that use it now.
@@ -38,6 +38,22 @@ pub struct ExportCounters {
     pub unknown: OperationCounters,
 }
 
+impl ExportCounters {
+    /// Each command that the server knows, by a name in lower case.
+    #[must_use]
+    pub fn operations(&self) -> [(&'static str, &OperationCounters); 7] {
+        [
+            ("read", &self.read),
+            ("write", &self.write),
+            ("flush", &self.flush),
+            ("trim", &self.trim),
+            ("write_zeroes", &self.write_zeroes),
+            ("cache", &self.cache),
+            ("block_status", &self.block_status),
+        ]
+    }
+}
+
 /// What became of the requests of one command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OperationCounters {
@@ -51,6 +67,8 @@ pub struct OperationCounters {
     /// its data, until the volume had answered. Class 0 counts those below 1 µs, class `n` those
     /// below 2ⁿ µs that class `n - 1` does not count, the last class all others.
     pub latency: [u64; LATENCY_CLASSES],
+    /// How long all of these took together.
+    pub took: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +84,7 @@ struct Operation {
     errors: AtomicU64,
     bytes: AtomicU64,
     latency: [AtomicU64; LATENCY_CLASSES],
+    nanoseconds: AtomicU64,
 }
 
 impl Counters {
@@ -82,6 +101,7 @@ impl Counters {
         let operation = &self.operations[place(command)];
         operation.bytes.fetch_add(bytes, Relaxed);
         operation.latency[class(took)].fetch_add(1, Relaxed);
+        operation.nanoseconds.fetch_add(took.as_nanos() as u64, Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
@@ -117,6 +137,7 @@ impl Operation {
             errors: self.errors.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             latency,
+            took: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
         }
     }
 }
@@ -132,6 +153,12 @@ fn place(command: Command) -> usize {
         Command::BlockStatus => 6,
         Command::Disconnect | Command::Unknown(_) => 7,
     }
+}
+
+/// The longest time of a class; none of the last one, which holds all that took longer.
+#[must_use]
+pub fn latency_class_ends(class: usize) -> Option<Duration> {
+    (class + 1 < LATENCY_CLASSES).then(|| Duration::from_micros(1 << class))
 }
 
 fn class(took: Duration) -> usize {

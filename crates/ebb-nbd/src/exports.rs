@@ -8,6 +8,7 @@ use std::time::Duration;
 use ebb_volume::{SnapshotNames, Volume};
 
 use crate::counters::{Counters, ExportCounters};
+use crate::rate::{Limiter, RateLimit};
 use crate::registry::Registry;
 
 /// How long withdrawn connections may take to answer what they have under way.
@@ -18,6 +19,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Exports {
     grace: Duration,
     table: Mutex<BTreeMap<String, Arc<Export>>>,
+    /// By the names that were ever published and not forgotten.
+    counters: Mutex<BTreeMap<String, Arc<Counters>>>,
 }
 
 /// A volume under a name.
@@ -27,6 +30,7 @@ pub struct Export {
     snapshots: Arc<dyn SnapshotNames>,
     connections: Arc<Registry>,
     counters: Arc<Counters>,
+    limiter: Limiter,
 }
 
 impl Default for Exports {
@@ -45,27 +49,32 @@ impl Exports {
     /// An empty table with another grace for withdrawn connections.
     #[must_use]
     pub fn with_grace(grace: Duration) -> Self {
-        Self { grace, table: Mutex::default() }
+        Self { grace, table: Mutex::default(), counters: Mutex::default() }
     }
 
     /// Makes `volume` answer under `name`. A former export of that name is withdrawn.
     pub fn publish(&self, name: &str, volume: Arc<dyn Volume>) {
-        self.publish_with(name, volume, Arc::new(()));
+        self.publish_with(name, volume, Arc::new(()), None);
     }
 
-    /// The same of a volume that clients may compare with snapshots, of these names.
+    /// The same of a volume that clients may compare with snapshots, of these names, and that does
+    /// so much in a second.
     pub fn publish_with(
         &self,
         name: &str,
         volume: Arc<dyn Volume>,
         snapshots: Arc<dyn SnapshotNames>,
+        limit: Option<RateLimit>,
     ) {
+        let limiter = Limiter::default();
+        limiter.set(limit);
         let export = Export {
             name: name.to_owned(),
             volume,
             snapshots,
             connections: Arc::default(),
-            counters: Arc::default(),
+            counters: Arc::clone(self.all_counters().entry(name.to_owned()).or_default()),
+            limiter,
         };
         let former = self.table().insert(name.to_owned(), Arc::new(export));
         if let Some(former) = former {
@@ -89,6 +98,14 @@ impl Exports {
         }
     }
 
+    /// Sets what an export does in a second at most, from now on. A name that is not published is
+    /// no error.
+    pub fn limit(&self, name: &str, limit: Option<RateLimit>) {
+        if let Some(export) = self.find(name) {
+            export.limiter.set(limit);
+        }
+    }
+
     /// The names that answer, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -101,10 +118,26 @@ impl Exports {
         self.table().get(name).cloned()
     }
 
-    /// What the export of this name has done since it was published.
+    /// What was done under this name since it was first published, withdrawn meanwhile or not.
     #[must_use]
     pub fn counters(&self, name: &str) -> Option<ExportCounters> {
-        self.find(name).map(|export| export.counters.read(export.connections.len()))
+        let connections = self.find(name).map_or(0, |export| export.connections.len());
+        self.all_counters().get(name).map(|counters| counters.read(connections))
+    }
+
+    /// The names that were ever published.
+    #[must_use]
+    pub fn counted(&self) -> Vec<String> {
+        self.all_counters().keys().cloned().collect()
+    }
+
+    /// Forgets what was done under a name that will not be published again.
+    pub fn forget(&self, name: &str) {
+        self.all_counters().remove(name);
+    }
+
+    fn all_counters(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counters>>> {
+        self.counters.lock().expect("nothing panics while it holds the counters' lock")
     }
 
     fn end(&self, export: &Export) {
@@ -138,6 +171,10 @@ impl Export {
 
     pub(crate) fn snapshots(&self) -> &dyn SnapshotNames {
         &*self.snapshots
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {

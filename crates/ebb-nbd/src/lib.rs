@@ -39,6 +39,7 @@ pub mod fuzzing;
 mod limits;
 mod link;
 pub mod negotiation;
+mod rate;
 mod registry;
 mod security;
 mod server;
@@ -50,8 +51,9 @@ mod tls;
 pub mod wire;
 
 pub use contexts::Context;
-pub use counters::{ExportCounters, LATENCY_CLASSES, OperationCounters};
+pub use counters::{ExportCounters, LATENCY_CLASSES, OperationCounters, latency_class_ends};
 pub use exports::{Export, Exports};
 pub use limits::Limits;
+pub use rate::RateLimit;
 pub use security::{Plaintext, TlsClient, TlsError, TlsServer};
 pub use server::Server;

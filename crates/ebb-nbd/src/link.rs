@@ -199,6 +199,17 @@ impl Link {
         }
     }
 
+    /// Reader: waits until a moment, with all replies sent. `Err` as soon as the connection ends.
+    pub(crate) fn wait_until(self: &Arc<Self>, moment: Instant) -> Result<(), Ended> {
+        self.rest()?;
+        let time = moment.saturating_duration_since(Instant::now());
+        let serves = |state: &mut State| state.phase == Phase::Serving;
+        let waited = self.room.wait_timeout_while(self.state(), time, serves);
+        let (mut state, _) = waited.expect(NOT_POISONED);
+        state.reader = Reader::Awake;
+        if state.phase == Phase::Serving { Ok(()) } else { Err(Ended) }
+    }
+
     /// Reader: input has come.
     pub(crate) fn wake(&self) {
         self.state().reader = Reader::Awake;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::Failure;
@@ -48,13 +48,26 @@ pub(crate) struct ServeArgs {
     /// A region to serve; may be given several times [default: cn-hangzhou].
     #[arg(long, env = "EBB_REGION", value_delimiter = ',', value_name = "REGION")]
     pub region: Vec<String>,
+    /// Whether disks are kept to the IOPS and the throughput that ECS documents for their
+    /// category, performance level and size [default: off].
+    #[arg(long, env = "EBB_QOS", value_enum, value_name = "on|off")]
+    pub qos: Option<Qos>,
     #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region, cache_size, pool_size, pool_reserve, keep_free,
-    /// scrub_rate.
+    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, cache_size, pool_size, pool_reserve,
+    /// keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Whether disks are kept to what ECS documents for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Qos {
+    #[default]
+    Off,
+    On,
 }
 
 /// The TOML file.
@@ -71,6 +84,7 @@ struct File {
     nbd_allow_plaintext: bool,
     #[serde(default)]
     region: Vec<String>,
+    qos: Option<Qos>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -100,6 +114,7 @@ pub(crate) struct Config {
     pub nbd_allow_plaintext: bool,
     /// At least one, none twice.
     pub regions: Vec<String>,
+    pub qos: Qos,
     pub pool: ebb_local::Options,
 }
 
@@ -145,6 +160,7 @@ impl ServeArgs {
             nbd_tls,
             nbd_allow_plaintext,
             regions: regions(given)?,
+            qos: self.qos.or(file.qos).unwrap_or_default(),
             pool,
         })
     }

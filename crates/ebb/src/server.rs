@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ebb_api::admin::serve_admin;
 use ebb_api::{Api, Nonces};
-use ebb_control::{Clock, Control, ExportTable, Parts, SystemEntropy};
+use ebb_control::{Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
 use ebb_domain::{Region, RegionId};
 use ebb_local::LocalEngine;
-use ebb_nbd::{Exports, Plaintext, TlsServer};
+use ebb_nbd::{Exports, Plaintext, RateLimit, TlsServer};
 use ebb_store::Store;
-use ebb_volume::{SnapshotNames, Volume};
+use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -20,8 +20,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::Failure;
 use crate::clock::SystemClock;
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
+use crate::metrics;
 
 /// How long NBD connections have to end. Below the 10 s in which the whole process ends.
 const NBD_GRACE: Duration = Duration::from_secs(5);
@@ -104,10 +105,11 @@ impl Server {
             .map_err(|error| format!("cannot listen on {}: {error}", config.nbd_listen))?;
         let (api_address, nbd_address) = (api_listener.local_addr()?, nbd_listener.local_addr()?);
         let exports = Arc::new(Exports::new());
-        let parts = parts(config, &data_dir, &exports)?;
+        let engine = Arc::new(LocalEngine::open(data_dir.path(), config.pool.clone())?);
+        let parts = parts(config, &data_dir, &exports, &engine)?;
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
-        let nbd = ebb_nbd::Server::start(exports, ebb_nbd::Limits::default());
+        let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
         listen_nbd(&nbd, nbd_listener, config)?;
         nbd.listen_unix(data_dir.socket("nbd.sock")?)?;
 
@@ -119,8 +121,9 @@ impl Server {
         let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
         let health = Arc::clone(&control);
         let health = Box::new(move || health.health());
+        let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
-        let api = Arc::new(Api::new(Arc::clone(&control), families, nonces, health));
+        let api = Arc::new(Api::new(Arc::clone(&control), families, nonces, health, metrics));
         let (stop_api, stopped) = oneshot::channel();
         let api = tokio::spawn(ebb_api::serve(api_listener, api, async {
             // Sent, or dropped with the server: both mean stop.
@@ -169,13 +172,17 @@ async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
 }
 
-fn parts(config: &Config, data_dir: &DataDir, exports: &Arc<Exports>) -> Result<Parts, Failure> {
-    let engine = LocalEngine::open(data_dir.path(), config.pool.clone())?;
+fn parts(
+    config: &Config,
+    data_dir: &DataDir,
+    exports: &Arc<Exports>,
+    engine: &Arc<LocalEngine>,
+) -> Result<Parts, Failure> {
     let region = |name: &String| Region { id: RegionId::new(name) };
     Ok(Parts {
         store: Store::open(&data_dir.join("ebbtide.db"))?,
-        engine: Arc::new(engine),
-        exports: Arc::new(Table(Arc::clone(exports))),
+        engine: Arc::clone(engine) as Arc<dyn Engine>,
+        exports: Arc::new(Table { exports: Arc::clone(exports), qos: config.qos == Qos::On }),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
@@ -185,14 +192,26 @@ fn parts(config: &Config, data_dir: &DataDir, exports: &Arc<Exports>) -> Result<
 }
 
 /// The NBD server's table, as ebb-control asks for it: neither crate knows the other.
-struct Table(Arc<Exports>);
+struct Table {
+    exports: Arc<Exports>,
+    qos: bool,
+}
 
 impl ExportTable for Table {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>, snapshots: Arc<dyn SnapshotNames>) {
-        self.0.publish_with(name, volume, snapshots);
+    fn publish(&self, name: &str, export: Exported) {
+        let Exported { volume, snapshots, performance } = export;
+        let limit = performance.filter(|_| self.qos).map(|performance| RateLimit {
+            requests_per_second: performance.iops.into(),
+            bytes_per_second: performance.bytes_per_second,
+        });
+        self.exports.publish_with(name, volume, snapshots, limit);
     }
 
     fn withdraw(&self, name: &str) {
-        self.0.withdraw(name);
+        self.exports.withdraw(name);
+    }
+
+    fn forget(&self, name: &str) {
+        self.exports.forget(name);
     }
 }

@@ -163,7 +163,13 @@ impl Server {
     ) -> Self {
         let backend = Arc::new(Backend { clock, calls: AtomicU64::new(0) });
         let health = Box::new(move || health.clone());
-        let api = Arc::new(Api::new(Arc::clone(&backend), FAMILIES, nonces, health));
+        let api = Arc::new(Api::new(
+            Arc::clone(&backend),
+            FAMILIES,
+            nonces,
+            health,
+            Box::new(|| "metrics\n".into()),
+        ));
         let (stop, stopped) = oneshot::channel();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

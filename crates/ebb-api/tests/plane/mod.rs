@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
-use ebb_control::{Clock, Control, ExportTable, Parts, Secret, SystemEntropy};
+use ebb_control::{Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
 use ebb_domain::{DiskId, Region, RegionId, Timestamp};
 use ebb_store::Store;
-use ebb_volume::{Engine, Io, MemoryEngine, SnapshotNames, Volume, VolumeId, run};
+use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -40,13 +40,15 @@ impl Clock for SystemClock {
 struct Exports(Mutex<BTreeMap<String, Arc<dyn Volume>>>);
 
 impl ExportTable for Exports {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>, _: Arc<dyn SnapshotNames>) {
+    fn publish(&self, name: &str, Exported { volume, .. }: Exported) {
         self.0.lock().unwrap().insert(name.to_owned(), volume);
     }
 
     fn withdraw(&self, name: &str) {
         self.0.lock().unwrap().remove(name);
     }
+
+    fn forget(&self, _name: &str) {}
 }
 
 pub(crate) struct Plane {
@@ -92,8 +94,13 @@ impl Plane {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let health = Box::new(|| Ok(()));
-        let api =
-            Arc::new(Api::new(Arc::clone(&control), ops::FAMILIES, Nonces::in_memory(), health));
+        let api = Arc::new(Api::new(
+            Arc::clone(&control),
+            ops::FAMILIES,
+            Nonces::in_memory(),
+            health,
+            Box::new(String::new),
+        ));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_control::{
     Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance, Entropy,
-    ExportTable, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
+    ExportTable, Exported, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
@@ -18,7 +18,7 @@ use ebb_domain::{
     SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
-use ebb_volume::{Engine, Io, IoError, MemoryEngine, SnapshotNames, Volume, VolumeId, run};
+use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::engine::TestEngine;
@@ -90,7 +90,7 @@ impl Exports {
 }
 
 impl ExportTable for Exports {
-    fn publish(&self, name: &str, volume: Arc<dyn Volume>, _: Arc<dyn SnapshotNames>) {
+    fn publish(&self, name: &str, Exported { volume, .. }: Exported) {
         self.log.lock().unwrap().push(format!("publish {name}"));
         let before = self.table.lock().unwrap().insert(name.to_owned(), volume);
         assert!(before.is_none(), "{name} was published twice");
@@ -107,6 +107,8 @@ impl ExportTable for Exports {
         self.withdrawing.fetch_sub(1, Ordering::SeqCst);
         assert!(before.is_some(), "{name} was withdrawn twice");
     }
+
+    fn forget(&self, _name: &str) {}
 }
 
 type StepHook = Arc<dyn Fn(Step) + Send + Sync>;

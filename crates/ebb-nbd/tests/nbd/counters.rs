@@ -85,11 +85,18 @@ fn a_request_that_never_arrives_whole_counts_for_nothing() {
 }
 
 #[test]
-fn another_volume_under_the_name_begins_anew() {
+fn counters_of_a_name_go_on_until_it_is_forgotten() {
     let fixture = Fixture::new();
+    let written = || fixture.exports.counters("disk").map(|counters| counters.write.completed);
     fixture.client().write(0, &[1; 10]).unwrap();
-    assert_eq!(fixture.exports.counters("disk").unwrap().write.completed, 1);
+    assert_eq!(written(), Some(1));
+    fixture.exports.withdraw("disk");
+    assert_eq!(written(), Some(1));
     fixture.exports.publish("disk", MemoryVolume::new(SIZE));
-    assert_eq!(fixture.exports.counters("disk"), Some(Default::default()));
-    assert_eq!(fixture.exports.counters("other"), None);
+    fixture.client().write(0, &[1; 10]).unwrap();
+    assert_eq!(written(), Some(2));
+    assert_eq!(fixture.exports.counted(), ["disk"]);
+    fixture.exports.withdraw("disk");
+    fixture.exports.forget("disk");
+    assert_eq!((written(), fixture.exports.counters("other")), (None, None));
 }

@@ -103,7 +103,7 @@ impl SnapshotNames for Names {
 
 fn with_names() -> Fixture {
     let fixture = Fixture::new();
-    fixture.exports.publish_with("disk", fixture.volume.clone(), Arc::new(Names));
+    fixture.exports.publish_with("disk", fixture.volume.clone(), Arc::new(Names), None);
     fixture
 }
 
