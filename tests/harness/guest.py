@@ -125,8 +125,11 @@ def _kernel() -> pathlib.Path:
     """
     for program in ("apt-get", "apt-cache", "dpkg-deb"):
         need_program(program)
-    depends = tool("apt-cache", "depends", KERNEL, check=False).stdout
-    found = re.search(r"Depends: (linux-image-\S+)", depends)
+    found = _newest_kernel()
+    if found is None:
+        # A machine on which nothing was ever missing may know of no package.
+        tool("apt-get", "--quiet", "update", check=False)
+        found = _newest_kernel()
     need(found is not None, f"Debian package {KERNEL}, known to apt-get")
     package = found[1]
     kept = TOOLS / package
@@ -142,6 +145,11 @@ def _kernel() -> pathlib.Path:
         with contextlib.suppress(OSError):
             unpacked.rename(kept)
     return kept
+
+
+def _newest_kernel():
+    depends = tool("apt-cache", "depends", KERNEL, check=False).stdout
+    return re.search(r"Depends: (linux-image-\S+)", depends)
 
 
 def _one(folder: pathlib.Path, pattern: str) -> pathlib.Path:
