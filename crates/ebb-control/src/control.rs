@@ -1,6 +1,6 @@
 //! The one object behind every call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ebb_domain::{
     Account, AccountId, Denied, Disk, DiskFound, DiskId, Instance, InstanceId, Region, RegionId,
@@ -10,6 +10,7 @@ use ebb_store::{Durability, Store, Tx};
 use ebb_volume::{Engine, OpId};
 
 use crate::export::Exporter;
+use crate::monitor::Monitor;
 use crate::work::Work;
 use crate::{AccessKey, Clock, ControlError, Entropy, ExportTable, Secret, Step};
 
@@ -51,6 +52,7 @@ pub struct Control {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) exporter: Exporter,
     pub(crate) work: Work,
+    pub(crate) monitor: Mutex<Monitor>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     regions: Vec<Region>,
@@ -75,6 +77,7 @@ impl Control {
             store,
             engine: parts.engine,
             work,
+            monitor: Mutex::default(),
             clock: parts.clock,
             entropy: parts.entropy,
             regions: parts.regions,

@@ -1,5 +1,7 @@
 //! Disks: create, attach, detach, delete, modify.
 
+use std::sync::PoisonError;
+
 use ebb_domain::{
     AccountId, AttachRequest, Attachment, Denied, Disk, DiskId, DiskKind, DiskStatus, Instance,
     InstanceId, NewDisk, PerformanceLevel, RegionId, SizeRequest, SnapshotId, ZoneId, check_attach,
@@ -413,6 +415,7 @@ impl Control {
         self.engine.delete_volume(self.new_op(), VolumeId(disk.volume))?;
         self.pass(Step::VolumeDeleted);
         self.exporter.forget_counters(id);
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
         let now = self.now();
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_disk(id, now)?))
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ebb_domain::{Performance, Timestamp};
 use ebb_volume::{SnapshotNames, Volume};
 
+use crate::Activity;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -45,6 +47,9 @@ pub trait ExportTable: Send + Sync {
     /// From now on `name` is unknown. Returns when its connections have ended: what they had under
     /// way is answered, and after a bounded time they are cut off.
     fn withdraw(&self, name: &str);
+
+    /// What was done under each name that answers now, since it was first published.
+    fn activity(&self) -> Vec<(String, Activity)>;
 
     /// `name` will not be published again: what was counted under it need not be kept.
     fn forget(&self, name: &str);

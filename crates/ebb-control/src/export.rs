@@ -13,7 +13,7 @@ use ebb_store::{Store, StoreError};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
-use crate::{Control, ControlError, ExportTable, Exported};
+use crate::{Activity, Control, ControlError, ExportTable, Exported};
 
 /// The open handle of an exported disk.
 type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
@@ -42,6 +42,10 @@ impl Exporter {
             performance: disk.performance(),
         };
         self.table.publish(disk.id.as_str(), export);
+    }
+
+    pub(crate) fn activity(&self) -> Vec<(String, Activity)> {
+        self.table.activity()
     }
 
     /// The disk is gone for good.

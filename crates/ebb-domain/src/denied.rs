@@ -151,6 +151,14 @@ pub enum Denied {
     TagsAndResourcesMissing,
     /// All=true and keys exclude each other.
     AllAndKeys,
+    /// A time that begins too long ago.
+    TooEarly,
+    /// An end before its start.
+    EndBeforeStart,
+    /// A Period that is none.
+    PeriodUnknown,
+    /// More points than one answer may have.
+    TooManyPoints,
     /// A filter that is none.
     FilterUnknown,
     /// A filter's value that is none.
@@ -206,6 +214,10 @@ pub enum Field {
     SourceDiskType,
     /// SnapshotType to filter by
     SnapshotType,
+    /// StartTime
+    StartTime,
+    /// EndTime
+    EndTime,
     /// Amount of instances
     Amount,
     /// A system disk's category

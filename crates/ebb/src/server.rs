@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use ebb_api::admin::serve_admin;
 use ebb_api::{Api, Nonces};
-use ebb_control::{Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
+use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
 use ebb_domain::{Region, RegionId};
 use ebb_local::LocalEngine;
-use ebb_nbd::{Exports, Plaintext, RateLimit, TlsServer};
+use ebb_nbd::{ExportCounters, Exports, Plaintext, RateLimit, TlsServer};
 use ebb_store::Store;
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -93,6 +93,7 @@ pub(crate) struct Server {
     stop_api: oneshot::Sender<()>,
     api: JoinHandle<()>,
     admin: JoinHandle<()>,
+    sampler: JoinHandle<()>,
     _data_dir: DataDir,
 }
 
@@ -118,6 +119,8 @@ impl Server {
         let admin_listener = tokio::net::UnixListener::from_std(admin_listener)?;
         let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control)));
 
+        let sampler = tokio::spawn(sample_each_minute(Arc::clone(&control)));
+
         let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
         let health = Arc::clone(&control);
         let health = Box::new(move || health.health());
@@ -131,13 +134,24 @@ impl Server {
         }));
         tracing::info!(%api_address, %nbd_address, dir = %data_dir.path().display(), "serving");
         let _data_dir = data_dir;
-        Ok(Self { api_address, nbd_address, control, nbd, stop_api, api, admin, _data_dir })
+        Ok(Self {
+            api_address,
+            nbd_address,
+            control,
+            nbd,
+            stop_api,
+            api,
+            admin,
+            sampler,
+            _data_dir,
+        })
     }
 
     /// Stops within 10 s: requests under way are answered, what NBD answered is made durable.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
-        let Self { control, nbd, stop_api, api, admin, _data_dir, .. } = self;
+        let Self { control, nbd, stop_api, api, admin, sampler, _data_dir, .. } = self;
         admin.abort();
+        sampler.abort();
         // A server whose API task has ended already needs no telling.
         let _ = stop_api.send(());
         let nbd = spawn_blocking(move || nbd.shutdown(NBD_GRACE));
@@ -146,6 +160,16 @@ impl Server {
         spawn_blocking(move || control.stop()).await??;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Has each minute's activity taken down when it has ended.
+async fn sample_each_minute(control: Arc<Control>) {
+    const MINUTE_MILLIS: u64 = 60_000;
+    loop {
+        let now = control.now().unix_millis().unsigned_abs();
+        tokio::time::sleep(Duration::from_millis(MINUTE_MILLIS - now % MINUTE_MILLIS)).await;
+        control.sample_activity();
     }
 }
 
@@ -209,6 +233,23 @@ impl ExportTable for Table {
 
     fn withdraw(&self, name: &str) {
         self.exports.withdraw(name);
+    }
+
+    fn activity(&self) -> Vec<(String, Activity)> {
+        let names = self.exports.names().into_iter();
+        let counted = names.filter_map(|name| {
+            let ExportCounters { read, write, .. } = self.exports.counters(&name)?;
+            let activity = Activity {
+                reads: read.completed,
+                read_bytes: read.bytes,
+                read_micros: read.took.as_micros() as u64,
+                writes: write.completed,
+                write_bytes: write.bytes,
+                write_micros: write.took.as_micros() as u64,
+            };
+            Some((name, activity))
+        });
+        counted.collect()
     }
 
     fn forget(&self, name: &str) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::common::{Done, TagParam, Text, Token, client_token, scope, tags};
 use super::disk_list::DescribeDisks;
+use super::disk_monitor::DescribeDiskMonitorData;
 use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, Operation, OperationDef, Repeat};
 
@@ -20,6 +21,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<DetachDisk>(),
     OperationDef::of::<DeleteDisk>(),
     OperationDef::of::<ModifyDiskAttribute>(),
+    OperationDef::of::<DescribeDiskMonitorData>(),
 ];
 
 /// Makes a data disk, empty or from a snapshot.

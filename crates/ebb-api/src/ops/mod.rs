@@ -4,6 +4,7 @@ pub mod catalogue;
 mod common;
 pub mod disk;
 pub mod disk_list;
+pub mod disk_monitor;
 pub mod instance;
 pub mod instance_list;
 pub mod reset;

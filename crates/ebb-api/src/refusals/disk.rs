@@ -150,4 +150,17 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "DiskNotPortable", "The specified disk is not a portable disk."),
         row(403, "UserNotInTheWhiteList", "The user is not in disk white list."),
     ]),
+    of("DescribeDiskMonitorData", &[
+        row(404, "InvalidDiskId.NotFound", "The DiskId provided does not exist in our records."),
+        row(400, "InvalidStartTime.Malformed",
+            "The specified parameter \"StartTime\" is not valid."),
+        row(400, "InvalidEndTime.Malformed", "The specified parameter \"EndTime\" is not valid."),
+        row(400, "InvalidPeriod.ValueNotSupported",
+            "The specified parameter \"Period\" is not valid."),
+        row(400, "InvalidStartTime.TooEarly",
+            "The specified parameter \"StartTime\" is too early."),
+        row(400, "InvalidParameter.EndTime",
+            "The specified parameter EndTime is earlier than StartTime."),
+        row(400, "InvalidParameter.TooManyDataQueried", "Too many data queried."),
+    ]),
 ];

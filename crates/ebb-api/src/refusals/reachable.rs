@@ -76,6 +76,10 @@ const REACHABLE: &[Reachable] = &[
         D::DiskNotFound, D::NotOnWhiteList, D::BurstingUnsupported, D::NotPortable,
         D::DiskIdAndDiskIds, D::DiskIdOrDiskIdsMissing, D::NothingToModify,
     ]]),
+    ("DescribeDiskMonitorData", &[&[
+        D::DiskNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
+        D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
+    ]]),
     ("RunInstances", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
         D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ImageNotFound, D::InstanceTypeUnknown,
         D::Malformed(F::Amount), D::Malformed(F::InstanceName), D::TooManyDisks, D::DeviceInUse,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
-use ebb_control::{Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
+use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
 use ebb_domain::{DiskId, Region, RegionId, Timestamp};
 use ebb_store::Store;
 use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
@@ -46,6 +46,10 @@ impl ExportTable for Exports {
 
     fn withdraw(&self, name: &str) {
         self.0.lock().unwrap().remove(name);
+    }
+
+    fn activity(&self) -> Vec<(String, Activity)> {
+        Vec::new()
     }
 
     fn forget(&self, _name: &str) {}

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_control::{
-    Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance, Entropy,
-    ExportTable, Exported, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
+    Activity, Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance,
+    Entropy, ExportTable, Exported, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
@@ -106,6 +106,10 @@ impl ExportTable for Exports {
         let before = self.table.lock().unwrap().remove(name);
         self.withdrawing.fetch_sub(1, Ordering::SeqCst);
         assert!(before.is_some(), "{name} was withdrawn twice");
+    }
+
+    fn activity(&self) -> Vec<(String, Activity)> {
+        Vec::new()
     }
 
     fn forget(&self, _name: &str) {}
