@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus, Snapshot};
-use ebb_store::{Store, StoreError};
+use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus, SnapshotId, SnapshotStatus};
+use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
@@ -73,24 +73,26 @@ struct SnapshotsOf {
 }
 
 impl SnapshotsOf {
-    fn all(&self) -> Vec<Snapshot> {
-        let read = self.store.read(|tx| tx.accomplished_snapshots(&self.disk));
-        // A client is offered none then, as where there are none.
-        read.unwrap_or_else(|error: StoreError| {
-            tracing::error!(disk = %self.disk, %error, "the snapshots of a disk can not be listed");
-            Vec::new()
+    /// Where the records can not be read a client is offered nothing, as where there is nothing.
+    fn read<T: Default>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
+        self.store.read(f).unwrap_or_else(|error| {
+            tracing::error!(disk = %self.disk, %error, "the snapshots of a disk can not be read");
+            T::default()
         })
     }
 }
 
 impl SnapshotNames for SnapshotsOf {
     fn names(&self) -> Vec<String> {
-        self.all().into_iter().map(|snapshot| snapshot.id.to_string()).collect()
+        let snapshots = self.read(|tx| tx.accomplished_snapshots(&self.disk));
+        snapshots.into_iter().map(|snapshot| snapshot.id.to_string()).collect()
     }
 
     fn find(&self, name: &str) -> Option<ebb_volume::SnapshotId> {
-        let found = self.all().into_iter().find(|snapshot| snapshot.id.as_str() == name)?;
-        Some(ebb_volume::SnapshotId(found.version))
+        let found = self.read(|tx| tx.snapshot(&SnapshotId::new(name)))?;
+        let is_ours =
+            found.source_disk == self.disk && found.status == SnapshotStatus::Accomplished;
+        is_ours.then_some(ebb_volume::SnapshotId(found.version))
     }
 }
 
