@@ -157,7 +157,8 @@ fn machine() -> String {
     let model = model.map_or("a processor", |line| line.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{cores} cores of {model}, Linux {}", kernel.trim())
+    let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
+    format!("{cores} cores of {model}, Linux {}", kernel.join("."))
 }
 
 fn versions() -> String {

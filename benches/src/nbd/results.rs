@@ -54,7 +54,7 @@ impl Results {
         Some(middle(ratios))
     }
 
-    /// The workloads that were run, as far as they are in a list.
+    /// Whether it was run.
     pub(crate) fn has(&self, key: Key) -> bool {
         self.0.contains_key(&key)
     }
@@ -62,5 +62,9 @@ impl Results {
 
 fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[(values.len() - 1) / 2]
+    let half = values.len() / 2;
+    match values.len().is_multiple_of(2) {
+        true => f64::midpoint(values[half - 1], values[half]),
+        false => values[half],
+    }
 }
