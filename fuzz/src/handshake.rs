@@ -4,14 +4,15 @@
 //! is asked alone; where there is no TLS, the same bytes then go to a real connection, which must
 //! answer just as that did.
 
+use ebb_nbd::Context;
 use ebb_nbd::fuzzing::converse;
 use ebb_nbd::negotiation::{Negotiation, Session, Step, TlsMode, greeting};
 use ebb_nbd::wire::{
     BASE_ALLOCATION, Choice, Framing, MetaQuery, OPTION_BYTES, OPTION_REPLY_BYTES, OptionHeader,
-    OptionKind, OptionReply, rep,
+    OptionKind, OptionReply, decode_meta_context, rep,
 };
 
-use crate::{EXPORT, exports, limits, take, take_array};
+use crate::{EXPORT, SNAPSHOT_ID, changed, exports, limits, take, take_array};
 
 const MODES: [TlsMode; 3] = [TlsMode::Absent, TlsMode::Offered, TlsMode::Required];
 
@@ -24,7 +25,7 @@ pub fn check(input: &[u8]) {
     let Some((mode, sent)) = input.split_first() else { return };
     let mode = MODES[usize::from(*mode) % MODES.len()];
     let mut haggling =
-        Haggling { secured: false, framing: Framing::Simple, allocation: false, out: vec![] };
+        Haggling { secured: false, framing: Framing::Simple, contexts: vec![], out: vec![] };
     let entered = haggling.run(sent, mode);
     if mode != TlsMode::Absent {
         return;
@@ -46,8 +47,8 @@ enum Entered {
 struct Haggling {
     secured: bool,
     framing: Framing,
-    /// `base:allocation` is chosen.
-    allocation: bool,
+    /// The metadata contexts that are chosen, in the order of their ids.
+    contexts: Vec<Context>,
     out: Vec<u8>,
 }
 
@@ -79,7 +80,7 @@ impl Haggling {
                     assert!(!self.secured, "TLS over TLS");
                     self.check_replies(header.kind, &replies, false);
                     (self.secured, self.framing) = (true, Framing::Simple);
-                    self.allocation = false;
+                    self.contexts.clear();
                 }
                 Step::Enter(session) => {
                     assert!(!insists, "entered without TLS");
@@ -98,12 +99,12 @@ impl Haggling {
 
     /// Reads the replies to one option.
     fn check_replies(&mut self, option: OptionKind, mut replies: &[u8], insists: bool) {
-        let mut chosen = false;
+        let mut told = Vec::new();
         let last = loop {
             let header = take_array::<OPTION_REPLY_BYTES>(&mut replies).expect("a whole reply");
             let reply = OptionReply::decode(&header).expect("a reply");
             assert_eq!(reply.option, option);
-            take(&mut replies, reply.length as usize).expect("the reply's data");
+            let data = take(&mut replies, reply.length as usize).expect("the reply's data");
             match reply.kind {
                 rep::SERVER => assert!(option == OptionKind::List && !insists),
                 rep::INFO => {
@@ -111,15 +112,20 @@ impl Haggling {
                     assert!(asked && !insists, "{option:?}");
                 }
                 rep::META_CONTEXT => {
-                    let list = option == OptionKind::ListMetaContext;
-                    chosen = option == OptionKind::SetMetaContext;
-                    assert!((list || chosen) && !insists, "{option:?}");
+                    let (id, name) = decode_meta_context(data).expect("a context");
+                    told.push(context(name));
+                    match option {
+                        OptionKind::ListMetaContext => assert_eq!(id, 0),
+                        OptionKind::SetMetaContext => assert_eq!(id as usize, told.len()),
+                        _ => panic!("a context for {option:?}"),
+                    }
+                    assert!(!insists, "{option:?}");
                 }
                 last => break last,
             }
         };
         if option == OptionKind::SetMetaContext && !insists {
-            self.allocation = chosen && last == rep::ACK;
+            self.contexts = if last == rep::ACK { told } else { vec![] };
         }
         assert!(replies.is_empty(), "replies behind the final one");
         assert!(last == rep::ACK || last & rep::ERROR_BIT != 0, "{last:#x}");
@@ -146,7 +152,7 @@ impl Haggling {
 
     fn check_session(&mut self, option: OptionKind, session: &Session, replies: &[u8]) {
         assert_eq!(session.export.name(), EXPORT);
-        assert_eq!((session.framing, session.allocation), (self.framing, self.allocation));
+        assert_eq!((session.framing, &session.contexts), (self.framing, &self.contexts));
         match option {
             OptionKind::Go => self.check_replies(option, replies, false),
             // Its answer has no header: size, flags, and the zeroes of old.
@@ -160,10 +166,20 @@ impl Haggling {
     }
 }
 
+/// What a name stands for: of every export, or of this one's snapshot.
+fn context(name: &str) -> Context {
+    match name {
+        BASE_ALLOCATION => Context::Allocation,
+        name if name == changed() => Context::Changed(SNAPSHOT_ID),
+        name => panic!("nobody has a context {name:?}"),
+    }
+}
+
 /// Sessions in each way with TLS and each framing, and what they may end with.
 pub fn seeds() -> Vec<Vec<u8>> {
     let choice = Choice { name: EXPORT.into(), wants: vec![1, 3] }.encode();
-    let query = MetaQuery { name: EXPORT.into(), queries: vec![BASE_ALLOCATION.into()] };
+    let queries = vec![changed(), BASE_ALLOCATION.into(), "ebbtide:".into()];
+    let query = MetaQuery { name: EXPORT.into(), queries };
     let asked = |kind, data: &[u8]| {
         let header = OptionHeader { kind, length: data.len() as u32 }.encode();
         [&header[..], data].concat()

@@ -11,10 +11,12 @@ pub mod handshake;
 pub mod transmission;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::{env, fs};
 
+use ebb_nbd::wire::CHANGED;
 use ebb_nbd::{Exports, Limits};
-use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
+use ebb_volume::{Engine, MemoryEngine, OpId, SnapshotId, SnapshotNames, VolumeId};
 
 /// The folder into which a target writes its seeds before it begins, if it is to.
 pub const SEEDS_VARIABLE: &str = "EBB_FUZZ_SEEDS";
@@ -34,14 +36,38 @@ pub fn write_seeds(seeds: &[Vec<u8>]) {
     }
 }
 
-/// A table with one export, an empty disk in memory.
+/// The name of its only snapshot, taken while it was empty.
+const SNAPSHOT: &str = "empty";
+const SNAPSHOT_ID: SnapshotId = SnapshotId(1);
+
+struct OneSnapshot;
+
+impl SnapshotNames for OneSnapshot {
+    fn find(&self, name: &str) -> Option<SnapshotId> {
+        (name == SNAPSHOT).then_some(SNAPSHOT_ID)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![SNAPSHOT.into()]
+    }
+}
+
+/// A table with one export, an empty disk in memory, and a snapshot of it.
 fn exports(size_bytes: u64) -> Exports {
     let engine = MemoryEngine::new();
-    engine.create_volume(OpId([1; 16]), VolumeId(1), size_bytes).expect("the engine is empty");
-    let volume = engine.open(VolumeId(1)).expect("the volume is there");
+    let volume = VolumeId(1);
+    engine.create_volume(OpId([1; 16]), volume, size_bytes).expect("the engine is empty");
+    let pairs = [(volume, SNAPSHOT_ID)];
+    engine.create_snapshots(OpId([2; 16]), &pairs).expect("the volume is there");
     let exports = Exports::new();
-    exports.publish(EXPORT, volume);
+    let volume = engine.open(volume).expect("the volume is there");
+    exports.publish_with(EXPORT, volume, Arc::new(OneSnapshot), None);
     exports
+}
+
+/// The name of what tells of changes since the snapshot.
+fn changed() -> String {
+    format!("{CHANGED}{SNAPSHOT}")
 }
 
 fn limits() -> Limits {

@@ -1,9 +1,11 @@
 //! The transmission phase: requests against an empty disk, and what it must read as after them.
 //!
 //! An input is one byte for what was agreed on, then what a client sends once it uses the export.
-//! The whole of it goes to a real connection over a disk that answers at once, so that replies come
-//! in the order of the requests; each is compared with a model of the disk that reads them too.
+//! The whole of it goes to a real connection over a disk that answers at once: once so that one
+//! request waits for the other, to compare each reply with a model of the disk that reads them too,
+//! and once all together.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use ebb_nbd::fuzzing::converse;
@@ -13,27 +15,40 @@ use ebb_nbd::wire::{
     OptionHeader, OptionKind, REQUEST_BYTES, Request, SIMPLE_REPLY_BYTES, SimpleReply,
     command_flags, decode_status, state,
 };
+use ebb_nbd::{Exports, Limits};
 use ebb_volume::BLOCK_BYTES;
 
-use crate::{EXPORT, exports, limits, take, take_array};
+use crate::{EXPORT, changed, exports, limits, take, take_array};
 
 /// Small enough to be hit and read in whole, and enough for a read that may be answered as a hole.
 const SIZE: usize = 66 * BLOCK_BYTES as usize;
 
-/// How requests and replies are framed, and whether `base:allocation` is chosen.
-type Agreed = (Framing, bool);
+/// How requests and replies are framed, and which contexts are chosen.
+type Agreed = (Framing, &'static [Told]);
 
-const AGREED: [Agreed; 5] = [
-    (Framing::Simple, false),
-    (Framing::Structured, false),
-    (Framing::Extended, false),
-    (Framing::Structured, true),
-    (Framing::Extended, true),
+/// What a context tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Allocation,
+    /// What differs from the snapshot of the empty disk.
+    Changed,
+}
+
+const BOTH: &[Told] = &[Told::Changed, Told::Allocation];
+
+const AGREED: [Agreed; 7] = [
+    (Framing::Simple, &[]),
+    (Framing::Structured, &[]),
+    (Framing::Extended, &[]),
+    (Framing::Structured, &[Told::Allocation]),
+    (Framing::Extended, &[Told::Allocation]),
+    (Framing::Structured, BOTH),
+    (Framing::Extended, BOTH),
 ];
 
 /// What the server sends before the first reply: the same for every input.
 static PREFACE_BYTES: LazyLock<[usize; AGREED.len()]> =
-    LazyLock::new(|| AGREED.map(|agreed| answers(&agreement(agreed)).len()));
+    LazyLock::new(|| AGREED.map(|agreed| answers(&agreement(agreed), &disk(), &limits()).len()));
 
 /// Every request that arrived whole has one reply, with its cookie and of the framing agreed on;
 /// a request that asks for nothing unusual succeeds; what is read is what was written.
@@ -43,23 +58,72 @@ static PREFACE_BYTES: LazyLock<[usize; AGREED.len()]> =
 pub fn check(input: &[u8]) {
     let Some((number, sent)) = input.split_first() else { return };
     let number = usize::from(*number) % AGREED.len();
+    let requests = requests(AGREED[number].0, sent);
+    let disk = check_in_turn(number, sent, &requests);
+    check_together(number, &requests, &disk);
+}
+
+/// One request after the other, so that replies come in their order: each is compared with a model
+/// of the disk. Says what the disk holds in the end.
+fn check_in_turn(number: usize, sent: &[u8], requests: &[(Request, &[u8])]) -> Vec<u8> {
     let agreed @ (framing, _) = AGREED[number];
-    let answers = answers(&[&agreement(agreed), sent].concat());
+    let in_turn = Limits { requests_under_way: 1, ..limits() };
+    let answers = answers(&[&agreement(agreed), sent].concat(), &disk(), &in_turn);
     let mut answers = answers.get(PREFACE_BYTES[number]..).expect("the agreement's replies");
 
     let mut disk = vec![0; SIZE];
-    for (request, payload) in requests(framing, sent) {
-        let reply = Answer::take(&mut answers, framing, &request);
-        apply(&mut disk, agreed, &request, payload, reply);
+    for (request, payload) in requests {
+        let reply = Answer::take(&mut answers, framing, request);
+        apply(&mut disk, agreed, request, payload, reply);
     }
     assert!(answers.is_empty(), "{} bytes behind the last reply", answers.len());
+    disk
 }
 
-fn answers(sent: &[u8]) -> Vec<u8> {
-    converse(sent, &exports(SIZE as u64), &limits()).expect("a socket and a thread")
+/// As many at a time as the server takes, each with a cookie of its own, by which its reply is
+/// known: replies come in any order, and what is read at the same time as it is written may be
+/// either. In the end the disk is the same.
+fn check_together(number: usize, requests: &[(Request, &[u8])], expected: &[u8]) {
+    let agreed @ (framing, _) = AGREED[number];
+    let mut sent = agreement(agreed);
+    let mut by_cookie = BTreeMap::new();
+    for (cookie, (request, payload)) in (0..).zip(requests) {
+        let request = Request { cookie, ..*request };
+        sent.extend(encode(framing, &request, payload));
+        by_cookie.insert(cookie, request);
+    }
+    let exports = disk();
+    let answers = answers(&sent, &exports, &limits());
+    let mut answers = answers.get(PREFACE_BYTES[number]..).expect("the agreement's replies");
+    while !answers.is_empty() {
+        let cookie = Answer::cookie(answers);
+        let request = by_cookie.remove(&cookie).expect("a request that has no reply yet");
+        let reply = Answer::take(&mut answers, framing, &request);
+        check_refusal(agreed, &request, matches!(reply, Answer::Failed));
+    }
+    assert!(by_cookie.is_empty(), "no replies to {by_cookie:?}");
+    assert!(whole(&exports) == expected, "the disk differs after the same changes at once");
 }
 
-fn agreement((framing, allocation): Agreed) -> Vec<u8> {
+fn disk() -> Exports {
+    exports(SIZE as u64)
+}
+
+/// What a disk holds.
+fn whole(exports: &Exports) -> Vec<u8> {
+    let agreed = AGREED[0];
+    let length = SIZE as u64;
+    let all = Request { flags: 0, command: Command::Read, cookie: 0, offset: 0, length };
+    let sent = [agreement(agreed), encode(agreed.0, &all, &[])].concat();
+    let mut answers = answers(&sent, exports, &limits());
+    answers.split_off(PREFACE_BYTES[0] + SIMPLE_REPLY_BYTES)
+}
+
+fn answers(sent: &[u8], exports: &Exports, limits: &Limits) -> Vec<u8> {
+    converse(sent, exports, limits).expect("a socket and a thread")
+}
+
+fn agreement((framing, contexts): Agreed) -> Vec<u8> {
     let mut sent = 3_u32.to_be_bytes().to_vec();
     let mut ask = |kind, data: &[u8]| {
         sent.extend(OptionHeader { kind, length: data.len() as u32 }.encode());
@@ -70,8 +134,12 @@ fn agreement((framing, allocation): Agreed) -> Vec<u8> {
         Framing::Structured => ask(OptionKind::StructuredReply, &[]),
         Framing::Extended => ask(OptionKind::ExtendedHeaders, &[]),
     }
-    if allocation {
-        let queries = vec![BASE_ALLOCATION.into()];
+    if !contexts.is_empty() {
+        let name = |told: &Told| match told {
+            Told::Allocation => BASE_ALLOCATION.into(),
+            Told::Changed => changed(),
+        };
+        let queries = contexts.iter().map(name).collect();
         let query = MetaQuery { name: EXPORT.into(), queries };
         ask(OptionKind::SetMetaContext, &query.encode());
     }
@@ -117,20 +185,25 @@ enum Answer<'a> {
     Done(&'a [u8]),
     /// A read of zeroes.
     Hole,
-    Status(Vec<Descriptor>),
+    /// By the contexts' ids.
+    Status(Vec<(u32, Vec<Descriptor>)>),
     Failed,
 }
 
 impl<'a> Answer<'a> {
+    /// The cookie of the reply that comes next, which is in the same place in each kind.
+    fn cookie(answers: &[u8]) -> u64 {
+        let bytes = answers.get(8..16).expect("a whole reply");
+        u64::from_be_bytes(bytes.try_into().expect("as many as were asked for"))
+    }
+
     fn take(answers: &mut &'a [u8], framing: Framing, request: &Request) -> Self {
         let wanted = if request.command == Command::Read { request.length as usize } else { 0 };
         match framing {
             Framing::Simple => Self::simple(answers, request, wanted),
             // A chunk may carry any error; without one, only reads have chunks.
             Framing::Structured if answers.starts_with(&[0x66]) => {
-                let header = take_array::<CHUNK_BYTES>(answers).expect("a whole chunk");
-                let chunk = Chunk::decode(&header).expect("a chunk");
-                let reply = Self::chunk(answers, request, &chunk, wanted);
+                let reply = Self::chunks(answers, request, framing, wanted);
                 let chunks = matches!(request.command, Command::Read | Command::BlockStatus);
                 assert!(chunks || matches!(reply, Self::Failed), "a chunk where none belongs");
                 reply
@@ -140,12 +213,38 @@ impl<'a> Answer<'a> {
                 assert!(!chunks, "a reply without chunks: {request:?}");
                 Self::simple(answers, request, 0)
             }
-            Framing::Extended => {
-                let header = take_array::<EXTENDED_CHUNK_BYTES>(answers).expect("a whole chunk");
-                let (chunk, offset) = Chunk::decode_extended(&header).expect("a chunk");
-                assert_eq!(offset, request.offset);
-                Self::chunk(answers, request, &chunk, wanted)
+            Framing::Extended => Self::chunks(answers, request, framing, wanted),
+        }
+    }
+
+    /// All chunks of a reply. Only a status has more than one.
+    fn chunks(answers: &mut &'a [u8], request: &Request, framing: Framing, wanted: usize) -> Self {
+        let mut status = Vec::new();
+        loop {
+            let chunk = Self::take_chunk(answers, request, framing);
+            assert_eq!(chunk.cookie, request.cookie);
+            match Self::chunk(answers, request, &chunk, wanted) {
+                Self::Status(told) => status.extend(told),
+                reply => {
+                    assert!(chunk.done && status.is_empty(), "{chunk:?}");
+                    return reply;
+                }
             }
+            if chunk.done {
+                return Self::Status(status);
+            }
+        }
+    }
+
+    fn take_chunk(answers: &mut &'a [u8], request: &Request, framing: Framing) -> Chunk {
+        if framing == Framing::Extended {
+            let header = take_array::<EXTENDED_CHUNK_BYTES>(answers).expect("a whole chunk");
+            let (chunk, offset) = Chunk::decode_extended(&header).expect("a chunk");
+            assert_eq!(offset, request.offset);
+            chunk
+        } else {
+            let header = take_array::<CHUNK_BYTES>(answers).expect("a whole chunk");
+            Chunk::decode(&header).expect("a chunk")
         }
     }
 
@@ -160,7 +259,6 @@ impl<'a> Answer<'a> {
     }
 
     fn chunk(answers: &mut &'a [u8], request: &Request, chunk: &Chunk, wanted: usize) -> Self {
-        assert!(chunk.done && chunk.cookie == request.cookie, "{chunk:?}");
         let mut payload = take(answers, chunk.length as usize).expect("the chunk's payload");
         match chunk.kind {
             ChunkKind::None => {
@@ -182,8 +280,7 @@ impl<'a> Answer<'a> {
             ChunkKind::BlockStatus | ChunkKind::BlockStatusExtended => {
                 assert_eq!(request.command, Command::BlockStatus);
                 let extended = chunk.kind == ChunkKind::BlockStatusExtended;
-                let (_, told) = decode_status(payload, extended).expect("a status");
-                Self::Status(told)
+                Self::Status(vec![decode_status(payload, extended).expect("a status")])
             }
             ChunkKind::Error | ChunkKind::ErrorOffset => {
                 ErrorChunk::decode(chunk.kind, payload).expect("an error");
@@ -197,20 +294,22 @@ impl<'a> Answer<'a> {
 /// Compares a reply with the disk, and does there what was done.
 fn apply(disk: &mut [u8], agreed: Agreed, request: &Request, payload: &[u8], reply: Answer<'_>) {
     let Request { command, offset, length, .. } = *request;
-    let end = offset.checked_add(length).filter(|end| *end <= SIZE as u64);
-    if matches!(reply, Answer::Failed) {
-        let fits = end.is_some() || command == Command::Flush;
-        return assert!(!fits || !is_usual(agreed, request), "refused: {request:?}");
-    }
-    if command == Command::Flush {
+    let failed = matches!(reply, Answer::Failed);
+    check_refusal(agreed, request, failed);
+    if failed || command == Command::Flush {
         return;
     }
-    let end = end.unwrap_or_else(|| panic!("done past the end: {request:?}")) as usize;
-    let start = offset as usize;
+    let (start, end) = (offset as usize, (offset + length) as usize);
     match (command, reply) {
         (Command::Read, Answer::Done(data)) => assert!(data == &disk[start..end], "{request:?}"),
         (Command::Read, Answer::Hole) => assert!(is_zero(&disk[start..end]), "{request:?}"),
-        (Command::BlockStatus, Answer::Status(told)) => check_status(disk, agreed, request, &told),
+        (Command::BlockStatus, Answer::Status(all)) => {
+            let ids: Vec<u32> = all.iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids, (1..=agreed.1.len() as u32).collect::<Vec<_>>());
+            for (told_of, (_, told)) in agreed.1.iter().zip(&all) {
+                check_status(disk, *told_of, request, told);
+            }
+        }
         (Command::Write, Answer::Done(_)) => disk[start..end].copy_from_slice(payload),
         (Command::WriteZeroes, Answer::Done(_)) => disk[start..end].fill(0),
         (Command::Trim, Answer::Done(_)) => {
@@ -225,29 +324,43 @@ fn apply(disk: &mut [u8], agreed: Agreed, request: &Request, payload: &[u8], rep
     }
 }
 
+/// What fits and is usual is done, and what reaches past the end is not.
+fn check_refusal(agreed: Agreed, request: &Request, refused: bool) {
+    let end = request.offset.checked_add(request.length);
+    let fits = request.command == Command::Flush || end.is_some_and(|end| end <= SIZE as u64);
+    match refused {
+        true => assert!(!fits || !is_usual(agreed, request), "refused: {request:?}"),
+        false => assert!(fits, "done past the end: {request:?}"),
+    }
+}
+
 /// Nothing about it gives a reason to refuse it, if it does not reach past the end.
-fn is_usual((framing, allocation): Agreed, request: &Request) -> bool {
+fn is_usual((framing, contexts): Agreed, request: &Request) -> bool {
     let Request { command, flags, length, .. } = *request;
     // On a compact request the flag of a payload is one that no command has.
     let payload = command == Command::Write && framing == Framing::Extended;
     let allowed = command_flags::FUA | if payload { command_flags::PAYLOAD_LEN } else { 0 };
     let known = match command {
         Command::Unknown(_) => false,
-        Command::BlockStatus => allocation && length > 0,
+        Command::BlockStatus => !contexts.is_empty() && length > 0,
         _ => true,
     };
     known && flags & !allowed == 0
 }
 
-fn check_status(disk: &[u8], (_, allocation): Agreed, request: &Request, told: &[Descriptor]) {
-    assert!(allocation && !told.is_empty(), "{request:?}");
+fn check_status(disk: &[u8], told_of: Told, request: &Request, told: &[Descriptor]) {
+    assert!(!told.is_empty(), "{request:?}");
     assert!(told.len() == 1 || request.flags & command_flags::REQ_ONE == 0, "{told:?}");
     let mut at = request.offset;
     for Descriptor { length, state } in told {
         let end = at + length;
         assert!(*length > 0 && end <= request.offset + request.length, "{told:?}");
+        let says_zero = match told_of {
+            Told::Allocation => state & state::ZERO != 0,
+            Told::Changed => state & state::DIFFERS == 0,
+        };
         let zero = is_zero(&disk[at as usize..end as usize]);
-        assert!(zero || state & state::ZERO == 0, "{told:?} from {}", request.offset);
+        assert!(zero || !says_zero, "{told_of:?}: {told:?} from {}", request.offset);
         at = end;
     }
 }
@@ -276,29 +389,33 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for number in 0..AGREED.len() {
         let mut all = vec![number as u8];
-        for request in usual {
-            let bytes = encode(AGREED[number].0, request);
+        for asked in usual {
+            let bytes = seed(AGREED[number].0, asked);
             seeds.push([&[number as u8], &bytes[..]].concat());
             all.extend(bytes);
         }
-        all.extend(encode(AGREED[number].0, (Command::Disconnect, 0, 0, 0)));
+        all.extend(seed(AGREED[number].0, (Command::Disconnect, 0, 0, 0)));
         seeds.push(all);
     }
     seeds
 }
 
-fn encode(framing: Framing, asked: (Command, u16, u64, u64)) -> Vec<u8> {
-    let (command, flags, offset, length) = asked;
-    let write = command == Command::Write;
-    let mut request = Request { flags, command, cookie: 0x0102_0304, offset, length };
-    let mut bytes = if framing == Framing::Extended {
-        request.flags |= if write { command_flags::PAYLOAD_LEN } else { 0 };
-        request.encode_extended().to_vec()
-    } else {
-        request.encode().to_vec()
-    };
-    if write {
-        bytes.extend((0..length).map(|byte| byte as u8));
+fn seed(framing: Framing, asked: (Command, u16, u64, u64)) -> Vec<u8> {
+    let (command, mut flags, offset, length) = asked;
+    let mut payload = Vec::new();
+    if command == Command::Write {
+        payload.extend((0..length).map(|byte| byte as u8));
+        flags |= if framing == Framing::Extended { command_flags::PAYLOAD_LEN } else { 0 };
     }
+    let request = Request { flags, command, cookie: 0x0102_0304, offset, length };
+    encode(framing, &request, &payload)
+}
+
+fn encode(framing: Framing, request: &Request, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = match framing {
+        Framing::Extended => request.encode_extended().to_vec(),
+        _ => request.encode().to_vec(),
+    };
+    bytes.extend(payload);
     bytes
 }

@@ -382,6 +382,8 @@ impl<'a, 'b> Transmission<'a, 'b> {
             // A reply has to say something of some byte.
             ticket.refuse(Errno::Inval, "a status of no bytes");
         } else {
+            // It may wait for pages of the map.
+            self.submit_gathered();
             let volume = self.session.export.volume();
             ticket.complete_status(status::block_status(volume, contexts, request));
         }
