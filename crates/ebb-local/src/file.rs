@@ -129,7 +129,7 @@ impl Storage for PoolFile {
         Ok(self.file.metadata()?.len())
     }
 
-    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<()> {
+    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<bool> {
         let old_length = self.len()?;
         let host = rustix::fs::fstatvfs(&self.file)?;
         let (total, available) = (host.f_blocks * host.f_frsize, host.f_bavail * host.f_frsize);
@@ -143,14 +143,14 @@ impl Storage for PoolFile {
             return Err(Errno::NOSPC.into());
         }
         match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, length) {
-            // Not every file system has it; there the writes that follow find out.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
             Err(Errno::NOSPC) if offset >= old_length => {
                 // It may have taken what there was, and others need that.
                 self.file.set_len(old_length)?;
                 Err(Errno::NOSPC.into())
             }
-            outcome => Ok(outcome?),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -220,13 +220,10 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use ebb_volume::VolumeId;
 
     use super::*;
     use crate::request::{Purpose, Ticket};
-    use crate::stock::Limits;
 
     const GEOMETRY: Geometry = Geometry { segment_blocks: 64 };
 
@@ -240,30 +237,6 @@ mod tests {
         Log { geometry: GEOMETRY, pool_id, log_gen, segment, block: 0, next, last }
     }
 
-    /// With so many segments ready, and no more to be had.
-    fn full_stock(ready: usize, reserve: usize) -> Stock {
-        let ids = ready as u64 + 2;
-        Stock {
-            line: (1..ids).map(segment).collect(),
-            ready,
-            warm: ready,
-            reserve,
-            next_id: ids,
-            limits: Limits { segment_id: ids, written_extents: ids },
-            free: BTreeSet::new(),
-            cold: BTreeSet::new(),
-            cold_in_line: BTreeSet::new(),
-            end: ids,
-            taken: 0,
-            promised: 0,
-            making: false,
-            full: true,
-            waited_for: None,
-            hopeless: Some(Purpose::Change),
-            in_need: false,
-        }
-    }
-
     fn write(blocks: usize) -> Request {
         let data = vec![1; blocks * BLOCK].into();
         let pieces = VecDeque::from([Piece::write(VolumeId(1), 0, data)]);
@@ -275,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_let_in_has_its_segments() {
-        let (mut log, mut stock) = (log(), full_stock(6, 3));
+        let (mut log, mut stock) = (log(), Stock::full(6, 3));
         let mut queue = VecDeque::from([write(150), write(150)]);
         let mut pack = |log: &mut Log, stock: &mut Stock| log.pack(&mut queue, stock, 0, 0);
         let mut records = 0;

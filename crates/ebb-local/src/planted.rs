@@ -80,6 +80,8 @@ pub(crate) enum Bug {
     ReleasedEarly,
     /// The tables do not say of an extent that it was given back to the host.
     PunchedCountsAsWritten,
+    /// A segment is ready before its space is durable.
+    SegmentNotSynced,
     /// The segment in which the checkpoint's place lies is packed too.
     TailPacked,
     /// Packing copies what is dead.

@@ -17,6 +17,7 @@ mod failure;
 mod faults;
 mod model;
 mod planted;
+mod punching;
 mod run;
 mod together;
 mod world;

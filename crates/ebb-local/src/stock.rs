@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   line:  [ready] [ready] [planned] …        the front is what every header names as `next`
-//!             ▲ written and synced
-//!   free:  written, nothing in them           cold: given back to the host
+//!             ▲ with space of their own, durably
+//!   free:  with space, nothing in them        cold: given back to the host
 //! ```
-//! An extent is written and synced before it is ready: that the host's file system is full shows
-//! up there, never inside a record. A free one was written before and is ready at once; what it
+//! An extent has space of its own, durably, before it is ready: that the host's file system is full
+//! shows up there, never inside a record. A free one has it already and is ready at once; what it
 //! still holds of an older log is no part of this one's chain. A cold one, and one at the file's
-//! end, have to be written. Ids are given only below a limit that is durable in the superblock.
+//! end, have to be written, or allocated where somebody waits (docs/decisions/0075). Ids are given
+//! only below a limit that is durable in the superblock.
 //!
 //! Guests leave a reserve of ready segments, so that there is always room for what gives space
 //! back: deletions, resets, discards, and the checkpoints that carry them out.
@@ -25,12 +26,18 @@ pub(crate) const IDS_AT_ONCE: u64 = if cfg!(test) { 12 } else { 1024 };
 /// With fewer ids left the limit is raised.
 const IDS_LEFT: u64 = 8;
 
+/// With fewer syncs for a segment that guests wait for, it is not worth writing: that makes each of
+/// them some 0.1 ms shorter, and takes 10 ms in which others can not write.
+/// Few in tests, so that both are done in them.
+const SYNCS_WORTH_WRITING: u64 = if cfg!(test) { 2 } else { 100 };
+
 /// What the superblock says of segments and extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Segment ids below it may be given away.
     pub(crate) segment_id: u64,
-    /// Extents below it have been written and synced once; all but the cold ones still are.
+    /// Extents below it have been written, or allocated, and synced once; all but the cold ones
+    /// have their space still.
     pub(crate) written_extents: u64,
 }
 
@@ -49,8 +56,10 @@ pub(crate) struct Stock {
     pub(crate) free: BTreeSet<u64>,
     /// Extents that were given back to the host and not written since.
     pub(crate) cold: BTreeSet<u64>,
-    /// Of these, what the line has already.
+    /// What of these the line has already.
     pub(crate) cold_in_line: BTreeSet<u64>,
+    /// The one of these that is on its way back to the host now, and nobody may have.
+    pub(crate) punching: Option<u64>,
     /// The first extent never used.
     pub(crate) end: u64,
     /// Segments that the log took since the last checkpoint.
@@ -58,6 +67,9 @@ pub(crate) struct Stock {
     /// Ready ones that are for the rest of a request that the log has a part of.
     pub(crate) promised: usize,
     pub(crate) making: bool,
+    /// Since the last one was made the log took one, and guests waited for so many syncs.
+    pub(crate) was_used: bool,
+    pub(crate) syncs: u64,
     /// The last attempt found no space.
     pub(crate) full: bool,
     /// Requests wait for more than there is: the most urgent of them.
@@ -137,10 +149,21 @@ impl Stock {
         extent >= self.limits.written_extents || self.cold_in_line.contains(&extent)
     }
 
-    /// An extent was written and synced.
+    /// An extent was written, or allocated, and synced.
     pub(crate) fn was_written(&mut self, extent: u64) {
         self.limits.written_extents = self.limits.written_extents.max(extent + 1);
         self.cold_in_line.remove(&extent);
+    }
+
+    /// The same of one that is in the line. Meanwhile another may have been put before it, which
+    /// may have to be written itself.
+    pub(crate) fn made(&mut self, extent: u64) {
+        self.was_written(extent);
+        (self.was_used, self.syncs) = (false, 0);
+        let next = self.line.get(self.ready).map(|segment| segment.extent);
+        if next.is_some_and(|next| !self.must_write(next)) {
+            self.ready += 1;
+        }
     }
 
     /// The limits that have to be durable before `segment` is ready: its extent may be written for
@@ -195,6 +218,12 @@ impl Stock {
         }
     }
 
+    /// Whether the space of the next one is only taken, and not written as well.
+    pub(crate) fn is_in_haste(&self) -> bool {
+        let writes_much = self.was_used && self.syncs < SYNCS_WORTH_WRITING;
+        self.waited_for.is_some() || writes_much
+    }
+
     /// Whether some of the reserve is used, and no more to be had for now.
     pub(crate) fn is_low(&self) -> bool {
         self.full && self.ready <= self.reserve
@@ -234,6 +263,7 @@ impl Stock {
         let taken = self.line.pop_front()?;
         self.ready -= 1;
         self.taken += 1;
+        self.was_used = true;
         self.promised = self.promised.saturating_sub(1);
         self.plan_line();
         Some((taken, *self.line.front()?))
@@ -255,12 +285,20 @@ impl Stock {
 
     /// All extents that are to be written before anything relies on their space.
     pub(crate) fn cold(&self) -> BTreeSet<u64> {
-        self.cold.union(&self.cold_in_line).copied().collect()
+        let planned = self.cold_in_line.iter().chain(&self.punching);
+        self.cold.iter().chain(planned).copied().collect()
     }
 
-    /// Whether nobody has plans for a cold extent.
-    pub(crate) fn is_cold(&self, extent: u64) -> bool {
-        self.cold.contains(&extent)
+    /// Keeps a cold extent from everybody, if nobody has plans for it: what is written there while
+    /// it is punched might be lost.
+    pub(crate) fn begin_punch(&mut self, extent: u64) -> bool {
+        let taken = self.cold.remove(&extent);
+        self.punching = taken.then_some(extent);
+        taken
+    }
+
+    pub(crate) fn end_punch(&mut self) {
+        self.cold.extend(self.punching.take());
     }
 
     /// Takes extents that nothing is in any more.
@@ -268,5 +306,59 @@ impl Stock {
         self.free.extend(free);
         self.cold.extend(cold);
         self.plan_line();
+    }
+}
+
+#[cfg(test)]
+impl Stock {
+    /// With so many segments ready, and no more to be had.
+    pub(crate) fn full(ready: usize, reserve: usize) -> Self {
+        let ids = ready as u64 + 2;
+        Self {
+            line: (1..ids).map(|id| Segment { id, extent: id }).collect(),
+            ready,
+            warm: ready,
+            reserve,
+            next_id: ids,
+            limits: Limits { segment_id: ids, written_extents: ids },
+            free: BTreeSet::new(),
+            cold: BTreeSet::new(),
+            cold_in_line: BTreeSet::new(),
+            punching: None,
+            end: ids,
+            taken: 0,
+            promised: 0,
+            making: false,
+            was_used: false,
+            syncs: 0,
+            full: true,
+            waited_for: None,
+            hopeless: Some(Purpose::Change),
+            in_need: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A checkpoint may free some while one at the file's end is written.
+    #[test]
+    fn what_comes_before_one_that_is_made_is_not_taken_for_it() {
+        for (free, cold) in [(vec![0], vec![]), (vec![], vec![0])] {
+            let mut stock = Stock::full(2, 0);
+            stock.limits.segment_id += 10;
+            stock.line.truncate(2);
+            stock.plan_line();
+            let making = stock.line[stock.ready];
+            assert!(stock.must_write(making.extent));
+
+            stock.give_back(BTreeSet::from_iter(free), &BTreeSet::from_iter(cold));
+            stock.made(making.extent);
+            let ready = stock.line.range(..stock.ready);
+            let is_there = |segment: &Segment| !stock.must_write(segment.extent);
+            assert!(ready.clone().all(is_there), "{:?} of {:?}", stock.ready, stock.line);
+        }
     }
 }

@@ -31,8 +31,9 @@ pub(crate) trait Storage: Send + Sync {
     /// The file's length in bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// Takes space for a range, so that writing it can not fail for lack of space.
-    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<()>;
+    /// Takes space for a range: writing it does not fail for lack of space, and after a sync not
+    /// after a crash either. False: the file system has no such call, and only writing it tells.
+    fn allocate(&self, offset: u64, length: u64, growth: Growth) -> io::Result<bool>;
 
     /// Gives the space of a range back to the host; it reads as zeros from now on. Where that can
     /// not be had, nothing happens.

@@ -130,8 +130,8 @@ impl Storage for File {
         Ok(EXTENTS_START)
     }
 
-    fn allocate(&self, _: u64, _: u64, _: Growth) -> io::Result<()> {
-        Ok(())
+    fn allocate(&self, _: u64, _: u64, _: Growth) -> io::Result<bool> {
+        Ok(false)
     }
 
     fn punch(&self, _: u64, _: u64) -> io::Result<()> {

@@ -218,13 +218,14 @@ impl<S: Storage> Pool<S> {
         let now = extents.len().min(PUNCHED_AT_ONCE);
         for extent in extents.drain(..now) {
             // Planned for the log since, perhaps, or written again.
-            if !self.lock().stock.is_cold(extent) {
+            if !self.lock().stock.begin_punch(extent) {
                 continue;
             }
             let offset = self.geometry.offset(extent, 0);
             if let Err(error) = self.storage.punch(offset, self.geometry.segment_bytes()) {
                 tracing::warn!("giving an extent back to the host: {error}");
             }
+            self.lock().stock.end_punch();
             self.counters.extents_punched.fetch_add(1, Relaxed);
         }
         now > 0

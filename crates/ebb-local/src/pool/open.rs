@@ -66,7 +66,8 @@ impl<S: Storage> Pool<S> {
         if stock.must_write(first.extent) {
             // Synced below, before the superblock says that it is written.
             let growth = Growth::InNeed;
-            super::steps::make_extent(&storage, geometry, setup.max_bytes, growth, first.extent)?;
+            let (most, extent) = (setup.max_bytes, first.extent);
+            super::steps::make_extent(&storage, geometry, most, growth, extent, false)?;
             stock.was_written(first.extent);
         }
         let log_gen = old.log_gen + u64::from(!planted.has(Bug::SameLogGeneration));
@@ -182,10 +183,13 @@ fn stock(
         free,
         cold,
         cold_in_line: BTreeSet::new(),
+        punching: None,
         end,
         taken: 0,
         promised: 0,
         making: false,
+        was_used: false,
+        syncs: 0,
         full: false,
         waited_for: None,
         hopeless: None,

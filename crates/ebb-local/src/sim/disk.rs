@@ -62,10 +62,13 @@ struct Stray {
     over: Option<(u64, Vec<u8>)>,
 }
 
+type Hook = Box<dyn FnOnce() + Send>;
+
 /// One disk, held by the pool and by the world.
 #[derive(Clone, Default)]
 pub(super) struct SimDisk {
     inner: Arc<Mutex<Inner>>,
+    before_punch: Arc<Mutex<Option<Hook>>>,
 }
 
 fn error(message: &str) -> io::Error {
@@ -103,6 +106,16 @@ impl Inner {
                 if versions.is_empty() {
                     self.unsynced.remove(&number);
                 }
+            }
+        }
+    }
+
+    /// What has no space yet is zero from now on; until a sync a crash may take it back.
+    fn take_space(&mut self, offset: u64, length: u64) {
+        for number in offset / SECTOR as u64..(offset + length) / SECTOR as u64 {
+            if self.cached.sector(number).is_none() {
+                let zero = *self.cached.sector_mut(number);
+                self.unsynced.entry(number).or_default().push(zero);
             }
         }
     }
@@ -160,6 +173,11 @@ impl SimDisk {
 
     pub(super) fn misdirect_next_write(&self, by: i64) {
         self.inner().misdirect_next_write = Some(by);
+    }
+
+    /// What another thread does once a punch is asked for and before it is done.
+    pub(super) fn before_next_punch(&self, hook: Hook) {
+        *self.before_punch.lock().unwrap() = Some(hook);
     }
 
     /// Does what was not done where writes were lost, and undoes what was done elsewhere.
@@ -260,7 +278,7 @@ impl SimDisk {
 
     /// Another disk with the same on it.
     pub(super) fn fork(&self) -> Self {
-        Self { inner: Arc::new(Mutex::new(self.inner().clone())) }
+        Self { inner: Arc::new(Mutex::new(self.inner().clone())), ..Self::default() }
     }
 
     /// The sectors that a crash may leave in more than one way, in their order.
@@ -274,8 +292,8 @@ impl SimDisk {
         inner.unsynced.iter().filter_map(differs).collect()
     }
 
-    /// Whether every sector of a range was written once.
-    pub(super) fn was_written(&self, begin: u64, end: u64) -> bool {
+    /// Whether every sector of a range has space of its own.
+    pub(super) fn has_space(&self, begin: u64, end: u64) -> bool {
         let (first, end) = (begin / SECTOR as u64, end / SECTOR as u64);
         let inner = self.inner();
         (first..end).all(|number| inner.cached.sector(number).is_some())
@@ -392,17 +410,25 @@ impl Storage for SimDisk {
         Ok(self.inner().length)
     }
 
-    /// Also in need there is no more than there is.
-    fn allocate(&self, offset: u64, length: u64, _: Growth) -> io::Result<()> {
+    /// Also in need there is no more than there is. A third of the disk can not say that it has
+    /// space without being written.
+    fn allocate(&self, offset: u64, length: u64, _: Growth) -> io::Result<bool> {
         let mut inner = self.inner();
         if inner.capacity.is_some_and(|c| offset + length > c) {
             return Err(rustix::io::Errno::NOSPC.into());
         }
         inner.length = inner.length.max(offset + length);
-        Ok(())
+        let can = !(offset / length).is_multiple_of(3);
+        if can {
+            inner.note(&[4, offset, length]);
+            inner.take_space(offset, length);
+        }
+        Ok(can)
     }
 
     fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
+        let hook = self.before_punch.lock().unwrap().take();
+        hook.into_iter().for_each(|hook| hook());
         let mut inner = self.inner();
         inner.live()?;
         inner.note(&[3, offset, length]);

@@ -164,9 +164,10 @@ impl State {
         self.work_left || discarded || self.catalog.has_dropped || self.has_unused()
     }
 
-    /// Free extents that the log would have used since the last one, were they wanted.
+    /// There are more free extents than the log took since the last one: the next will not keep
+    /// all of them.
     fn has_unused(&self) -> bool {
-        !self.stock.free.is_empty() && self.stock.taken == 0
+        self.stock.free.len() > self.stock.taken
     }
 
     /// Somebody waits for space, and one may bring some.

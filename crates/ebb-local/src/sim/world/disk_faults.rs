@@ -187,8 +187,8 @@ impl World {
         let counts_as_written = |extent: &u64| !pool.is_cold(*extent);
         for extent in (0..vitals.written_extents).filter(counts_as_written) {
             let begin = self.geometry.offset(extent, 0);
-            if !self.disk.was_written(begin, begin + self.geometry.segment_bytes()) {
-                return Err(format!("extent {extent} counts as written and is not"));
+            if !self.disk.has_space(begin, begin + self.geometry.segment_bytes()) {
+                return Err(format!("extent {extent} counts as there and has no space"));
             }
         }
         self.vitals = Some(vitals);
