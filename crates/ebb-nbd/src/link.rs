@@ -2,19 +2,21 @@
 //!
 //! Two threads send: the reader, which is the connection's own thread, whenever it is about to
 //! wait; and the writer, which exists only once the reader has waited for input with requests under
-//! way, and sends what completes meanwhile.
+//! way, and sends what completes meanwhile. Where that is the only request under way, whoever
+//! completes it sends its reply, as much of it as the socket takes at once: a client that waits for
+//! each of its requests does not wait for another thread as well.
 //!
 //! ```text
 //!   reader  Awake ──about to read, queue empty──► OnSocket ──input──► Awake
 //!           Awake ──too much under way, or ending──► Waiting ──reply or room──► Awake
 //!   queue(reply):  Awake: nothing, the reader sends before it waits
-//!                  OnSocket: wake the writer          Waiting: wake the reader
+//!                  OnSocket: send it, or wake the writer      Waiting: wake the reader
 //! ```
 //!
 //! Invariants:
 //! - A queued reply is never left alone: the reader is awake, or somebody has been woken.
-//! - `queue` takes one short lock and never a socket. `sending` is held while writing to the
-//!   socket, so that replies do not mix; no other lock is taken before it by whoever waits for it.
+//! - `queue` takes one short lock and never waits for a socket. `sending` is held while writing to
+//!   it, so that replies do not mix; no other lock is taken before it by whoever waits for it.
 //! - Requests count as under way from `begin` until their reply was written, or dropped because
 //!   the socket is dead; so they do in the server's budget, which is told when no lock is held.
 
@@ -69,6 +71,8 @@ struct State {
 struct Queued {
     reply: Reply,
     cost: u32,
+    /// So many bytes of it are on their way already.
+    sent: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,13 +236,43 @@ impl Link {
     /// Takes the answer of one request that was begun with `cost`. Does not block.
     pub(crate) fn queue(&self, reply: Reply, cost: u32) {
         let mut state = self.state();
-        let queued = Queued { reply, cost };
+        let queued = Queued { reply, cost, sent: 0 };
+        if state.is_alone()
+            && let Ok(sending) = self.sending.try_lock()
+        {
+            drop(state);
+            self.send_alone(queued);
+            return drop(sending);
+        }
         let mut released = Released::default();
         if state.phase == Phase::Dead {
             released = state.release(&[queued]);
         } else {
             state.queue.push(queued);
         }
+        self.tell(&mut state);
+        drop(state);
+        self.give(released);
+    }
+
+    /// For who holds `sending`.
+    fn send_alone(&self, mut queued: Queued) {
+        let slices = [IoSlice::new(queued.reply.head()), IoSlice::new(queued.reply.body())];
+        let outcome = self.stream.send_now(&slices);
+        let mut state = self.state();
+        if let Ok(sent) = outcome
+            && sent < queued.reply.bytes()
+            && state.phase != Phase::Dead
+        {
+            queued.sent = sent;
+            state.queue.insert(0, queued);
+            return self.tell(&mut state);
+        }
+        self.end_sending(state, &[queued], outcome.map(drop));
+    }
+
+    /// Tells whoever has to know that one more has completed: who sends it, or waits for an end.
+    fn tell(&self, state: &mut State) {
         match state.reader {
             Reader::Awake => {}
             Reader::Waiting => self.room.notify_one(),
@@ -249,8 +283,6 @@ impl Link {
                 }
             }
         }
-        drop(state);
-        self.give(released);
     }
 
     /// Reader: takes back what `begin` counted; the request gets no answer.
@@ -299,18 +331,26 @@ impl Link {
                 return;
             }
             let outcome = self.write_replies(&batch);
-            let mut state = self.state();
-            let released = state.release(&batch);
+            self.end_sending(self.state(), &batch, outcome);
             batch.clear();
-            if state.reader == Reader::Waiting {
-                self.room.notify_one();
-            }
-            drop(state);
-            self.give(released);
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a client does not take its replies");
-                self.cut();
-            }
+        }
+    }
+
+    fn end_sending(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        replies: &[Queued],
+        outcome: io::Result<()>,
+    ) {
+        let released = state.release(replies);
+        if state.reader == Reader::Waiting {
+            self.room.notify_one();
+        }
+        drop(state);
+        self.give(released);
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a client does not take its replies");
+            self.cut();
         }
     }
 
@@ -355,7 +395,9 @@ impl Link {
                 pair[0] = IoSlice::new(queued.reply.head());
                 pair[1] = IoSlice::new(queued.reply.body());
             }
-            let slices = &mut slices[..2 * batch.len()];
+            let mut slices = &mut slices[..2 * batch.len()];
+            // Of no other than the first of all has something been sent.
+            IoSlice::advance_slices(&mut slices, batch[0].sent);
             write_all_vectored(&self.stream, slices, |since| self.is_stalled(since))?;
         }
         Ok(())
@@ -376,6 +418,12 @@ struct Released {
 }
 
 impl State {
+    /// The only request under way completes while nobody sends and the reader waits for input.
+    fn is_alone(&self) -> bool {
+        let nobody_sends = self.reader == Reader::OnSocket && self.writer == Writer::Waiting;
+        nobody_sends && self.requests == 1 && self.phase == Phase::Serving
+    }
+
     fn release(&mut self, replies: &[Queued]) -> Released {
         let requests = replies.len();
         let bytes = replies.iter().map(|queued| u64::from(queued.cost)).sum();

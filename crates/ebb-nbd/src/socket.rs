@@ -5,7 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
 
 /// After this much silence TCP asks whether the peer is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
@@ -54,6 +55,20 @@ impl Socket {
             Self::Unix(stream) => rustix::io::ioctl_fionread(stream),
         };
         bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Sends what the socket takes without waiting. Says how many bytes that were.
+    pub(crate) fn send_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let nothing = &mut SendAncillaryBuffer::default();
+        let sent = match self {
+            Self::Tcp(stream) => sendmsg(stream, slices, nothing, flags),
+            Self::Unix(stream) => sendmsg(stream, slices, nothing, flags),
+        };
+        match sent {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
+        }
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

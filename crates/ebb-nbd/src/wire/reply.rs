@@ -127,6 +127,12 @@ impl Reply {
         &self.head[..self.head_bytes]
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.head_bytes + self.body.len()
+    }
+
     /// The bytes after those.
     #[must_use]
     pub fn body(&self) -> &[u8] {

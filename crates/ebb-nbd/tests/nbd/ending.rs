@@ -56,26 +56,51 @@ fn a_client_that_reads_no_replies_holds_up_nobody_else() {
 
 #[test]
 fn completing_for_a_client_that_reads_no_replies_does_not_block() {
-    let fixture = Fixture::new();
-    fixture.volume.completes(When::Hold);
-    let mut raw = fixture.transmission(false);
     // More than the sockets' buffers hold, and less than the server lets be under way: its thread
     // waits for further requests meanwhile.
-    for cookie in 0..40 {
-        raw.request(Command::Read, 0, cookie, 0, SIZE as u32);
+    for many in [1, 40] {
+        let fixture = Fixture::new();
+        fixture.volume.completes(When::Hold);
+        let mut raw = fixture.transmission(false);
+        for cookie in 0..many {
+            raw.request(Command::Read, 0, cookie, 0, SIZE as u32);
+        }
+        fixture.volume.wait_until_held(many as usize);
+        thread::sleep(Duration::from_millis(50));
+        let volume = Arc::clone(&fixture.volume);
+        let completing = thread::spawn(move || volume.release());
+        let began = Instant::now();
+        while !completing.is_finished() {
+            assert!(began.elapsed() < SOON, "a completion waits for a socket");
+            thread::yield_now();
+        }
+        for _ in 0..many {
+            assert_eq!(raw.simple_reply().error, None);
+            raw.bytes(SIZE as u32);
+        }
     }
-    fixture.volume.wait_until_held(40);
-    thread::sleep(Duration::from_millis(50));
-    let volume = Arc::clone(&fixture.volume);
-    let completing = thread::spawn(move || volume.release());
-    let began = Instant::now();
-    while !completing.is_finished() {
-        assert!(began.elapsed() < SOON, "a completion waits for a socket");
-        thread::yield_now();
-    }
-    for _ in 0..40 {
-        assert_eq!(raw.simple_reply().error, None);
-        raw.bytes(SIZE as u32);
+}
+
+#[test]
+fn what_does_not_go_out_at_once_of_a_lone_reply_follows() {
+    let fixture = Fixture::new();
+    let volume = MemoryVolume::new(MAX_PAYLOAD as usize);
+    fixture.exports.publish("large", volume.clone());
+    let mut client = Client::connect_tcp(fixture.address, "large").unwrap();
+    let data: Vec<u8> = (0..MAX_PAYLOAD as usize).map(|index| (index % 241) as u8).collect();
+    client.write(0, &data).unwrap();
+    volume.completes(When::Hold);
+    for length in [4096, data.len(), 8192] {
+        let mut read = vec![0; length];
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| client.read(0, &mut read));
+            volume.wait_until_held(1);
+            // Until the connection's thread waits for input.
+            thread::sleep(Duration::from_millis(50));
+            volume.release();
+            reading.join().unwrap().unwrap();
+        });
+        assert!(read == data[..length], "{length} bytes");
     }
 }
 
