@@ -23,6 +23,10 @@ use crate::superblock::Superblock;
 /// recovery ever has much more than this before it.
 const UNSYNCED_BYTES: u64 = 16 << 20;
 
+/// With fewer bytes to write a sync takes no longer than it takes the disk to say so. Then who asks
+/// for it does it: to wake two threads costs as much again.
+const BRIEF_SYNC_BYTES: u64 = 128 << 10;
+
 /// Segments of a pool's largest size that are only used in need.
 const LEFT_FOR_NEED: u64 = 2;
 
@@ -124,17 +128,33 @@ impl<S: Storage> Pool<S> {
         if let Some(waiter) = state.sync_waiters.last_mut() {
             waiter.trash.append(&mut trash);
         }
-        // The thread that syncs looks again before it waits.
-        if state.wants_sync() && !state.syncing {
-            self.sync_wanted.notify_one();
-        }
         self.ask_for_checkpoint(&mut state);
         let (awaited, more) = (state.is_awaited(), state.has_waiting());
+        let syncs_here = self.threaded() && !more && state.is_brief_sync();
+        if !syncs_here {
+            self.ask_for_sync(&state);
+        }
         drop(state);
         self.notify_released(awaited);
         self.answer(answers);
         self.reap(trash);
+        if syncs_here {
+            self.sync_here();
+        }
         more
+    }
+
+    /// Wakes the thread that syncs, if it is wanted. At work it looks again before it waits.
+    pub(super) fn ask_for_sync(&self, state: &State) {
+        if state.wants_sync() && !state.syncing {
+            self.sync_wanted.notify_one();
+        }
+    }
+
+    /// Syncs on this thread. Who began to wait meanwhile is left to the thread that syncs.
+    pub(super) fn sync_here(&self) {
+        self.sync_step();
+        self.ask_for_sync(&self.lock());
     }
 
     /// Syncs for everyone who waits. False if nobody does.
@@ -396,6 +416,13 @@ impl State {
 
     pub(super) fn wants_sync(&self) -> bool {
         !self.sync_waiters.is_empty() || self.unsynced_bytes > UNSYNCED_BYTES
+    }
+
+    /// Whether somebody waits for a sync, nobody is at it, and it will be a brief one.
+    pub(super) fn is_brief_sync(&self) -> bool {
+        let others_write = self.stock.making || self.checkpointing;
+        let is_brief = self.unsynced_bytes <= BRIEF_SYNC_BYTES && !others_write;
+        is_brief && !self.syncing && !self.sync_waiters.is_empty()
     }
 }
 

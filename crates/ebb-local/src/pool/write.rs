@@ -357,9 +357,12 @@ impl<S: Storage> Pool<S> {
             return self.answer(vec![(ticket, Ok(()))]);
         }
         state.sync_waiters.push(ticket);
-        // The thread that syncs looks again before it waits.
-        if !state.syncing {
-            self.sync_wanted.notify_one();
+        match self.threaded() && state.is_brief_sync() {
+            true => {
+                drop(state);
+                self.sync_here();
+            }
+            false => self.ask_for_sync(&state),
         }
     }
 }
