@@ -92,6 +92,19 @@ def test_a_disk_that_waits_is_detached(make_server):
     thread.join()
 
 
+def test_an_elastic_ephemeral_disk_reads_and_writes_apart(make_server):
+    ecs = ecs_with(make_server, "on")
+    disk = ecs.machine(64, DiskCategory="elastic_ephemeral_disk_standard")[1]
+    # min(20 x 64, 160,000) writes, and min(100 x 64, 820,000) reads.
+    assert 0.7 * 1280 < writes(ecs.server, disk, 4096) <= most(1280)
+    with blocks.export(ecs.server, disk) as handle:
+        begun, done = time.monotonic(), 0
+        while time.monotonic() - begun < SECONDS:
+            handle.pread(4096, done * 4096 % (512 << 20))
+            done += 1
+        assert 1.5 * 1280 < done / (time.monotonic() - begun) <= most(6400)
+
+
 def test_off_is_the_default(ecs):
     disk = ecs.machine(**KIND)[1]
     assert writes(ecs.server, disk, 4096, 0.5) > 1.5 * IOPS

@@ -32,7 +32,7 @@ pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, dis
 pub use id::{AccountId, DiskId, ImageId, InstanceId, RegionId, SnapshotId, ZoneId};
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use names::{description, disk_name, instance_name, snapshot_name};
-pub use performance::Performance;
+pub use performance::{Ceiling, Performance};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
 pub use snapshot::{
     Origin, Snapshot, SnapshotCategory, SnapshotStatus, check_create_snapshot,

@@ -1,19 +1,33 @@
 //! What a disk of a category, a performance level and a size does at most, as ECS documents it
-//! (user guide, "ESSDs", "ESSD AutoPL disks", "Block storage performance").
+//! (user guide, "ESSDs", "ESSD AutoPL disks", "Elastic ephemeral disks", "Block storage
+//! performance").
 //!
 //! Each is `min(base + per GiB, most)`, for requests and for bytes. Deliberately not here: bursts;
-//! local disks, whose limits are the host's; elastic ephemeral disks, whose reads and writes have
-//! limits of their own.
+//! local disks, whose limits are the host's.
 
 use crate::category::{Category, PerformanceLevel};
 
+/// What is done in a second at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Requests a second.
+    pub iops: u32,
+    /// Bytes a second.
+    pub bytes_per_second: u64,
+}
+
 /// A disk's ceilings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Performance {
-    /// Requests a second, reads and writes together.
-    pub iops: u32,
-    /// Bytes a second, reads and writes together.
-    pub bytes_per_second: u64,
+pub enum Performance {
+    /// One for reads and writes together.
+    Together(Ceiling),
+    /// One for each.
+    Apart {
+        /// Of reads.
+        reads: Ceiling,
+        /// Of writes, and of all else that changes something.
+        writes: Ceiling,
+    },
 }
 
 /// `min(base + per_gib × GiB, most)`.
@@ -33,7 +47,7 @@ const MB: f64 = 1024.0 * 1024.0;
 /// What each provisioned request of an AutoPL disk adds to its bytes a second.
 const PROVISIONED_BYTES: u64 = 16 << 10;
 /// Of an AutoPL disk with what is provisioned.
-const AUTO_MOST: Performance = Performance { iops: 1_000_000, bytes_per_second: 4096 << 20 };
+const AUTO_MOST: Ceiling = Ceiling { iops: 1_000_000, bytes_per_second: 4096 << 20 };
 
 impl Performance {
     /// Of a disk. `None`: it has no ceiling of its own.
@@ -44,20 +58,37 @@ impl Performance {
         size_gib: u32,
         provisioned_iops: u32,
     ) -> Option<Self> {
+        match category {
+            Category::ElasticEphemeralStandard => {
+                return Some(Self::Apart {
+                    reads: at(size_gib, &line(0.0, 100.0, 820_000.0), &line(0.0, 0.8, 4096.0)),
+                    writes: at(size_gib, &line(0.0, 20.0, 160_000.0), &line(0.0, 0.4, 2048.0)),
+                });
+            }
+            Category::ElasticEphemeralPremium => {
+                return Some(Self::Apart {
+                    reads: at(size_gib, &line(0.0, 300.0, 1_000_000.0), &line(0.0, 1.6, 4096.0)),
+                    writes: at(size_gib, &line(0.0, 150.0, 500_000.0), &line(0.0, 1.0, 2048.0)),
+                });
+            }
+            _ => {}
+        }
         let (iops, megabytes) = lines(category, level)?;
-        let base = Self {
-            iops: iops.at(size_gib) as u32,
-            bytes_per_second: (megabytes.at(size_gib) * MB) as u64,
-        };
+        let base = at(size_gib, &iops, &megabytes);
         if !category.allows_provisioned_iops() {
-            return Some(base);
+            return Some(Self::Together(base));
         }
         let more = u64::from(provisioned_iops) * PROVISIONED_BYTES;
-        Some(Self {
+        Some(Self::Together(Ceiling {
             iops: base.iops.saturating_add(provisioned_iops).min(AUTO_MOST.iops),
             bytes_per_second: (base.bytes_per_second + more).min(AUTO_MOST.bytes_per_second),
-        })
+        }))
     }
+}
+
+fn at(size_gib: u32, iops: &Line, megabytes: &Line) -> Ceiling {
+    let bytes_per_second = (megabytes.at(size_gib) * MB) as u64;
+    Ceiling { iops: iops.at(size_gib) as u32, bytes_per_second }
 }
 
 impl Line {
@@ -66,7 +97,7 @@ impl Line {
     }
 }
 
-/// Requests, and megabytes.
+/// Requests, and megabytes, of reads and writes together.
 fn lines(category: Category, level: Option<PerformanceLevel>) -> Option<(Line, Line)> {
     use Category as C;
     use PerformanceLevel as P;
@@ -114,14 +145,32 @@ mod tests {
         ] {
             let found = Performance::of(category, level, gib, 0).unwrap();
             let bytes_per_second = (megabytes * 1_048_576.0) as u64;
-            assert_eq!(found, Performance { iops, bytes_per_second }, "{category:?}, {gib} GiB");
+            let expected = Performance::Together(Ceiling { iops, bytes_per_second });
+            assert_eq!(found, expected, "{category:?}, {gib} GiB");
         }
         assert_eq!(Performance::of(C::LocalSsdPro, None, 100, 0), None);
     }
 
     #[test]
+    fn an_elastic_ephemeral_disk_reads_and_writes_apart() {
+        let ceilings = |category, gib| match Performance::of(category, None, gib, 0) {
+            Some(Performance::Apart { reads, writes }) => [reads, writes]
+                .map(|ceiling| (ceiling.iops, ceiling.bytes_per_second as f64 / 1_048_576.0)),
+            other => panic!("{other:?}"),
+        };
+        let (standard, premium) = (C::ElasticEphemeralStandard, C::ElasticEphemeralPremium);
+        assert_eq!(ceilings(standard, 100), [(10_000, 80.0), (2000, 40.0)]);
+        assert_eq!(ceilings(standard, 8192), [(819_200, 4096.0), (160_000, 2048.0)]);
+        assert_eq!(ceilings(premium, 100), [(30_000, 160.0), (15_000, 100.0)]);
+        assert_eq!(ceilings(premium, 8192), [(1_000_000, 4096.0), (500_000, 2048.0)]);
+    }
+
+    #[test]
     fn provisioned_requests_come_on_top() {
-        let auto = |provisioned| Performance::of(C::CloudAuto, None, 40, provisioned).unwrap();
+        let auto = |provisioned| match Performance::of(C::CloudAuto, None, 40, provisioned) {
+            Some(Performance::Together(ceiling)) => ceiling,
+            other => panic!("{other:?}"),
+        };
         assert_eq!(auto(10_000).iops, 13_800);
         assert_eq!(auto(10_000).bytes_per_second, (140 << 20) + (10_000 << 14));
         assert_eq!(auto(u32::MAX), AUTO_MOST);

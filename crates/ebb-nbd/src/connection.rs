@@ -22,6 +22,7 @@ use crate::exports::Exports;
 use crate::limits::Limits;
 use crate::link::{Ended, Link};
 use crate::negotiation::{Negotiation, Session, Step, greeting};
+use crate::rate::Direction;
 use crate::registry::Entry;
 use crate::server::Security;
 use crate::status;
@@ -295,7 +296,11 @@ impl<'a, 'b> Transmission<'a, 'b> {
         }
         let is_data = matches!(request.command, Command::Read | Command::Write);
         let bytes = if is_data { request.length.min(MAX_PAYLOAD.into()) } else { 0 };
-        if let Some(moment) = self.session.export.limiter().charge(bytes, Instant::now()) {
+        let reads =
+            matches!(request.command, Command::Read | Command::Cache | Command::BlockStatus);
+        let direction = if reads { Direction::Read } else { Direction::Write };
+        let limiter = self.session.export.limiter();
+        if let Some(moment) = limiter.charge(direction, bytes, Instant::now()) {
             self.submit_gathered();
             self.link.wait_until(moment)?;
         }

@@ -54,6 +54,6 @@ pub use contexts::Context;
 pub use counters::{ExportCounters, LATENCY_CLASSES, OperationCounters, latency_class_ends};
 pub use exports::{Export, Exports};
 pub use limits::Limits;
-pub use rate::RateLimit;
+pub use rate::{Rate, RateLimit};
 pub use security::{Plaintext, TlsClient, TlsError, TlsServer};
 pub use server::Server;

@@ -18,13 +18,34 @@ use std::time::{Duration, Instant};
 /// So much may be let in ahead of its time.
 const BURST: Duration = Duration::from_millis(50);
 
-/// How much an export does in a second, at most.
+/// How much is done in a second, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Reads, writes, and all else that is not a flush.
+pub struct Rate {
+    /// Requests.
     pub requests_per_second: u64,
-    /// Bytes that are read or written.
+    /// Bytes of data.
     pub bytes_per_second: u64,
+}
+
+/// How much an export does in a second, at most. Flushes do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimit {
+    /// Reads, writes and all else together.
+    Together(Rate),
+    /// Each for itself.
+    Apart {
+        /// What changes nothing.
+        reads: Rate,
+        /// What does.
+        writes: Rate,
+    },
+}
+
+/// Which of the two a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
 }
 
 /// The ceiling of one export.
@@ -34,26 +55,37 @@ pub(crate) struct Limiter(Mutex<Option<State>>);
 #[derive(Debug, Clone, Copy)]
 struct State {
     limit: RateLimit,
-    requests_due: Option<Instant>,
-    bytes_due: Option<Instant>,
+    /// Of what reads, or of everything.
+    reads: Due,
+    writes: Due,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Due {
+    requests: Option<Instant>,
+    bytes: Option<Instant>,
 }
 
 impl Limiter {
     /// From now on. What is due stays due.
     pub(crate) fn set(&self, limit: Option<RateLimit>) {
         let mut state = self.state();
-        let (requests_due, bytes_due) =
-            state.map_or((None, None), |state| (state.requests_due, state.bytes_due));
-        *state = limit.map(|limit| State { limit, requests_due, bytes_due });
+        let (reads, writes) =
+            state.map_or_else(Default::default, |state| (state.reads, state.writes));
+        *state = limit.map(|limit| State { limit, reads, writes });
     }
 
     /// Charges for one request. Says when it may be let in, if not now.
-    pub(crate) fn charge(&self, bytes: u64, now: Instant) -> Option<Instant> {
+    pub(crate) fn charge(&self, direction: Direction, bytes: u64, now: Instant) -> Option<Instant> {
         let mut state = self.state();
         let state = state.as_mut()?;
-        let RateLimit { requests_per_second, bytes_per_second } = state.limit;
-        let requests = charge(&mut state.requests_due, 1, requests_per_second, now);
-        let bytes = charge(&mut state.bytes_due, bytes, bytes_per_second, now);
+        let (rate, due) = match (state.limit, direction) {
+            (RateLimit::Together(rate), _) => (rate, &mut state.reads),
+            (RateLimit::Apart { reads, .. }, Direction::Read) => (reads, &mut state.reads),
+            (RateLimit::Apart { writes, .. }, Direction::Write) => (writes, &mut state.writes),
+        };
+        let requests = charge(&mut due.requests, 1, rate.requests_per_second, now);
+        let bytes = charge(&mut due.bytes, bytes, rate.bytes_per_second, now);
         let at = requests.max(bytes);
         (at > now).then_some(at)
     }
@@ -77,7 +109,8 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: RateLimit = RateLimit { requests_per_second: 1000, bytes_per_second: 10_000_000 };
+    const RATE: Rate = Rate { requests_per_second: 1000, bytes_per_second: 10_000_000 };
+    const LIMIT: RateLimit = RateLimit::Together(RATE);
 
     fn limiter() -> Limiter {
         let limiter = Limiter::default();
@@ -89,11 +122,11 @@ mod tests {
     fn without_a_limit_nothing_waits() {
         let now = Instant::now();
         let limiter = Limiter::default();
-        assert!((0..100_000).all(|_| limiter.charge(1 << 20, now).is_none()));
+        assert!((0..100_000).all(|_| limiter.charge(Direction::Read, 1 << 20, now).is_none()));
         limiter.set(Some(LIMIT));
-        assert!((0..100_000).any(|_| limiter.charge(1 << 20, now).is_some()));
+        assert!((0..100_000).any(|_| limiter.charge(Direction::Read, 1 << 20, now).is_some()));
         limiter.set(None);
-        assert_eq!(limiter.charge(1 << 20, now), None);
+        assert_eq!(limiter.charge(Direction::Read, 1 << 20, now), None);
     }
 
     #[test]
@@ -109,11 +142,27 @@ mod tests {
                 break;
             }
             done[who] += 1;
-            next[who] = limiter.charge(4096, now).unwrap_or(now) + Duration::from_micros(1);
+            next[who] =
+                limiter.charge([Direction::Read, Direction::Write][who], 4096, now).unwrap_or(now)
+                    + Duration::from_micros(1);
         }
         let all = done[0] + done[1];
         assert!((20_000..=20_100).contains(&all), "{done:?}");
         assert!(done[0].abs_diff(done[1]) <= 2, "{done:?}");
+    }
+
+    #[test]
+    fn apart_neither_waits_for_the_other() {
+        let (limiter, now) = (Limiter::default(), Instant::now());
+        let writes = Rate { requests_per_second: 10, ..RATE };
+        limiter.set(Some(RateLimit::Apart { reads: RATE, writes }));
+        let let_in = |direction| {
+            let asks = (0..1000).take_while(|_| limiter.charge(direction, 1, now).is_none());
+            asks.count()
+        };
+        // What is let in at once: 50 ms of it, and one more.
+        assert_eq!(let_in(Direction::Write), 1);
+        assert_eq!(let_in(Direction::Read), 51);
     }
 
     proptest! {
@@ -128,7 +177,7 @@ mod tests {
             let mut let_in = Vec::new();
             for (pause, bytes) in asks {
                 now += Duration::from_micros(pause);
-                now = limiter.charge(bytes, now).unwrap_or(now);
+                now = limiter.charge(Direction::Write, bytes, now).unwrap_or(now);
                 let_in.push((now, bytes));
             }
             let from = from.min(let_in.len() - 1);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use ebb_api::admin::serve_admin;
 use ebb_api::{Api, Nonces};
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
-use ebb_domain::{Region, RegionId};
+use ebb_domain::{Ceiling, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
-use ebb_nbd::{ExportCounters, Exports, Plaintext, RateLimit, TlsServer};
+use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit, TlsServer};
 use ebb_store::Store;
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -215,6 +215,19 @@ fn parts(
     })
 }
 
+fn rate_limit(performance: Performance) -> RateLimit {
+    let rate = |Ceiling { iops, bytes_per_second }| Rate {
+        requests_per_second: iops.into(),
+        bytes_per_second,
+    };
+    match performance {
+        Performance::Together(ceiling) => RateLimit::Together(rate(ceiling)),
+        Performance::Apart { reads, writes } => {
+            RateLimit::Apart { reads: rate(reads), writes: rate(writes) }
+        }
+    }
+}
+
 /// The NBD server's table, as ebb-control asks for it: neither crate knows the other.
 struct Table {
     exports: Arc<Exports>,
@@ -224,10 +237,7 @@ struct Table {
 impl ExportTable for Table {
     fn publish(&self, name: &str, export: Exported) {
         let Exported { volume, snapshots, performance } = export;
-        let limit = performance.filter(|_| self.qos).map(|performance| RateLimit {
-            requests_per_second: performance.iops.into(),
-            bytes_per_second: performance.bytes_per_second,
-        });
+        let limit = performance.filter(|_| self.qos).map(rate_limit);
         self.exports.publish_with(name, volume, snapshots, limit);
     }
 
