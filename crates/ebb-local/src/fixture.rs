@@ -11,9 +11,8 @@ use ebb_volume::{BLOCK_BYTES, Io, OpId, SnapshotId, Volume, VolumeId, run};
 
 use crate::check::check;
 use crate::file::PoolFile;
-use crate::layout::{BLOCK, Geometry};
-use crate::planted::Planted;
-use crate::pool::{CheckpointStep, CheckpointWhen, Pool, Setup};
+use crate::layout::BLOCK;
+use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
 use crate::volume::Handle;
 
@@ -28,22 +27,11 @@ fn fixture() -> PathBuf {
 }
 
 fn open(directory: &Path) -> Arc<Pool<PoolFile>> {
-    let never = std::time::Duration::MAX;
     let setup = Setup {
         pool_id: *b"an Ebbtide pool!",
-        geometry: Geometry { segment_blocks: 16 },
         warm_segments: 3,
         reserve_segments: 2,
-        max_bytes: None,
-        cache_bytes: 1 << 20,
-        checkpoint_when: CheckpointWhen {
-            log_bytes: u64::MAX,
-            memtable_bytes: u64::MAX,
-            after: never,
-        },
-        walk_pages: 1000,
-        reaper: None,
-        planted: Planted::default(),
+        ..Setup::by_hand(16)
     };
     Arc::new(Pool::open(PoolFile::open(directory, Some(0)).unwrap(), setup).unwrap())
 }

@@ -22,14 +22,6 @@ mod run;
 mod together;
 mod world;
 
-use std::time::Duration;
-
-use crate::pool::CheckpointWhen;
-
-/// Checkpoints are made only by steps.
-const BY_HAND: CheckpointWhen =
-    CheckpointWhen { log_bytes: u64::MAX, memtable_bytes: u64::MAX, after: Duration::MAX };
-
 /// A small generator of numbers, the same on every machine: SplitMix64.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);

@@ -8,7 +8,7 @@
 //! An extent has space of its own, durably, before it is ready: that the host's file system is full
 //! shows up there, never inside a record. A free one has it already and is ready at once; what it
 //! still holds of an older log is no part of this one's chain. A cold one, and one at the file's
-//! end, have to be written, or allocated where somebody waits (docs/decisions/0075). Ids are given
+//! end, have to be written, or allocated if needed soon (docs/decisions/0075). Ids are given
 //! only below a limit that is durable in the superblock.
 //!
 //! Guests leave a reserve of ready segments, so that there is always room for what gives space

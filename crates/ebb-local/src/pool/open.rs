@@ -39,6 +39,30 @@ pub(crate) struct Setup {
     pub(crate) planted: Planted,
 }
 
+#[cfg(test)]
+impl Setup {
+    /// A small pool that does nothing by itself: no threads, and no checkpoint is ever due.
+    pub(crate) fn by_hand(segment_blocks: u32) -> Self {
+        let never = CheckpointWhen {
+            log_bytes: u64::MAX,
+            memtable_bytes: u64::MAX,
+            after: std::time::Duration::MAX,
+        };
+        Self {
+            pool_id: [1; 16],
+            geometry: Geometry { segment_blocks },
+            warm_segments: 2,
+            reserve_segments: 0,
+            max_bytes: None,
+            cache_bytes: 1 << 20,
+            checkpoint_when: never,
+            walk_pages: 1000,
+            reaper: None,
+            planted: Planted::default(),
+        }
+    }
+}
+
 impl<S: Storage> Pool<S> {
     /// Opens the pool in `storage`; makes one where it has never held any.
     ///

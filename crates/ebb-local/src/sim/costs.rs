@@ -3,10 +3,9 @@
 
 use ebb_volume::{Io, MAX_VOLUME_BYTES, OpId, SnapshotId, Volume, VolumeId};
 
+use super::Random;
 use super::disk::SimDisk;
-use super::{BY_HAND, Random};
-use crate::layout::{BLOCK, Geometry};
-use crate::planted::Planted;
+use crate::layout::BLOCK;
 use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
 use crate::volume::Handle;
@@ -29,18 +28,7 @@ impl Lab {
     }
 
     fn open(disk: SimDisk, last_op: u8) -> Self {
-        let setup = Setup {
-            pool_id: [1; 16],
-            geometry: Geometry { segment_blocks: 512 },
-            warm_segments: 2,
-            reserve_segments: 0,
-            max_bytes: None,
-            cache_bytes: 1 << 20,
-            checkpoint_when: BY_HAND,
-            walk_pages: 1000,
-            reaper: None,
-            planted: Planted::default(),
-        };
+        let setup = Setup::by_hand(512);
         let pool = Arc::new(Pool::open(disk.clone(), setup).unwrap());
         while pool.stock_step() {}
         Self { disk, pool, last_op }

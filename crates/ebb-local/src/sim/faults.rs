@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use ebb_volume::{EngineError, Io, IoError, OpId, Volume, VolumeId};
 
+use super::Random;
 use super::disk::{Loss, SimDisk};
-use super::{BY_HAND, Random};
 use crate::layout::{BLOCK, Geometry, SLOTS, crc32c};
-use crate::planted::Planted;
 use crate::pool::{CheckpointStep, Pool, Setup, Stage, WriteStep};
 use crate::record::Change;
 use crate::storage::Storage;
@@ -31,16 +30,10 @@ fn open_with_reserve(
     reserve_segments: usize,
 ) -> Result<Pool<SimDisk>, EngineError> {
     let setup = Setup {
-        pool_id: [1; 16],
-        geometry: Geometry { segment_blocks: 64 },
         warm_segments: 2 + reserve_segments,
         reserve_segments,
-        max_bytes: None,
         cache_bytes: 0,
-        checkpoint_when: BY_HAND,
-        walk_pages: 1000,
-        reaper: None,
-        planted: Planted::default(),
+        ..Setup::by_hand(64)
     };
     Pool::open(disk.clone(), setup)
 }

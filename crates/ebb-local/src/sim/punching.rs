@@ -5,10 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ebb_volume::{Io, OpId, Volume, VolumeId, run};
 
-use super::BY_HAND;
 use super::disk::SimDisk;
-use crate::layout::{BLOCK, Geometry};
-use crate::planted::Planted;
+use crate::layout::BLOCK;
 use crate::pool::{CheckpointStep, Pool, Setup};
 use crate::record::Change;
 use crate::volume::Handle;
@@ -17,18 +15,7 @@ const VOLUME: VolumeId = VolumeId(1);
 const BLOCKS: u64 = 1500;
 
 fn pool(disk: &SimDisk) -> Arc<Pool<SimDisk>> {
-    let setup = Setup {
-        pool_id: [1; 16],
-        geometry: Geometry { segment_blocks: 64 },
-        warm_segments: 2,
-        reserve_segments: 0,
-        max_bytes: None,
-        cache_bytes: 1 << 20,
-        checkpoint_when: BY_HAND,
-        walk_pages: 1000,
-        reaper: None,
-        planted: Planted::default(),
-    };
+    let setup = Setup::by_hand(64);
     let pool = Arc::new(Pool::open(disk.clone(), setup).unwrap());
     let size_bytes = BLOCKS * BLOCK as u64;
     pool.change(OpId([1; 16]), Change::CreateVolume { volume: VOLUME, size_bytes }).unwrap();

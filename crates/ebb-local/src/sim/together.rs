@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use ebb_volume::{Completion, Io, IoError, OpId, Volume, VolumeId};
 
+use super::Random;
 use super::disk::{Loss, SimDisk};
-use super::{BY_HAND, Random};
-use crate::layout::{BLOCK, Geometry};
+use crate::layout::BLOCK;
 use crate::planted::{Bug, Planted};
 use crate::pool::{Pool, Setup};
 use crate::record::Change;
@@ -69,16 +69,9 @@ impl Run {
 
     fn open(&self) -> Arc<Pool<SimDisk>> {
         let setup = Setup {
-            pool_id: [1; 16],
-            geometry: Geometry { segment_blocks: self.segment_blocks },
-            warm_segments: 2,
             reserve_segments: 1,
-            max_bytes: None,
-            cache_bytes: 1 << 20,
-            checkpoint_when: BY_HAND,
-            walk_pages: 1000,
-            reaper: None,
             planted: self.planted,
+            ..Setup::by_hand(self.segment_blocks)
         };
         Arc::new(Pool::open(self.disk.clone(), setup).expect("the pool opens"))
     }

@@ -22,10 +22,10 @@ use ebb_volume::{IoError, OpId};
 
 use self::requests::Asked;
 pub(super) use self::small::Small;
+use super::Random;
 use super::disk::SimDisk;
 use super::failure::{Failure, catching};
 use super::model::Model;
-use super::{BY_HAND, Random};
 use crate::layout::{BLOCK, Geometry};
 use crate::planted::Planted;
 use crate::pool::{Pool, Setup, Vitals};
@@ -174,15 +174,12 @@ impl World {
     fn setup(&self) -> Setup {
         Setup {
             pool_id: [7; 16],
-            geometry: self.geometry,
             warm_segments: 1 + self.reserve_segments,
             reserve_segments: self.reserve_segments,
-            max_bytes: None,
             cache_bytes: self.cache_bytes,
-            checkpoint_when: BY_HAND,
             walk_pages: self.walk_pages,
-            reaper: None,
             planted: self.planted,
+            ..Setup::by_hand(self.geometry.segment_blocks)
         }
     }
 }

@@ -76,10 +76,9 @@ mod tests {
 
     use super::*;
     use crate::file::PoolFile;
-    use crate::layout::{BLOCK, Geometry};
+    use crate::layout::BLOCK;
     use crate::map::Found;
-    use crate::planted::Planted;
-    use crate::pool::{CheckpointStep, CheckpointWhen, Setup};
+    use crate::pool::{CheckpointStep, Setup};
     use crate::record::Change;
     use crate::volume::Handle;
 
@@ -87,23 +86,7 @@ mod tests {
     const BLOCKS: u64 = 1500;
 
     fn pool(directory: &std::path::Path) -> Arc<Pool<PoolFile>> {
-        let never = Duration::MAX;
-        let setup = Setup {
-            pool_id: [1; 16],
-            geometry: Geometry { segment_blocks: 64 },
-            warm_segments: 4,
-            reserve_segments: 0,
-            max_bytes: None,
-            cache_bytes: 1 << 20,
-            checkpoint_when: CheckpointWhen {
-                log_bytes: u64::MAX,
-                memtable_bytes: u64::MAX,
-                after: never,
-            },
-            walk_pages: 1000,
-            reaper: None,
-            planted: Planted::default(),
-        };
+        let setup = Setup { warm_segments: 4, ..Setup::by_hand(64) };
         Arc::new(Pool::open(PoolFile::open(directory, Some(0)).unwrap(), setup).unwrap())
     }
 
