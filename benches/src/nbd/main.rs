@@ -12,6 +12,7 @@
 //! Deliberately not here: assertions. A benchmark is read; nothing fails because it was slow.
 
 mod fio;
+mod memory;
 mod peers;
 mod plot;
 mod report;
@@ -25,6 +26,7 @@ use clap::Parser;
 use ebb_bench::Failure;
 
 use crate::fio::{FillOrder, Fio};
+use crate::memory::Memory;
 use crate::peers::{Event, Kind, Peer};
 use crate::results::{Key, Results, When};
 use crate::workloads::{Layout, WORKLOADS, Workload};
@@ -72,6 +74,8 @@ impl Cli {
 
 struct Bench {
     fio: Fio,
+    /// None where it is not worth the time.
+    memory: Option<Memory>,
     peers: Vec<Peer>,
     workloads: Vec<&'static Workload>,
     results: Results,
@@ -91,7 +95,9 @@ async fn main() -> Result<(), Failure> {
     for kind in cli.kinds() {
         peers.push(Peer::new(kind, &path, &cli.program).await?);
     }
-    let mut bench = Bench { fio, peers, workloads: cli.workloads(), results: Results::default() };
+    let memory = (!cli.quick).then(|| Memory::new(&path)).transpose()?;
+    let results = Results::default();
+    let mut bench = Bench { fio, memory, peers, workloads: cli.workloads(), results };
     let rounds = cli.rounds.unwrap_or(if cli.quick { 1 } else { 3 });
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
@@ -100,11 +106,15 @@ async fn main() -> Result<(), Failure> {
             bench.behind(Event::Snapshot).await?;
             bench.behind(Event::Reset).await?;
         }
-    }
-    let text = report::text(&bench.results, &bench.workloads, &cli.kinds(), &bench.fio, rounds);
-    println!("{text}");
-    if cli.write {
-        write(&cli.page, &text, &bench.results)?;
+        let done = round + 1;
+        let text = report::text(&bench.results, &bench.workloads, &cli.kinds(), &bench.fio, done);
+        // Rounds take long: who stops between two has those before it.
+        if cli.write {
+            write(&cli.page, &text, &bench.results)?;
+        }
+        if done == rounds {
+            println!("{text}");
+        }
     }
     Ok(())
 }
@@ -132,8 +142,10 @@ impl Bench {
             }
             for workload in self.workloads.iter().filter(|workload| workload.layout == layout) {
                 for peer in &mut self.peers {
-                    if workload.cold {
-                        peer.cool().await?;
+                    match (workload.cold, &mut self.memory) {
+                        (true, _) => peer.cool().await?,
+                        (false, Some(memory)) => memory.occupy()?,
+                        (false, None) => {}
                     }
                     let outcome = self.fio.run(&peer.uri(), workload)?;
                     eprintln!("{:40} {:24} {outcome}", workload.name, peer.kind.name());
@@ -152,6 +164,9 @@ impl Bench {
                 if event == Event::Reset {
                     // So that there is something to go back from.
                     self.fio.fill(&peer.uri(), FillOrder::RandomPart)?;
+                }
+                if let Some(memory) = &mut self.memory {
+                    memory.occupy()?;
                 }
                 let before = self.fio.run(&peer.uri(), workload)?;
                 peer.apply(event).await?;
