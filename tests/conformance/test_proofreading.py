@@ -23,8 +23,9 @@ PROMISED = (
     "AttachDisk CreateDisk CreateSnapshot DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot "
     "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances DescribeRegions "
     "DescribeSnapshots DescribeZones DetachDisk GetCallerIdentity ListTagResources "
-    "ModifyDiskAttribute OpenSnapshotService RebootInstance ResetDisk RunInstances StartInstance "
-    "StartInstances StopInstance StopInstances TagResources UntagResources"
+    "ModifyDiskAttribute ModifySnapshotAttribute OpenSnapshotService RebootInstance ResetDisk "
+    "ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances TagResources "
+    "UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.

@@ -43,6 +43,8 @@ def test_answered_calls_were_synced(ecs, tracer):
         ("CreateSnapshot", {"DiskId": disk}, {WAL, POOL}),
         ("TagResources", tags, {WAL}),
         ("ModifyDiskAttribute", {"DiskId": disk, "DiskName": "a-name"}, {WAL}),
+        ("ModifySnapshotAttribute", {"SnapshotId": snapshot, "SnapshotName": "a-name"}, {WAL}),
+        ("ResizeDisk", {"DiskId": disk, "NewSize": 2}, {WAL, POOL}),
         ("DetachDisk", {"DiskId": other, "InstanceId": instance}, {WAL}),
         ("StopInstance", {"InstanceId": instance}, {WAL}),
         ("ResetDisk", {"DiskId": disk, "SnapshotId": snapshot}, {POOL}),

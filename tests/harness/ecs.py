@@ -29,8 +29,10 @@ WITHOUT_REGION = {
     "DetachDisk",
     "GetCallerIdentity",
     "ModifyDiskAttribute",
+    "ModifySnapshotAttribute",
     "RebootInstance",
     "ResetDisk",
+    "ResizeDisk",
     "StartInstance",
     "StopInstance",
 }

@@ -6,6 +6,7 @@
 //! | disk Attaching        | rests, attached                                                   |
 //! | disk Detaching        | its export stays closed, rests, detached                          |
 //! | disk ReIniting        | rests: the volume was reset wholly or not at all                  |
+//! | disk larger           | than its volume: the volume is made as large                      |
 //! | disk Deleting         | the volume and the row go                                         |
 //! | snapshot progressing  | accomplished if the engine has it, else gone: nobody was answered |
 //! | import progressing    | failed: its stream is broken                                      |
@@ -14,7 +15,7 @@
 //! | volume, no row        | goes: its row was lost before anybody was answered                |
 //! | version, no row       | goes, likewise                                                    |
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use ebb_domain::{Disk, DiskStatus, Origin, Snapshot, SnapshotStatus};
@@ -59,6 +60,7 @@ impl Control {
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
             go_on(&disk.id, self.reconcile_disk(&disk))?;
         }
+        self.grow_volumes(&held)?;
         self.remove_orphans()?;
         for instance in self.store.read(|tx| tx.instances_in_transition())? {
             self.work.add(Job::Instance(instance.id));
@@ -104,6 +106,19 @@ impl Control {
             }
             DiskStatus::Available | DiskStatus::InUse => Ok(()),
         }
+    }
+
+    fn grow_volumes(&self, held: &Inventory) -> Result<(), ControlError> {
+        let held: HashMap<u64, u64> =
+            held.volumes.iter().map(|volume| (volume.id.0, volume.size_bytes)).collect();
+        for (id, size_gib) in self.store.read(|tx| tx.volume_sizes())? {
+            let bytes = u64::from(size_gib) << 30;
+            if held.get(&id).is_some_and(|is| *is < bytes) {
+                tracing::info!(volume = id, bytes, "making a volume as large as its disk");
+                go_on(&format_args!("{:?}", VolumeId(id)), self.grow_volume(id, bytes))?;
+            }
+        }
+        Ok(())
     }
 
     fn remove_orphans(&self) -> Result<(), ControlError> {

@@ -1,8 +1,8 @@
-//! Snapshots: create and delete.
+//! Snapshots: create, modify, delete.
 
 use ebb_domain::{
     AccountId, Denied, Disk, DiskId, DiskStatus, Field, Origin, RegionId, Snapshot,
-    SnapshotCategory, SnapshotId, SnapshotStatus, Tag, check_create_snapshot,
+    SnapshotCategory, SnapshotChange, SnapshotId, SnapshotStatus, Tag, check_create_snapshot,
     check_delete_snapshot, check_tags, description, retention_days, snapshot_name,
 };
 use ebb_store::{Durability, Tx};
@@ -119,6 +119,7 @@ impl Control {
             resource_group: String::new(),
             tags: Vec::new(),
             created_at: self.now(),
+            modified_at: None,
             version: self.new_engine_id(),
         }
     }
@@ -135,6 +136,24 @@ impl Control {
         })
     }
 
+    /// Changes what a snapshot is called and how long it is kept.
+    ///
+    /// # Errors
+    /// The first refusal, or a failure.
+    pub fn modify_snapshot(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        change: &SnapshotChange,
+    ) -> Result<(), ControlError> {
+        self.store.write(Durability::Durable, |tx| {
+            let region = self.given_region(scope)?;
+            let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
+            change.apply(&mut snapshot, self.now())?;
+            Ok(tx.save_snapshot(&snapshot)?)
+        })
+    }
+
     /// Deletes a snapshot. Disks made from it and other snapshots stay.
     ///
     /// Durable by the intent's commit: a deletion that is found on start is carried out.
@@ -148,11 +167,23 @@ impl Control {
         id: &SnapshotId,
         force: bool,
     ) -> Result<(), ControlError> {
+        self.delete_snapshot_if(scope, id, |snapshot, disks, held| {
+            check_delete_snapshot(snapshot, disks, held, force)
+        })
+    }
+
+    /// The same, if `check` does not refuse the snapshot, that many disks made from it, and whether
+    /// it is held.
+    pub(crate) fn delete_snapshot_if(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        check: impl Fn(&Snapshot, usize, bool) -> Result<(), Denied>,
+    ) -> Result<(), ControlError> {
         let before = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
             let region = self.given_region(scope)?;
             let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
-            let disks = tx.disks_made_from(id)?;
-            check_delete_snapshot(&snapshot, disks, is_held(tx, id)?, force)?;
+            check(&snapshot, tx.disks_made_from(id)?, is_held(tx, id)?)?;
             let before = std::mem::replace(&mut snapshot.status, SnapshotStatus::Deleting);
             tx.save_snapshot(&snapshot)?;
             Ok(before)

@@ -34,6 +34,8 @@ pub enum Step {
     ResetIntended,
     /// ResetDisk: the volume is reset, the row says ReIniting.
     VolumeReset,
+    /// ResizeDisk: the row says how large, the volume is as large as it was.
+    ResizeIntended,
     /// RunInstances: the rows are there, the volumes are not.
     RunIntended,
     /// RunInstances: rows and volumes are there, the instance is Pending.
@@ -48,7 +50,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, for tests that try each.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::DiskIntended,
         Self::VolumeMade,
         Self::AttachIntended,
@@ -63,6 +65,7 @@ impl Step {
         Self::VersionDeleted,
         Self::ResetIntended,
         Self::VolumeReset,
+        Self::ResizeIntended,
         Self::RunIntended,
         Self::RunVolumesMade,
         Self::InstancePassed,

@@ -55,6 +55,16 @@ pub enum Denied {
     SizeUnknown,
     /// A size that the category does not come in.
     SizeNotOffered,
+    /// A disk would become smaller.
+    SizeTooSmall,
+    /// A disk has that size.
+    SizeUnchanged,
+    /// A disk would become larger than its category comes in.
+    SizeTooLarge,
+    /// A disk that several instances may have does not grow under them.
+    MultiAttachOnline,
+    /// The disk's instance has to run for this.
+    InstanceNotRunning,
     /// MultiAttach for a category that does not have it.
     MultiAttachUnsupported,
     /// ProvisionedIops for a category that does not have it.
@@ -129,6 +139,8 @@ pub enum Denied {
     SnapshotHasDisks,
     /// The disk has as many snapshots as it can have.
     SnapshotQuota,
+    /// A snapshot would be kept for less long than was said.
+    RetentionDecreased,
     /// Another call's unfinished work holds it.
     Conflict,
     /// The client token was used with other parameters.
@@ -228,4 +240,6 @@ pub enum Field {
     DataDiskCategory,
     /// A data disk's size
     DataDiskSize,
+    /// Type of a resize
+    ResizeType,
 }

@@ -17,6 +17,7 @@ mod instance;
 mod names;
 mod performance;
 mod reset;
+mod resize;
 mod snapshot;
 mod tag;
 mod time;
@@ -34,8 +35,9 @@ pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start,
 pub use names::{description, disk_name, instance_name, snapshot_name};
 pub use performance::{Ceiling, Performance};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
+pub use resize::{ResizeFacts, ResizeType, check_resize};
 pub use snapshot::{
-    Origin, Snapshot, SnapshotCategory, SnapshotStatus, check_create_snapshot,
+    Origin, Snapshot, SnapshotCategory, SnapshotChange, SnapshotStatus, check_create_snapshot,
     check_delete_snapshot, retention_days,
 };
 pub use tag::{Tag, check_tags};

@@ -82,6 +82,7 @@ fn snapshot() -> Snapshot {
         resource_group: String::new(),
         tags: Vec::new(),
         created_at: Timestamp::OLDEST_RESTORABLE,
+        modified_at: None,
         version: 2,
     }
 }

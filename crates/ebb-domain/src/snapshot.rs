@@ -2,11 +2,13 @@
 
 use crate::{
     Account, AccountId, Denied, Disk, DiskId, DiskKind, Field, Instance, InstanceStatus, RegionId,
-    SnapshotId, Tag, Timestamp,
+    SnapshotId, Tag, Timestamp, description, snapshot_name,
 };
 
 /// Manual snapshots that a disk can have (api.md §3.1).
 const MANUAL_SNAPSHOTS_MAX: usize = 256;
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// What a snapshot is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +96,61 @@ pub struct Snapshot {
     pub tags: Vec<Tag>,
     /// Its instant.
     pub created_at: Timestamp,
+    /// When what it is called, or how long it is kept, was last changed.
+    pub modified_at: Option<Timestamp>,
     /// The engine's id of it.
     pub version: u64,
+}
+
+impl Snapshot {
+    /// Whether its days are over.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        let ends = |days: u32| self.created_at.plus_seconds(i64::from(days) * DAY_SECONDS);
+        self.retention_days.is_some_and(|days| ends(days) <= now)
+    }
+}
+
+/// ModifySnapshotAttribute: what is `None` stays (api.md §3.4).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotChange {
+    /// SnapshotName
+    pub name: Option<String>,
+    /// Description
+    pub description: Option<String>,
+    /// RetentionDays
+    pub retention_days: Option<i64>,
+}
+
+impl SnapshotChange {
+    /// Changes a snapshot. It may be kept for longer than was said, counted from its creation, and
+    /// for no less: who was told how long it stays may rely on that. For one that stays until it
+    /// is deleted any number of days is less.
+    ///
+    /// # Errors
+    /// [`Denied::Malformed`], [`Denied::SnapshotNotReady`], [`Denied::RetentionDecreased`]; then
+    /// the snapshot is as it was.
+    pub fn apply(&self, snapshot: &mut Snapshot, now: Timestamp) -> Result<(), Denied> {
+        snapshot_name(self.name.as_deref().unwrap_or_default())?;
+        description(self.description.as_deref().unwrap_or_default())?;
+        let days = retention_days(self.retention_days)?;
+        if snapshot.status != SnapshotStatus::Accomplished {
+            return Err(Denied::SnapshotNotReady);
+        }
+        let is_less = |days: u32| snapshot.retention_days.is_none_or(|before| days < before);
+        if days.is_some_and(is_less) {
+            return Err(Denied::RetentionDecreased);
+        }
+        if let Some(name) = &self.name {
+            snapshot.name.clone_from(name);
+        }
+        if let Some(text) = &self.description {
+            snapshot.description.clone_from(text);
+        }
+        snapshot.retention_days = days.or(snapshot.retention_days);
+        snapshot.modified_at = Some(now);
+        Ok(())
+    }
 }
 
 /// Whether a snapshot of `disk` may be taken now. `instances` are those it is attached to, `None`
@@ -162,5 +217,70 @@ pub fn retention_days(days: Option<i64>) -> Result<Option<u32>, Denied> {
         None => Ok(None),
         Some(days) if (1..=65_536).contains(&days) => Ok(u32::try_from(days).ok()),
         Some(_) => Err(Denied::Malformed(Field::RetentionDays)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountId, RegionId};
+
+    fn snapshot(retention_days: Option<u32>) -> Snapshot {
+        Snapshot {
+            id: SnapshotId::new("s-1"),
+            account: AccountId::new("1"),
+            region: RegionId::new("cn-hangzhou"),
+            source_disk: DiskId::new("d-1"),
+            source_disk_gib: 20,
+            source_disk_kind: DiskKind::Data,
+            name: "before".into(),
+            description: String::new(),
+            status: SnapshotStatus::Accomplished,
+            origin: Origin::User,
+            category: SnapshotCategory::Standard,
+            retention_days,
+            resource_group: String::new(),
+            tags: Vec::new(),
+            created_at: Timestamp::from_unix_millis(0),
+            modified_at: None,
+            version: 1,
+        }
+    }
+
+    fn days(days: i64) -> SnapshotChange {
+        SnapshotChange { retention_days: Some(days), ..SnapshotChange::default() }
+    }
+
+    #[test]
+    fn a_snapshot_is_kept_for_longer_or_as_long_and_for_no_less() {
+        let now = Timestamp::from_unix_millis(5);
+        let change = |before, after| {
+            let mut changed = snapshot(before);
+            days(after).apply(&mut changed, now).map(|()| changed.retention_days)
+        };
+        assert_eq!(change(Some(3), 4), Ok(Some(4)));
+        assert_eq!(change(Some(3), 3), Ok(Some(3)));
+        assert_eq!(change(Some(3), 2), Err(Denied::RetentionDecreased));
+        assert_eq!(change(None, 65_536), Err(Denied::RetentionDecreased));
+        assert_eq!(change(Some(3), 65_537), Err(Denied::Malformed(Field::RetentionDays)));
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let now = Timestamp::from_unix_millis(5);
+        let change = SnapshotChange { name: Some("after".into()), ..days(2) };
+        let mut kept = snapshot(Some(3));
+        assert_eq!(change.apply(&mut kept, now), Err(Denied::RetentionDecreased));
+        assert_eq!(kept, snapshot(Some(3)));
+        let mut failed = Snapshot { status: SnapshotStatus::Failed, ..snapshot(Some(3)) };
+        assert_eq!(days(4).apply(&mut failed, now), Err(Denied::SnapshotNotReady));
+    }
+
+    #[test]
+    fn a_day_has_24_hours() {
+        let at = |seconds: i64| Timestamp::from_unix_millis(0).plus_seconds(seconds);
+        assert!(!snapshot(Some(2)).is_expired(at(2 * 86_400 - 1)));
+        assert!(snapshot(Some(2)).is_expired(at(2 * 86_400)));
+        assert!(!snapshot(None).is_expired(at(i64::MAX / 1000)));
     }
 }

@@ -105,6 +105,16 @@ impl Tx<'_> {
         self.rows(("disks", "id"), sql, &[], |row| row.engine_id("volume"))
     }
 
+    /// The engine's id of every volume, and the size in GiB that it is to have.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn volume_sizes(&self) -> Result<Vec<(u64, u32)>, StoreError> {
+        let sql = "SELECT id, volume, size_gib FROM disks ORDER BY volume";
+        let read = |row: &Row<'_>| Ok((row.engine_id("volume")?, row.get("size_gib")?));
+        self.rows(("disks", "id"), sql, &[], read)
+    }
+
     /// How many disks there are that were made from a snapshot.
     ///
     /// # Errors

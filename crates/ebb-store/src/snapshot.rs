@@ -90,6 +90,20 @@ impl Tx<'_> {
         self.select("WHERE status IN ('progressing', 'deleting') ORDER BY created_at, id", &[])
     }
 
+    /// The snapshots whose retention is over at a time, the first to end first. Those that
+    /// something is under way with are not among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn expired_snapshots(&self, now: Timestamp) -> Result<Vec<Snapshot>, StoreError> {
+        // As the index has it.
+        let rest = "WHERE retention_days IS NOT NULL
+                    AND created_at + retention_days * 86400000 <= ?
+                    AND status IN ('accomplished', 'failed')
+                    ORDER BY created_at + retention_days * 86400000, id";
+        self.select(rest, &[now.unix_millis().into()])
+    }
+
     /// The engine's id of every snapshot, whoever's and wherever it is.
     ///
     /// # Errors
@@ -131,6 +145,7 @@ impl Record for Snapshot {
             ("retention_days", self.retention_days.into()),
             ("resource_group", text(&self.resource_group)),
             ("created_at", self.created_at.unix_millis().into()),
+            ("modified_at", self.modified_at.map(Timestamp::unix_millis).into()),
             ("version", self.version.cast_signed().into()),
         ]
     }
@@ -152,6 +167,7 @@ impl Record for Snapshot {
             resource_group: row.get("resource_group")?,
             tags: Vec::new(),
             created_at: row.time("created_at")?,
+            modified_at: row.time_if_any("modified_at")?,
             version: row.engine_id("version")?,
         })
     }

@@ -93,7 +93,7 @@ pub(crate) struct Server {
     stop_api: oneshot::Sender<()>,
     api: JoinHandle<()>,
     admin: JoinHandle<()>,
-    sampler: JoinHandle<()>,
+    minutes: JoinHandle<()>,
     _data_dir: DataDir,
 }
 
@@ -119,7 +119,7 @@ impl Server {
         let admin_listener = tokio::net::UnixListener::from_std(admin_listener)?;
         let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control)));
 
-        let sampler = tokio::spawn(sample_each_minute(Arc::clone(&control)));
+        let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
         let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
         let health = Arc::clone(&control);
@@ -142,16 +142,16 @@ impl Server {
             stop_api,
             api,
             admin,
-            sampler,
+            minutes,
             _data_dir,
         })
     }
 
     /// Stops within 10 s: requests under way are answered, what NBD answered is made durable.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
-        let Self { control, nbd, stop_api, api, admin, sampler, _data_dir, .. } = self;
+        let Self { control, nbd, stop_api, api, admin, minutes, _data_dir, .. } = self;
         admin.abort();
-        sampler.abort();
+        minutes.abort();
         // A server whose API task has ended already needs no telling.
         let _ = stop_api.send(());
         let nbd = spawn_blocking(move || nbd.shutdown(NBD_GRACE));
@@ -163,10 +163,15 @@ impl Server {
     }
 }
 
-/// Has each minute's activity taken down when it has ended.
-async fn sample_each_minute(control: Arc<Control>) {
+/// Has the snapshots deleted that are due, and each minute's activity taken down when it has ended.
+async fn work_each_minute(control: Arc<Control>) {
     const MINUTE_MILLIS: u64 = 60_000;
     loop {
+        let due = Arc::clone(&control);
+        // What a panic leaves half done stands in the record.
+        if let Ok(Err(error)) = spawn_blocking(move || due.expire_snapshots()).await {
+            tracing::error!(%error, "cannot look for snapshots that are due");
+        }
         let now = control.now().unix_millis().unsigned_abs();
         tokio::time::sleep(Duration::from_millis(MINUTE_MILLIS - now % MINUTE_MILLIS)).await;
         control.sample_activity();

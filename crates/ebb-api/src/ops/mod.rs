@@ -8,6 +8,7 @@ pub mod disk_monitor;
 pub mod instance;
 pub mod instance_list;
 pub mod reset;
+pub mod resize;
 pub mod run;
 pub mod snapshot;
 pub mod snapshot_list;
@@ -22,6 +23,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     disk::OPERATIONS,
     instance::OPERATIONS,
     reset::OPERATIONS,
+    resize::OPERATIONS,
     snapshot::OPERATIONS,
     sts::OPERATIONS,
     tag::OPERATIONS,

@@ -1,19 +1,20 @@
-//! Snapshots: create, delete (api.md §3.4).
+//! Snapshots: create, modify, delete (api.md §3.4).
 
 use ebb_api_derive::Params;
 use ebb_control::CreateSnapshot as New;
-use ebb_domain::{DiskId, RegionId, SnapshotId};
+use ebb_domain::{Denied, DiskId, RegionId, SnapshotChange, SnapshotId};
 use serde::Serialize;
 
-use super::common::{Done, TagParam, Token, client_token, scope, tags};
+use super::common::{Done, TagParam, Text, Token, client_token, scope, tags};
 use super::snapshot_list::DescribeSnapshots;
-use crate::refusals::refused;
+use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, Operation, OperationDef};
 
 /// The family.
 pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<CreateSnapshot>(),
     OperationDef::of::<DescribeSnapshots>(),
+    OperationDef::of::<ModifySnapshotAttribute>(),
     OperationDef::of::<DeleteSnapshot>(),
     OperationDef::of::<OpenSnapshotService>(),
 ];
@@ -64,6 +65,40 @@ impl Operation for CreateSnapshot {
         };
         let id = cx.control.create_snapshot(&scope(cx), &new).map_err(refused("CreateSnapshot"))?;
         Ok(CreateSnapshotReply { snapshot_id: id.to_string() })
+    }
+}
+
+/// Changes what a snapshot is called, and keeps it for longer.
+#[derive(Debug, Params)]
+pub struct ModifySnapshotAttribute {
+    /// Which.
+    pub snapshot_id: SnapshotId,
+    /// 2 to 128 characters, not beginning with `auto`; or empty.
+    pub snapshot_name: Option<Text>,
+    /// 2 to 256 characters, or empty.
+    pub description: Option<Text>,
+    /// Every snapshot here is usable at once, whatever this says.
+    pub disable_instant_access: Option<bool>,
+    /// Days since it was created, up to 65536; no fewer than before.
+    pub retention_days: Option<i64>,
+}
+
+impl Operation for ModifySnapshotAttribute {
+    type Reply = Done;
+
+    fn call(self, cx: &Context) -> Result<Done, ApiError> {
+        let change = SnapshotChange {
+            name: self.snapshot_name.map(|text| text.0),
+            description: self.description.map(|text| text.0),
+            retention_days: self.retention_days,
+        };
+        if change == SnapshotChange::default() && self.disable_instant_access.is_none() {
+            return Err(deny("ModifySnapshotAttribute", &Denied::NothingToModify));
+        }
+        cx.control
+            .modify_snapshot(&scope(cx), &self.snapshot_id, &change)
+            .map_err(refused("ModifySnapshotAttribute"))?;
+        Ok(Done {})
     }
 }
 

@@ -218,6 +218,8 @@ struct SnapshotItem {
     available: bool,
     creation_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retention_days: Option<u32>,
     region_id: String,
     source_disk_id: String,
@@ -255,6 +257,7 @@ impl SnapshotItem {
             remain_time: 0,
             available: accomplished,
             creation_time: seconds(snapshot.created_at),
+            last_modified_time: snapshot.modified_at.map(seconds),
             retention_days: snapshot.retention_days,
             region_id: snapshot.region.to_string(),
             source_disk_size: snapshot.source_disk_gib.to_string(),

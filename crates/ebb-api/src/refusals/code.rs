@@ -33,6 +33,11 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::PerformanceLevelAndSize => "OperationDenied.PerformanceLevelNotMatch",
         Denied::SizeUnknown => "InvalidSize.ValueNotSupported",
         Denied::SizeNotOffered => "InvalidDiskSize.NotSupported",
+        Denied::SizeTooSmall => "InvalidDiskSize.TooSmall",
+        Denied::SizeUnchanged => "InvalidDiskSize",
+        Denied::SizeTooLarge => "InvalidDiskSize.TooLarge",
+        Denied::MultiAttachOnline => "InvalidOperation.MultiAttachDiskNotSupportResizeOnline",
+        Denied::InstanceNotRunning => "InvalidInstanceStatus.NotRunning",
         Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
         Denied::BurstingUnsupported => "BurstingEnabledForDiskCategoryUnsupported",
@@ -74,6 +79,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::SystemSnapshot => "InvalidSnapshotId.NotDataDiskSnapshot",
         Denied::SnapshotHasDisks => "SnapshotCreatedDisk",
         Denied::SnapshotQuota => "QuotaExceed.Snapshot",
+        Denied::RetentionDecreased => "InvalidOperation.DecreaseRetentionDaysUnsupported",
         Denied::Conflict => "Operation.Conflict",
         Denied::TokenMismatch => "IdempotentParameterMismatch",
         Denied::TokenProcessing => "IdempotentProcessing",
@@ -104,7 +110,9 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
             "InvalidStatus.NotFound"
         }
         ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
-        ("ResetDisk", Denied::SnapshotCategory) => "OperationDenied",
+        ("ResetDisk", Denied::SnapshotCategory) | ("ResizeDisk", Denied::CategoryUnsupported) => {
+            "OperationDenied"
+        }
         ("RunInstances", Denied::SnapshotTooOld) => "InvalidSnapshotId.BasedSnapshotTooOld",
         ("RunInstances", Denied::Malformed(Field::Device)) => "InvalidDataDevice.Malformed",
         ("StartInstance" | "StartInstances", Denied::InstanceExpired) => "InstanceExpired",
@@ -153,5 +161,6 @@ fn malformed(field: Field) -> &'static str {
         Field::SystemDiskSize => "InvalidSystemDiskSize.ValueNotSupported",
         Field::DataDiskCategory => "InvalidDataDiskCategory.ValueNotSupported",
         Field::DataDiskSize => "InvalidDataDiskSize.ValueNotSupported",
+        Field::ResizeType => "InvalidParam.Type",
     }
 }

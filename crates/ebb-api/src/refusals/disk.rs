@@ -135,6 +135,38 @@ pub(super) const TABLE: &[Refusals] = &[
             "The operation is denied due to a snapshot of the specified disk is not completed \
              yet."),
     ]),
+    of("ResizeDisk", &[
+        row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
+        row(400, "InvalidParam.Type", "The specified type is not supported."),
+        row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
+        row(403, "UserNotInTheWhiteList", "The user is not in disk white list."),
+        row(403, "OperationDenied", "The type of the disk does not support the operation."),
+        row(403, "DiskInArrears",
+            "The specified operation is denied as your disk owing fee."),
+        row(403, "IncorrectDiskStatus", "The current disk status does not support this operation."),
+        row(403, "DiskCreatingSnapshot",
+            "The operation is denied due to a snapshot of the specified disk is not completed \
+             yet."),
+        row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
+        row(403, "InstanceLockedForSecurity", "The instance is locked due to security."),
+        row(403, "InstanceExpiredOrInArrears",
+            "The specified operation is denied as your prepay instance is expired (prepay \
+             mode) or in arrears (afterpay mode)."),
+        row(403, "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation."),
+        row(403, "InvalidOperation.MultiAttachDiskNotSupportResizeOnline",
+            "Multi attach disk does not support resize online."),
+        row(403, "InvalidInstanceStatus.NotRunning",
+            "The status of instance to which the disk attachs must be running when resizing \
+             online."),
+        row(403, "InvalidDiskSize.TooSmall",
+            "Specified new disk size is less than the original disk size."),
+        row(403, "InvalidDiskSize",
+            "Specified new disk size is less than or equal the original disk size."),
+        row(403, "InvalidDiskSize.TooLarge",
+            "Specified new disk size is beyond the permitted range."),
+        row(403, "Operation.Conflict", "The operation may conflicts with others."),
+    ]),
     of("ModifyDiskAttribute", &[
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),

@@ -76,6 +76,12 @@ const REACHABLE: &[Reachable] = &[
         D::DiskNotFound, D::NotOnWhiteList, D::BurstingUnsupported, D::NotPortable,
         D::DiskIdAndDiskIds, D::DiskIdOrDiskIdsMissing, D::NothingToModify,
     ]]),
+    ("ResizeDisk", &[WRITES, TOKEN, &[
+        D::Malformed(F::ResizeType), D::DiskNotFound, D::NotOnWhiteList, D::CategoryUnsupported,
+        D::DiskInArrears, D::DiskStatus, D::DiskCreatingSnapshot, D::InstanceNotFound,
+        D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::MultiAttachOnline,
+        D::InstanceNotRunning, D::SizeTooSmall, D::SizeUnchanged, D::SizeTooLarge,
+    ]]),
     ("DescribeDiskMonitorData", &[&[
         D::DiskNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
@@ -117,6 +123,11 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::DryRun, D::NextToken, D::TooManyIds, D::Malformed(F::Status),
         D::Malformed(F::SnapshotType), D::Malformed(F::Usage), D::Malformed(F::SourceDiskType),
         D::Malformed(F::SnapshotCategory),
+    ]]),
+    ("ModifySnapshotAttribute", &[WRITES, &[
+        D::NothingToModify, D::Malformed(F::SnapshotName), D::Malformed(F::Description),
+        D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
+        D::RetentionDecreased,
     ]]),
     ("DeleteSnapshot", &[WRITES, &[D::SnapshotNotFound, D::SnapshotHasDisks]]),
     ("OpenSnapshotService", &[&[D::RegionNotFound]]),

@@ -82,6 +82,17 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "InvalidTag.Mismatch",
             "The specified Tag.n.Key and Tag.n.Value are not match."),
     ]),
+    of("ModifySnapshotAttribute", &[
+        row(400, "NoAttributeToModify", "No attribute to be modified in this request."),
+        row(400, "InvalidSnapshotName.Malformed", "The specified SnapshotName is wrongly formed."),
+        row(404, "InvalidDescription.Malformed", "The specified description is wrongly formed."),
+        row(400, "InvalidRetentionDays.Malformed", "The specified RetentionDays is not valid."),
+        row(400, "InvalidOperation.DecreaseRetentionDaysUnsupported",
+            "The requested operation to decrease retention days for the snapshot is not \
+             supported."),
+        row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
+        row(400, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
+    ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),
         row(403, "SnapshotCreatedDisk", "The snapshot has been used to create disk(s)."),

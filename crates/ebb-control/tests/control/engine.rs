@@ -14,6 +14,7 @@ pub(crate) enum Call {
     Fork(SnapshotId, VolumeId),
     Snapshot(VolumeId, SnapshotId),
     Reset(VolumeId, SnapshotId),
+    Grow(VolumeId),
     DeleteVolume(VolumeId),
     DeleteSnapshot(SnapshotId),
     Open(VolumeId),
@@ -23,7 +24,8 @@ pub(crate) enum Call {
 impl Call {
     fn volume(self) -> Option<VolumeId> {
         match self {
-            Self::DeleteSnapshot(_) => None,
+            // A volume may grow whatever else is done with it.
+            Self::DeleteSnapshot(_) | Self::Grow(_) => None,
             Self::Create(volume)
             | Self::Fork(_, volume)
             | Self::Snapshot(volume, _)
@@ -150,7 +152,7 @@ impl Engine for TestEngine {
     }
 
     fn grow(&self, op: OpId, volume: VolumeId, bytes: u64) -> Result<(), EngineError> {
-        self.inner.grow(op, volume, bytes)
+        self.made(Call::Grow(volume), |inner| inner.grow(op, volume, bytes))
     }
 
     fn delete_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {

@@ -53,6 +53,15 @@ fn spare_disk(world: &World) -> Disk {
 }
 
 #[test]
+fn resize_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::Grow(_)),
+        with_spare_disk,
+        |world, _| world.resize(&spare_disk(world).id, 30),
+    );
+}
+
+#[test]
 fn create_disk() {
     fails_cleanly(
         |call| matches!(call, Call::Create(_)),

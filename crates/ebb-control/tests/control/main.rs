@@ -7,6 +7,7 @@
 mod concurrency;
 mod deletion;
 mod engine;
+mod expiry;
 mod exports;
 mod failures;
 mod import;

@@ -247,6 +247,25 @@ pub(crate) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "make a disk larger",
+        prepare: as_it_is,
+        act: |world, base| world.resize(&base.disk, 30).unwrap(),
+        steps: &[Step::ResizeIntended],
+        synced: intent,
+        check: |world, base, reached| {
+            let grown = reached.records > 0;
+            assert_eq!(world.disk(&base.disk).size_gib, if grown { 30 } else { 20 });
+            if !grown {
+                return base_is_whole(world, base);
+            }
+            let content = world.content(&base.disk);
+            assert!(content[..4096].iter().all(|byte| *byte == B));
+            assert!(content[content.len() - 16_384..].iter().all(|byte| *byte == 0));
+            world.fill(&base.disk, B);
+            base_is_whole(world, base);
+        },
+    },
+    Scenario {
         name: "reset a disk",
         prepare: stopped,
         act: |world, base| world.reset(&base.disk, &base.snapshot).unwrap(),

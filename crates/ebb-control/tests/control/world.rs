@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_control::{
     Activity, Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance,
-    Entropy, ExportTable, Exported, Parts, RunInstances, Scope, Secret, Step, Stop, SystemDisk,
+    Entropy, ExportTable, Exported, Parts, ResizeDisk, RunInstances, Scope, Secret, Step, Stop,
+    SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
-    InstanceId, InstanceStatus, Network, NewDisk, Region, RegionId, Snapshot, SnapshotId,
-    SnapshotStatus, Timestamp, ZoneId,
+    InstanceId, InstanceStatus, Network, NewDisk, Region, RegionId, ResizeType, Snapshot,
+    SnapshotId, SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
@@ -420,6 +421,12 @@ impl World {
 
     pub(crate) fn reset(&self, disk: &DiskId, to: &SnapshotId) -> Result<(), ControlError> {
         self.control.reset_disk(&self.scope(), disk, to, false)
+    }
+
+    pub(crate) fn resize(&self, disk: &DiskId, size_gib: i64) -> Result<(), ControlError> {
+        let (disk, kind) = (disk.clone(), ResizeType::Offline);
+        let request = ResizeDisk { disk, size_gib, kind, token: None };
+        self.control.resize_disk(&self.scope(), &request)
     }
 
     pub(crate) fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {

@@ -124,7 +124,7 @@ prop_compose! {
             SnapshotCategory::Archive,
         ]),
         (retention_days, tags) in (any::<Option<u32>>(), tags()),
-        (created_at, version) in (time(), any::<u64>()),
+        (created_at, modified_at, version) in (time(), option::of(time()), any::<u64>()),
     ) -> Snapshot {
         Snapshot {
             id: SnapshotId::new("s-1"),
@@ -142,6 +142,7 @@ prop_compose! {
             resource_group,
             tags,
             created_at,
+            modified_at,
             version,
         }
     }

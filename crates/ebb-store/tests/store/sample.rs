@@ -88,6 +88,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         resource_group: String::new(),
         tags: Vec::new(),
         created_at: at(1000),
+        modified_at: None,
         version,
     }
 }
