@@ -46,6 +46,16 @@ def test_requests_and_bytes_are_kept_to(make_server):
     assert 0.7 * BYTES < rate * (1 << 20) <= most(BYTES, 1 << 20)
 
 
+def test_a_disk_that_grows_does_more(make_server):
+    ecs = ecs_with(make_server, "on")
+    disk = ecs.machine(**KIND)[1]
+    with blocks.export(ecs.server, disk):
+        # 1,800 + 12 x 300 requests.
+        ecs.call("ResizeDisk", DiskId=disk, NewSize=300, Type="online")
+        rate = writes(ecs.server, disk, 4096)
+    assert 1.5 * IOPS < rate <= most(5400)
+
+
 def test_connections_of_a_disk_share_it(make_server):
     ecs = ecs_with(make_server, "on")
     disk = ecs.machine(**KIND)[1]

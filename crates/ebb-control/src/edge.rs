@@ -48,6 +48,9 @@ pub trait ExportTable: Send + Sync {
     /// way is answered, and after a bounded time they are cut off.
     fn withdraw(&self, name: &str);
 
+    /// Sets what an export does in a second at most, from now on, where that is enforced at all.
+    fn limit(&self, name: &str, performance: Option<Performance>);
+
     /// What was done under each name that answers now, since it was first published.
     fn activity(&self) -> Vec<(String, Activity)>;
 

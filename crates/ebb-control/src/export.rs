@@ -112,7 +112,10 @@ impl Control {
             Ok(answers(&disk, &instances).then_some(disk))
         })?;
         match (wanted, open.take()) {
-            (Some(_), Some(volume)) => *open = Some(volume),
+            (Some(disk), Some(volume)) => {
+                self.exporter.table.limit(id.as_str(), disk.performance());
+                *open = Some(volume);
+            }
             (Some(disk), None) => {
                 let handle = self.exporter.engine.open(VolumeId(disk.volume))?;
                 self.exporter.publish(&disk, &handle);

@@ -37,7 +37,9 @@ impl Control {
         if grown.as_ref().is_err_and(ControlError::is_undone) {
             self.undo_resize(scope, request, &disk)?;
         }
-        grown
+        grown?;
+        // Its ceilings are those of its size.
+        self.settle(&disk.id)
     }
 
     /// The disk with its new size. The first call with the token may have been answered, or be

@@ -239,11 +239,20 @@ struct Table {
     qos: bool,
 }
 
+impl Table {
+    fn rate_limit(&self, performance: Option<Performance>) -> Option<RateLimit> {
+        performance.filter(|_| self.qos).map(rate_limit)
+    }
+}
+
 impl ExportTable for Table {
     fn publish(&self, name: &str, export: Exported) {
         let Exported { volume, snapshots, performance } = export;
-        let limit = performance.filter(|_| self.qos).map(rate_limit);
-        self.exports.publish_with(name, volume, snapshots, limit);
+        self.exports.publish_with(name, volume, snapshots, self.rate_limit(performance));
+    }
+
+    fn limit(&self, name: &str, performance: Option<Performance>) {
+        self.exports.limit(name, self.rate_limit(performance));
     }
 
     fn withdraw(&self, name: &str) {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
-use ebb_domain::{DiskId, Region, RegionId, Timestamp};
+use ebb_domain::{DiskId, Performance, Region, RegionId, Timestamp};
 use ebb_store::Store;
 use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
 use serde_json::Value;
@@ -47,6 +47,8 @@ impl ExportTable for Exports {
     fn withdraw(&self, name: &str) {
         self.0.lock().unwrap().remove(name);
     }
+
+    fn limit(&self, _name: &str, _performance: Option<Performance>) {}
 
     fn activity(&self) -> Vec<(String, Activity)> {
         Vec::new()

@@ -15,8 +15,8 @@ use ebb_control::{
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
-    InstanceId, InstanceStatus, Network, NewDisk, Region, RegionId, ResizeType, Snapshot,
-    SnapshotId, SnapshotStatus, Timestamp, ZoneId,
+    InstanceId, InstanceStatus, Network, NewDisk, Performance, Region, RegionId, ResizeType,
+    Snapshot, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
@@ -107,6 +107,10 @@ impl ExportTable for Exports {
         let before = self.table.lock().unwrap().remove(name);
         self.withdrawing.fetch_sub(1, Ordering::SeqCst);
         assert!(before.is_some(), "{name} was withdrawn twice");
+    }
+
+    fn limit(&self, name: &str, _performance: Option<Performance>) {
+        assert!(self.table.lock().unwrap().contains_key(name), "{name} is not published");
     }
 
     fn activity(&self) -> Vec<(String, Activity)> {
