@@ -24,8 +24,8 @@ PROMISED = (
     "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances DescribeRegions "
     "DescribeSnapshots DescribeZones DetachDisk GetCallerIdentity ListTagResources "
     "ModifyDiskAttribute ModifySnapshotAttribute OpenSnapshotService RebootInstance ResetDisk "
-    "ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances TagResources "
-    "UntagResources"
+    "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances "
+    "TagResources UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.

@@ -37,7 +37,7 @@ impl Control {
         Ok(outcome?)
     }
 
-    fn intend_reset(
+    pub(crate) fn intend_reset(
         &self,
         tx: &Tx<'_>,
         scope: &Scope,

@@ -63,6 +63,8 @@ pub enum Denied {
     SizeTooLarge,
     /// A disk that several instances may have does not grow under them.
     MultiAttachOnline,
+    /// A disk that several instances may have is not reset together with others.
+    MultiAttachSet,
     /// The disk's instance has to run for this.
     InstanceNotRunning,
     /// MultiAttach for a category that does not have it.

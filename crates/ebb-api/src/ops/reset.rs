@@ -1,14 +1,20 @@
-//! ResetDisk (api.md §2).
+//! ResetDisk and ResetDisks (api.md §2).
 
 use ebb_api_derive::Params;
-use ebb_domain::{DiskId, SnapshotId};
+use ebb_control::{ResetPair, ResetSetError};
+use ebb_domain::{Denied, DiskId, RegionId, SnapshotId};
+use serde::Serialize;
 
 use super::common::{Done, scope};
-use crate::refusals::refused;
+use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, Operation, OperationDef};
 
 /// The family.
-pub const OPERATIONS: &[OperationDef] = &[OperationDef::of::<ResetDisk>()];
+pub const OPERATIONS: &[OperationDef] =
+    &[OperationDef::of::<ResetDisk>(), OperationDef::of::<ResetDisks>()];
+
+/// Disks in one request.
+const SET_MAX: usize = 16;
 
 /// Puts a disk back to one of its snapshots, in place. All its snapshots stay, older and newer.
 #[derive(Debug, Params)]
@@ -30,4 +36,110 @@ impl Operation for ResetDisk {
             .map_err(refused("ResetDisk"))?;
         Ok(Done {})
     }
+}
+
+/// Puts several disks back, each to one of its snapshots: all of them, or none where one is
+/// refused.
+#[derive(Debug, Params)]
+pub struct ResetDisks {
+    /// Where.
+    pub region_id: RegionId,
+    /// 1 to 16.
+    pub disk: Vec<DiskParam>,
+    /// Only checks.
+    pub dry_run: Option<bool>,
+}
+
+/// `Disk.N`.
+#[derive(Debug, Params)]
+pub struct DiskParam {
+    /// Which; attached to nothing, or to an instance that is Stopped.
+    pub disk_id: DiskId,
+    /// One of its snapshots.
+    pub snapshot_id: SnapshotId,
+}
+
+/// What became of each disk.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ResetDisksReply {
+    operation_progress_set: ProgressSet,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProgressSet {
+    operation_progress: Vec<Progress>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Progress {
+    operation_status: &'static str,
+    error_code: String,
+    error_msg: String,
+    related_item_set: RelatedItems,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RelatedItems {
+    related_item: [RelatedItem; 2],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RelatedItem {
+    name: &'static str,
+    value: String,
+}
+
+/// Of a disk that nothing is wrong with, in a set that is not reset.
+const HELD_BACK: &str = "The disk was not reset, because another disk of the request was refused.";
+
+impl Operation for ResetDisks {
+    type Reply = ResetDisksReply;
+
+    fn call(self, cx: &Context) -> Result<ResetDisksReply, ApiError> {
+        let refuse = refused("ResetDisks");
+        cx.control.region(&self.region_id).map_err(|denied| deny("ResetDisks", &denied))?;
+        if self.disk.is_empty() {
+            return Err(ApiError::missing("Disk"));
+        }
+        if self.disk.len() > SET_MAX {
+            return Err(ApiError::invalid("Disk", "at most 16 disks"));
+        }
+        let pair = |disk: DiskParam| (disk.disk_id, disk.snapshot_id);
+        let pairs: Vec<ResetPair> = self.disk.into_iter().map(pair).collect();
+        let answers =
+            match cx.control.reset_disks(&scope(cx), &pairs, self.dry_run.unwrap_or(false)) {
+                Ok(()) => pairs.iter().map(|_| ("Success", String::new(), String::new())).collect(),
+                Err(ResetSetError::Refused(answers)) => answers.into_iter().map(failed).collect(),
+                Err(ResetSetError::Control(error)) => return Err(refuse(error)),
+            };
+        Ok(reply(pairs, answers))
+    }
+}
+
+fn failed(answer: Result<(), Denied>) -> (&'static str, String, String) {
+    match answer {
+        Ok(()) => ("Failed", String::new(), HELD_BACK.into()),
+        Err(denied) => {
+            let error = deny("ResetDisks", &denied);
+            ("Failed", error.code.into(), error.message.into())
+        }
+    }
+}
+
+fn reply(pairs: Vec<ResetPair>, answers: Vec<(&'static str, String, String)>) -> ResetDisksReply {
+    let progress = |((disk, snapshot), (operation_status, error_code, error_msg))| {
+        let item =
+            |name, value: &dyn std::fmt::Display| RelatedItem { name, value: value.to_string() };
+        let (disk, snapshot): (DiskId, SnapshotId) = (disk, snapshot);
+        let related_item = [item("DiskId", &disk), item("SnapshotId", &snapshot)];
+        let related_item_set = RelatedItems { related_item };
+        Progress { operation_status, error_code, error_msg, related_item_set }
+    };
+    let operation_progress = pairs.into_iter().zip(answers).map(progress).collect();
+    ResetDisksReply { operation_progress_set: ProgressSet { operation_progress } }
 }

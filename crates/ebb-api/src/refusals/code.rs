@@ -37,6 +37,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::SizeUnchanged => "InvalidDiskSize",
         Denied::SizeTooLarge => "InvalidDiskSize.TooLarge",
         Denied::MultiAttachOnline => "InvalidOperation.MultiAttachDiskNotSupportResizeOnline",
+        Denied::MultiAttachSet => "InvalidOperation.MultiAttachDisk",
         Denied::InstanceNotRunning => "InvalidInstanceStatus.NotRunning",
         Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
@@ -110,9 +111,8 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
             "InvalidStatus.NotFound"
         }
         ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
-        ("ResetDisk", Denied::SnapshotCategory) | ("ResizeDisk", Denied::CategoryUnsupported) => {
-            "OperationDenied"
-        }
+        ("ResetDisk" | "ResetDisks", Denied::SnapshotCategory)
+        | ("ResizeDisk", Denied::CategoryUnsupported) => "OperationDenied",
         ("RunInstances", Denied::SnapshotTooOld) => "InvalidSnapshotId.BasedSnapshotTooOld",
         ("RunInstances", Denied::Malformed(Field::Device)) => "InvalidDataDevice.Malformed",
         ("StartInstance" | "StartInstances", Denied::InstanceExpired) => "InstanceExpired",

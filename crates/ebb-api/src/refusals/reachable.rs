@@ -113,6 +113,13 @@ const REACHABLE: &[Reachable] = &[
         D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
         D::SnapshotCategory, D::DryRun,
     ]]),
+    ("ResetDisks", &[WRITES, &[
+        D::NotEnoughBalance, D::SnapshotServiceClosed, D::DiskNotFound, D::DiskDeleted,
+        D::NotOnWhiteList, D::CategoryUnsupported, D::DiskStatus, D::UnfinishedSnapshot,
+        D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
+        D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
+        D::SnapshotCategory, D::DryRun, D::RegionNotFound, D::MultiAttachSet,
+    ]]),
     ("CreateSnapshot", &[WRITES, TAGS, TOKEN, &[
         D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::DiskNotFound,
         D::Malformed(F::RetentionDays), D::Malformed(F::SnapshotCategory), D::NotEnoughBalance,

@@ -1,4 +1,4 @@
-//! What the operations of snapshots, and of ResetDisk refuse. Statuses and messages are the
+//! What the operations of snapshots, ResetDisk and ResetDisks refuse. Statuses and messages are the
 //! protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
@@ -21,6 +21,42 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "IncorrectDiskStatus", "The current disk status does not support this operation."),
         row(403, "IncorrectDiskStatus.HasUnfinishedSnapshot",
             "The current disk has unfinished snapshot."),
+        row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
+        row(403, "InstanceLockedForSecurity", "The instance is locked due to security."),
+        row(403, "InstanceExpiredOrInArrears",
+            "The specified operation is denied as your prepay instance is expired (prepay \
+             mode) or in arrears (afterpay mode)."),
+        row(403, "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation."),
+        row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
+        row(403, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
+        row(403, "InvalidParameter.Mismatch",
+            "The specified snapshot is not created from the specified disk."),
+        row(403, "InvalidSnapshot.TooOld",
+            "The snapshotId is created before 2013-07-15, it cannot be restored since the \
+             first time the disk detached."),
+        row(403, "OperationDenied", "The specified snapshot dees not support ResetDisk."),
+        row(403, "Operation.Conflict", "The operation may conflicts with others."),
+        row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
+    ]),
+    of("ResetDisks", &[
+        row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
+        row(403, "InvalidAccountStatus.NotEnoughBalance",
+            "Your account does not have enough balance."),
+        row(403, "InvalidAccountStatus.SnapshotServiceUnavailable",
+            "Snapshot service has not been opened yet."),
+        row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
+        row(404, "Disk.NotFound", "The specified disk does not exist."),
+        row(403, "UserNotInTheWhiteList", "The user is not in disk white list."),
+        row(400, "DiskCategory.OperationNotSupported",
+            "The operation is not supported to the specified disk due to its disk category."),
+        row(403, "IncorrectDiskStatus", "The current disk status does not support this operation."),
+        row(403, "IncorrectDiskStatus.HasUnfinishedSnapshot",
+            "The current disk has unfinished snapshot."),
+        row(404, "InvalidRegionId.NotFound",
+            "The RegionId provided does not exist in our records."),
+        row(403, "InvalidOperation.MultiAttachDisk",
+            "Multi attach disk does not support this operation."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
         row(403, "InstanceLockedForSecurity", "The instance is locked due to security."),
         row(403, "InstanceExpiredOrInArrears",

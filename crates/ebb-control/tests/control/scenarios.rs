@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use ebb_control::{DataDisk, ImportRequest, Step, Stop};
 use ebb_domain::{
-    DiskStatus, InstanceId, InstanceStatus, NewDisk, SnapshotCategory, SnapshotStatus, Timestamp,
+    Disk, DiskId, DiskKind, DiskStatus, InstanceId, InstanceStatus, NewDisk, SnapshotCategory,
+    SnapshotStatus, Timestamp,
 };
 
 use crate::world::{A, B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
@@ -59,6 +60,21 @@ fn stopped(world: &World, base: &mut Base) {
 fn detached(world: &World, base: &mut Base) {
     world.detach(&base.disk, &base.instance).unwrap();
     world.until_disk(&base.disk, &DiskStatus::Available);
+}
+
+/// Another like the base's own, on the same instance, which is stopped.
+fn with_second_disk(world: &World, base: &mut Base) {
+    let disk = world.create_disk();
+    world.attach(&disk, &base.instance);
+    world.fill(&disk, A);
+    world.snapshot(&disk);
+    world.fill(&disk, B);
+    world.stop(&base.instance);
+}
+
+fn second_disk(world: &World, base: &Base) -> DiskId {
+    let is_second = |disk: &Disk| disk.kind == DiskKind::Data && disk.id != base.disk;
+    world.disks().into_iter().find(is_second).unwrap().id
 }
 
 /// The base's own disk and snapshot are as they were.
@@ -244,6 +260,25 @@ pub(crate) const ALL: &[Scenario] = &[
         check: |world, base, reached| {
             world.assert_content(&base.disk, B);
             assert_eq!(world.find_snapshot(&base.snapshot).is_some(), reached.records == 0);
+        },
+    },
+    Scenario {
+        name: "reset a set of disks",
+        prepare: with_second_disk,
+        act: |world, base| {
+            let second = second_disk(world, base);
+            let snapshots = world.snapshots();
+            let snapshot = snapshots.iter().find(|s| s.source_disk == second).unwrap();
+            let pairs = [(base.disk.clone(), base.snapshot.clone()), (second, snapshot.id.clone())];
+            world.control.reset_disks(&world.scope(), &pairs, false).unwrap();
+        },
+        steps: &[Step::ResetIntended, Step::VolumeReset, Step::VolumeReset],
+        synced: never,
+        check: |world, base, reached| {
+            world.assert_content(&base.disk, if reached.engine < 2 { B } else { A });
+            let second = second_disk(world, base);
+            world.assert_content(&second, if reached.engine < 3 { B } else { A });
+            assert_eq!(world.disk(&second).status, DiskStatus::InUse);
         },
     },
     Scenario {
