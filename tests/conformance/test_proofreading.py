@@ -20,9 +20,10 @@ FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 
 # What the server is to offer at the least.
 PROMISED = (
-    "AttachDisk CreateDisk CreateSnapshot DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot "
+    "AddTags AttachDisk CreateDisk CreateSnapshot DeleteDisk DeleteInstance DeleteInstances "
+    "DeleteSnapshot RemoveTags "
     "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances DescribeRegions "
-    "DescribeSnapshots DescribeZones DetachDisk GetCallerIdentity ListTagResources "
+    "DescribeSnapshots DescribeTags DescribeZones DetachDisk GetCallerIdentity ListTagResources "
     "ModifyDiskAttribute ModifySnapshotAttribute OpenSnapshotService RebootInstance ResetDisk "
     "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances "
     "TagResources UntagResources"

@@ -60,6 +60,6 @@ pub use step::Step;
 pub use token::ClientToken;
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagFilter, TagQuery,
-    TagRow,
+    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
+    TagCountQuery, TagFilter, TagQuery, TagRow,
 };

@@ -1,7 +1,9 @@
 //! Tags on disks, snapshots and instances.
 
 use ebb_domain::{AccountId, Denied, DiskId, InstanceId, RegionId, SnapshotId, Tag, check_tags};
-use ebb_store::{Durability, Page, ResourceKind, TagQuery, TagRow, Tx};
+use ebb_store::{
+    Durability, Page, ResourceKind, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, Tx,
+};
 
 use crate::{Control, ControlError};
 
@@ -59,6 +61,32 @@ impl Control {
         })
     }
 
+    /// Takes tags from one resource: those of a key, and where the filter says so of a value.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn remove_tags(
+        &self,
+        owner: &AccountId,
+        region: &RegionId,
+        kind: ResourceKind,
+        id: &str,
+        which: &[TagFilter],
+    ) -> Result<(), ControlError> {
+        self.region(region)?;
+        self.store.write(Durability::Durable, |tx| {
+            check_resource(tx, owner, region, kind, id)?;
+            let is_meant = |tag: &Tag| {
+                which.iter().any(|filter| {
+                    filter.key == tag.key && filter.value.as_ref().is_none_or(|v| *v == tag.value)
+                })
+            };
+            let has = tx.tags_of(kind, id)?;
+            let keys: Vec<String> = has.into_iter().filter(is_meant).map(|tag| tag.key).collect();
+            Ok(tx.remove_tags(kind, id, Some(&keys))?)
+        })
+    }
+
     /// Tags that a query asks for.
     ///
     /// # Errors
@@ -70,6 +98,17 @@ impl Control {
             return Err(Denied::TagsAndResourcesMissing.into());
         }
         Ok(self.store.read(|tx| tx.tag_rows(query))?)
+    }
+}
+
+impl Control {
+    /// Keys and values with the number of resources that have them.
+    ///
+    /// # Errors
+    /// [`Denied::RegionNotFound`], or a failure.
+    pub fn tag_counts(&self, query: &TagCountQuery) -> Result<Page<TagCount>, ControlError> {
+        self.region(&query.region)?;
+        Ok(self.store.read(|tx| tx.tag_counts(query))?)
     }
 }
 

@@ -242,6 +242,8 @@ pub enum Field {
     DataDiskCategory,
     /// A data disk's size
     DataDiskSize,
+    /// A tag's Category to filter by
+    TagCategory,
     /// Type of a resize
     ResizeType,
 }

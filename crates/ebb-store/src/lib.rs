@@ -36,8 +36,8 @@ mod tx;
 
 pub use error::StoreError;
 pub use query::{
-    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagFilter, TagQuery,
-    TagRow,
+    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
+    TagCountQuery, TagFilter, TagQuery, TagRow,
 };
 pub use store::{Durability, Store};
 pub use token::TokenRow;

@@ -209,3 +209,35 @@ pub struct TagRow {
     /// The value.
     pub value: String,
 }
+
+/// DescribeTags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagCountQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Of what; of anything where there is none.
+    pub kind: Option<ResourceKind>,
+    /// Of which.
+    pub resource: Option<String>,
+    /// Any of them; any at all where it is empty.
+    pub tags: Vec<TagFilter>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// A key and a value, and how many resources have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagCount {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// How many disks.
+    pub disks: u32,
+    /// How many snapshots.
+    pub snapshots: u32,
+    /// How many instances.
+    pub instances: u32,
+}

@@ -7,7 +7,9 @@ use ebb_domain::Tag;
 use crate::filter::Filter;
 use crate::page::{self, Cursor};
 use crate::tx::{Value, text};
-use crate::{Page, PageRequest, ResourceKind, StoreError, TagQuery, TagRow, Tx};
+use crate::{
+    Page, PageRequest, ResourceKind, StoreError, TagCount, TagCountQuery, TagQuery, TagRow, Tx,
+};
 
 impl ResourceKind {
     /// The wire name.
@@ -17,6 +19,14 @@ impl ResourceKind {
             Self::Disk => "disk",
             Self::Snapshot => "snapshot",
             Self::Instance => "instance",
+        }
+    }
+
+    /// What of its rows is nobody's to see.
+    const fn visible(self) -> &'static str {
+        match self {
+            Self::Snapshot => " AND status <> 'deleting'",
+            Self::Disk | Self::Instance => "",
         }
     }
 
@@ -80,15 +90,12 @@ impl Tx<'_> {
     pub fn tag_rows(&self, query: &TagQuery) -> Result<Page<TagRow>, StoreError> {
         let TagQuery { account, region, kind, resources, tags, after, size } = query;
         let mut filter = Filter::default();
-        let visible = match kind {
-            ResourceKind::Snapshot => " AND status <> 'deleting'",
-            ResourceKind::Disk | ResourceKind::Instance => "",
-        };
         filter.and(
             format!(
                 "kind = ? AND resource IN \
-                 (SELECT id FROM {} WHERE account = ? AND region = ?{visible})",
-                kind.table()
+                 (SELECT id FROM {} WHERE account = ? AND region = ?{})",
+                kind.table(),
+                kind.visible()
             ),
             [text(kind.name()), text(account.as_str()), text(region.as_str())],
         );
@@ -118,4 +125,63 @@ impl Tx<'_> {
             .map(|last| page::encode(&list, &last.resource, &last.key));
         Ok(Page { items, total, next })
     }
+
+    /// DescribeTags: each key and value once, in their order, with how many resources have them.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn tag_counts(&self, query: &TagCountQuery) -> Result<Page<TagCount>, StoreError> {
+        let filter = counted(query);
+        let rows = format!("FROM tags {filter} GROUP BY key, value");
+        let total =
+            self.count(&format!("SELECT count(*) FROM (SELECT 1 {rows})"), filter.values())?;
+        let of = |kind: ResourceKind| format!("count(*) FILTER (WHERE kind = '{}')", kind.name());
+        let sql = format!(
+            "SELECT key, value, {} AS disks, {} AS snapshots, {} AS instances {rows} \
+             ORDER BY key, value LIMIT ? OFFSET ?",
+            of(ResourceKind::Disk),
+            of(ResourceKind::Snapshot),
+            of(ResourceKind::Instance)
+        );
+        let mut values = filter.into_values();
+        values.extend(page::range(&query.page).map(Value::from));
+        let mut items = self.rows(("tags", "key"), &sql, &values, |row| {
+            Ok(TagCount {
+                key: row.get("key")?,
+                value: row.get("value")?,
+                disks: row.get("disks")?,
+                snapshots: row.get("snapshots")?,
+                instances: row.get("instances")?,
+            })
+        })?;
+        page::cut(&mut items, &query.page);
+        Ok(Page { items, total, next: None })
+    }
+}
+
+fn counted(query: &TagCountQuery) -> Filter {
+    let TagCountQuery { account, region, kind, resource, tags, page: _ } = query;
+    let mut filter = Filter::default();
+    let (mut visible, mut values) = (Vec::new(), Vec::new());
+    for kind in [ResourceKind::Disk, ResourceKind::Snapshot, ResourceKind::Instance] {
+        visible.push(format!(
+            "kind = ? AND resource IN (SELECT id FROM {} WHERE account = ? AND region = ?{})",
+            kind.table(),
+            kind.visible()
+        ));
+        values.extend([text(kind.name()), text(account.as_str()), text(region.as_str())]);
+    }
+    filter.and(visible.join(" OR "), values);
+    filter.and_if("kind = ?", kind.map(ResourceKind::name));
+    filter.and_if("resource = ?", resource.as_deref());
+    if !tags.is_empty() {
+        let (mut any, mut values) = (Vec::new(), Vec::new());
+        for tag in tags {
+            any.push(if tag.value.is_some() { "key = ? AND value = ?" } else { "key = ?" });
+            values.push(text(&tag.key));
+            values.extend(tag.value.as_deref().map(text));
+        }
+        filter.and(any.join(" OR "), values);
+    }
+    filter
 }

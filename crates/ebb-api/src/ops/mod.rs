@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod snapshot_list;
 pub mod sts;
 pub mod tag;
+pub mod tag_legacy;
 
 use crate::OperationDef;
 
@@ -27,4 +28,5 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     snapshot::OPERATIONS,
     sts::OPERATIONS,
     tag::OPERATIONS,
+    tag_legacy::OPERATIONS,
 ];

@@ -179,7 +179,7 @@ impl From<TagRow> for TagResource {
 const KINDS: [ResourceKind; 3] =
     [ResourceKind::Disk, ResourceKind::Snapshot, ResourceKind::Instance];
 
-fn kind(operation: &'static str, name: &str) -> Result<ResourceKind, ApiError> {
+pub(super) fn kind(operation: &'static str, name: &str) -> Result<ResourceKind, ApiError> {
     KINDS
         .into_iter()
         .find(|kind| kind_name(*kind).eq_ignore_ascii_case(name))

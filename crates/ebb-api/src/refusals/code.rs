@@ -110,6 +110,9 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("DescribeSnapshots" | "DescribeInstances", Denied::Malformed(Field::Status)) => {
             "InvalidStatus.NotFound"
         }
+        ("AddTags", Denied::TooManyTags) => "OperationDenied.QuotaExceed",
+        ("RemoveTags" | "DescribeTags", Denied::TooManyTags) => "InvalidTagCount",
+        ("RemoveTags" | "DescribeTags", Denied::TagWithoutKey) => "InvalidTagKey.Malformed",
         ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
         ("ResetDisk" | "ResetDisks", Denied::SnapshotCategory)
         | ("ResizeDisk", Denied::CategoryUnsupported) => "OperationDenied",
@@ -161,6 +164,7 @@ fn malformed(field: Field) -> &'static str {
         Field::SystemDiskSize => "InvalidSystemDiskSize.ValueNotSupported",
         Field::DataDiskCategory => "InvalidDataDiskCategory.ValueNotSupported",
         Field::DataDiskSize => "InvalidDataDiskSize.ValueNotSupported",
+        Field::TagCategory => "Invalid.TagCategory",
         Field::ResizeType => "InvalidParam.Type",
     }
 }

@@ -142,6 +142,15 @@ const REACHABLE: &[Reachable] = &[
     ("TagResources", &[TAGS, &[
         D::RegionNotFound, D::TooManyIds, D::ResourceNotFound, D::ResourceTypeUnknown,
     ]]),
+    ("AddTags", &[TAGS, &[D::RegionNotFound, D::ResourceNotFound, D::ResourceTypeUnknown]]),
+    ("RemoveTags", &[&[
+        D::RegionNotFound, D::ResourceNotFound, D::ResourceTypeUnknown, D::TooManyTags,
+        D::TagWithoutKey,
+    ]]),
+    ("DescribeTags", &[&[
+        D::RegionNotFound, D::ResourceTypeUnknown, D::TooManyTags, D::TagWithoutKey,
+        D::Malformed(F::TagCategory),
+    ]]),
     ("UntagResources", &[&[
         D::RegionNotFound, D::TooManyIds, D::ResourceNotFound, D::ResourceTypeUnknown,
         D::AllAndKeys,
