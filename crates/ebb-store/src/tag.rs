@@ -2,7 +2,7 @@
 //!
 //! A resource's tags come in the order of their keys.
 
-use ebb_domain::Tag;
+use ebb_domain::{AccountId, RegionId, Tag};
 
 use crate::filter::Filter;
 use crate::page::{self, Cursor};
@@ -22,12 +22,18 @@ impl ResourceKind {
         }
     }
 
-    /// What of its rows is nobody's to see.
-    const fn visible(self) -> &'static str {
-        match self {
+    /// A condition on tags, and its values: those of the resources of this kind that are shown.
+    fn shown(self, account: &AccountId, region: &RegionId) -> (String, [Value; 3]) {
+        let visible = match self {
             Self::Snapshot => " AND status <> 'deleting'",
             Self::Disk | Self::Instance => "",
-        }
+        };
+        let condition = format!(
+            "kind = ? AND resource IN \
+             (SELECT id FROM {} WHERE account = ? AND region = ?{visible})",
+            self.table()
+        );
+        (condition, [text(self.name()), text(account.as_str()), text(region.as_str())])
     }
 
     pub(crate) const fn table(self) -> &'static str {
@@ -90,15 +96,8 @@ impl Tx<'_> {
     pub fn tag_rows(&self, query: &TagQuery) -> Result<Page<TagRow>, StoreError> {
         let TagQuery { account, region, kind, resources, tags, after, size } = query;
         let mut filter = Filter::default();
-        filter.and(
-            format!(
-                "kind = ? AND resource IN \
-                 (SELECT id FROM {} WHERE account = ? AND region = ?{})",
-                kind.table(),
-                kind.visible()
-            ),
-            [text(kind.name()), text(account.as_str()), text(region.as_str())],
-        );
+        let (shown, values) = kind.shown(account, region);
+        filter.and(shown, values);
         let resources = (!resources.is_empty()).then_some(resources.iter().map(String::as_str));
         filter.one_of("resource", resources);
         filter.tagged(*kind, "tags.resource", tags);
@@ -162,16 +161,10 @@ impl Tx<'_> {
 fn counted(query: &TagCountQuery) -> Filter {
     let TagCountQuery { account, region, kind, resource, tags, page: _ } = query;
     let mut filter = Filter::default();
-    let (mut visible, mut values) = (Vec::new(), Vec::new());
-    for kind in [ResourceKind::Disk, ResourceKind::Snapshot, ResourceKind::Instance] {
-        visible.push(format!(
-            "kind = ? AND resource IN (SELECT id FROM {} WHERE account = ? AND region = ?{})",
-            kind.table(),
-            kind.visible()
-        ));
-        values.extend([text(kind.name()), text(account.as_str()), text(region.as_str())]);
-    }
-    filter.and(visible.join(" OR "), values);
+    let kinds = [ResourceKind::Disk, ResourceKind::Snapshot, ResourceKind::Instance];
+    let (shown, values): (Vec<_>, Vec<_>) =
+        kinds.into_iter().map(|kind| kind.shown(account, region)).unzip();
+    filter.and(shown.join(" OR "), values.into_iter().flatten());
     filter.and_if("kind = ?", kind.map(ResourceKind::name));
     filter.and_if("resource = ?", resource.as_deref());
     if !tags.is_empty() {
