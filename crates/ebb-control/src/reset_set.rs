@@ -14,7 +14,7 @@ pub type ResetPair = (DiskId, SnapshotId);
 pub enum ResetSetError {
     /// Some were refused: what each was answered, in the order of the request. None was reset.
     Refused(Vec<Result<(), Denied>>),
-    /// Nothing was refused for a disk of its own, or something failed.
+    /// The request as a whole was refused, or something failed.
     Control(ControlError),
 }
 
