@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::command::{cargo, run};
+use crate::install;
 use crate::workspace::Workspace;
 
 /// What can be measured.
@@ -16,7 +17,7 @@ use crate::workspace::Workspace;
 pub(crate) enum What {
     /// ResetDisk, on the built server from outside.
     Reset,
-    /// The NBD server beside others, with fio. As root, with fio, nbdkit, qemu-utils and xfsprogs.
+    /// The NBD server beside others, with fio. As root: it installs them, and mounts loops.
     Nbd {
         /// Arguments for the benchmark: --quick, --only PART, --write, …
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -32,6 +33,9 @@ pub(crate) enum What {
 
 /// Builds what is measured and what measures it, and runs that.
 pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
+    if matches!(what, What::Nbd { .. }) {
+        install::debian()?;
+    }
     let build = ["build", "--release", "--package", "ebb", "--package", "ebb-bench"];
     run(cargo().current_dir(&workspace.root).args(build))?;
     let release = workspace.target.join("release");

@@ -53,7 +53,8 @@ pub(crate) fn node_path(workspace: &Workspace) -> PathBuf {
     workspace.tools().join("node/node_modules")
 }
 
-fn debian() -> Result<()> {
+/// Installs the Debian packages among them.
+pub(crate) fn debian() -> Result<()> {
     let mut missing: Vec<&str> = DEBIAN.iter().copied().filter(|name| !installed(name)).collect();
     missing.extend(
         DEBIAN_FOR_PROGRAMS

@@ -74,8 +74,8 @@ impl Cli {
 
 struct Bench {
     fio: Fio,
-    /// None where it is not worth the time.
-    memory: Option<Memory>,
+    /// Whether the runs are too short for memory to matter.
+    quick: bool,
     peers: Vec<Peer>,
     workloads: Vec<&'static Workload>,
     results: Results,
@@ -95,9 +95,9 @@ async fn main() -> Result<(), Failure> {
     for kind in cli.kinds() {
         peers.push(Peer::new(kind, &path, &cli.program).await?);
     }
-    let memory = (!cli.quick).then(|| Memory::new(&path)).transpose()?;
     let results = Results::default();
-    let mut bench = Bench { fio, memory, peers, workloads: cli.workloads(), results };
+    let quick = cli.quick;
+    let mut bench = Bench { fio, quick, peers, workloads: cli.workloads(), results };
     let rounds = cli.rounds.unwrap_or(if cli.quick { 1 } else { 3 });
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
@@ -129,6 +129,13 @@ fn write(page: &Path, text: &str, results: &Results) -> Result<(), Failure> {
     Ok(())
 }
 
+fn touched(quick: bool, workload: &Workload, runs: usize) -> Memory {
+    match quick {
+        true => Memory::default(),
+        false => Memory::touched(workload, runs),
+    }
+}
+
 impl Bench {
     /// All workloads on all peers, as they are.
     async fn steady(&mut self) -> Result<(), Failure> {
@@ -142,11 +149,10 @@ impl Bench {
             }
             for workload in self.workloads.iter().filter(|workload| workload.layout == layout) {
                 for peer in &mut self.peers {
-                    match (workload.cold, &mut self.memory) {
-                        (true, _) => peer.cool().await?,
-                        (false, Some(memory)) => memory.occupy()?,
-                        (false, None) => {}
+                    if workload.cold {
+                        peer.cool().await?;
                     }
+                    touched(self.quick, workload, 1).free_portion();
                     let outcome = self.fio.run(&peer.uri(), workload)?;
                     eprintln!("{:40} {:24} {outcome}", workload.name, peer.kind.name());
                     let key = Key { workload: workload.name, peer: peer.kind, when: When::Steady };
@@ -165,11 +171,11 @@ impl Bench {
                     // So that there is something to go back from.
                     self.fio.fill(&peer.uri(), FillOrder::RandomPart)?;
                 }
-                if let Some(memory) = &mut self.memory {
-                    memory.occupy()?;
-                }
+                let mut memory = touched(self.quick, workload, 2);
+                memory.free_portion();
                 let before = self.fio.run(&peer.uri(), workload)?;
                 peer.apply(event).await?;
+                memory.free_portion();
                 let behind = self.fio.run(&peer.uri(), workload)?;
                 eprintln!(
                     "{:40} {:24} {event:?}: {before} then {behind}",

@@ -2,59 +2,46 @@
 //!
 //! A hypervisor takes free memory back within seconds, and fetches each page again when it is next
 //! touched: that took three quarters of the time of whoever wrote into a file that grows, and
-//! nothing of whoever overwrites what is cached. So almost no memory is left free: the page cache
-//! is filled from a file of holes, and whoever needs pages is given some of those, at once.
+//! nothing of whoever overwrites what is cached (docs/decisions/0078). So the benchmark touches as
+//! much as a run may write, holds it, and frees it at the moment the run begins.
 //!
-//! Deliberately not here: cold runs. They begin with dropped caches, and all peers pay alike.
+//! Deliberately not here: runs that only read. Warm ones find what they read in the page cache,
+//! and cold ones begin with dropped caches, where all peers pay alike.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use crate::workloads::Workload;
 
-use ebb_bench::Failure;
+/// The step between two bytes that are touched.
+const PAGE: usize = 4096;
 
-/// So much is left free, in MiB.
-const LEFT_FREE: u64 = 512;
-
-/// What is read at a time, in bytes.
-const CHUNK: usize = 1 << 20;
-
+/// Memory that was touched, in portions of one run each.
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
-    holes: File,
-    /// In chunks.
-    size: u64,
-    next: u64,
+    portions: Vec<Vec<u8>>,
 }
 
 impl Memory {
-    /// As many holes as there is memory, in a file in `folder`.
-    pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
-        let holes = File::create_new(folder.join("holes"))?;
-        let holes_mib = mebibytes("MemTotal")?;
-        holes.set_len(holes_mib << 20)?;
-        let holes = File::open(folder.join("holes"))?;
-        Ok(Self { holes, size: holes_mib, next: 0 })
+    /// What `runs` runs of `workload` may write. Takes a second or so for each GiB.
+    pub(crate) fn touched(workload: &Workload, runs: usize) -> Self {
+        Self { portions: (0..runs).map(|_| touched(may_write(workload))).collect() }
     }
 
-    /// Leaves little memory free. What was cached first is the first to be cached again.
-    pub(crate) fn occupy(&mut self) -> Result<(), Failure> {
-        let mut chunk = vec![0; CHUNK];
-        for _ in 0..self.size {
-            if self.next.is_multiple_of(64) && mebibytes("MemFree")? <= LEFT_FREE {
-                break;
-            }
-            self.holes.read_exact_at(&mut chunk, self.next * CHUNK as u64)?;
-            self.next = (self.next + 1) % self.size;
-        }
-        Ok(())
+    /// Frees what the run that begins now may write.
+    pub(crate) fn free_portion(&mut self) {
+        self.portions.pop();
     }
 }
 
-/// A line of /proc/meminfo.
-fn mebibytes(name: &str) -> Result<u64, Failure> {
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kibibytes =
-        line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kibibytes.ok_or_else(|| format!("/proc/meminfo does not tell {name}"))? >> 10)
+fn touched(bytes: usize) -> Vec<u8> {
+    let mut portion = vec![0; bytes];
+    portion.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+    std::hint::black_box(portion)
+}
+
+/// In the two seconds of a run, with room to spare.
+fn may_write(workload: &Workload) -> usize {
+    match (workload.writes(), workload.in_bytes) {
+        (false, _) => 0,
+        (true, false) => 3 << 29,
+        (true, true) => 4 << 30,
+    }
 }

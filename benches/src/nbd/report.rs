@@ -23,8 +23,8 @@ pub(crate) fn text(
     let head = format!(
         "`cargo xtask bench nbd -- --write` ran all of this on one machine: {}. The same fio lines \
          for each server, over a Unix socket, on a working set of {} MiB of a disk of 8 GiB; {} s \
-         each, servers and workloads in turn, the median of {rounds} rounds, hardly any memory \
-         free but in cold runs. {}.\n\n\
+         each, servers and workloads in turn, the median of {rounds} rounds, what a run may \
+         write of memory touched before it. {}.\n\n\
          ![Each server's share of the fastest](nbd.svg)\n\n",
         machine(),
         fio.working_set >> 20,

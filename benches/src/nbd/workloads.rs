@@ -32,6 +32,12 @@ pub(crate) struct Workload {
     pub(crate) in_bytes: bool,
 }
 
+impl Workload {
+    pub(crate) fn writes(&self) -> bool {
+        self.words.iter().any(|word| ["--rw=write", "--rw=randwrite", "--rw=randrw"].contains(word))
+    }
+}
+
 const fn small(name: &'static str, words: &'static [&'static str], aim: Aim) -> Workload {
     Workload { name, words, layout: Layout::Scattered, cold: false, aim, in_bytes: false }
 }
