@@ -30,6 +30,7 @@ WITHOUT_REGION = {
     "GetCallerIdentity",
     "ModifyDiskAttribute",
     "ModifySnapshotAttribute",
+    "ReInitDisk",
     "RebootInstance",
     "ResetDisk",
     "ResizeDisk",

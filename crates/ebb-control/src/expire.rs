@@ -25,7 +25,7 @@ impl Control {
         let now = self.now();
         let outcome = self.delete_snapshot_if(&scope, &due.id, |snapshot, disks, held| {
             match snapshot.is_expired(now) {
-                true => check_delete_snapshot(snapshot, disks, held, true),
+                true => check_delete_snapshot(snapshot, disks, held, true, now),
                 // Somebody keeps it for longer, since it was looked up.
                 false => Err(Denied::Conflict),
             }

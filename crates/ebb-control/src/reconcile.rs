@@ -101,7 +101,7 @@ impl Control {
                 self.make_volume(disk)?;
                 self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
             }
-            DiskStatus::Attaching | DiskStatus::Resetting(_) => {
+            DiskStatus::Attaching | DiskStatus::Resetting(_) | DiskStatus::Emptying => {
                 self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
             }
             DiskStatus::Available | DiskStatus::InUse => Ok(()),

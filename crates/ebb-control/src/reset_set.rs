@@ -93,7 +93,7 @@ impl Control {
     ) -> Result<(VolumeId, Version), ControlError> {
         let reset = self.intend_reset(tx, scope, disk, snapshot, false)?;
         if tx.disk(disk)?.is_some_and(|disk| disk.multi_attach) {
-            return Err(Denied::MultiAttachSet.into());
+            return Err(Denied::MultiAttach.into());
         }
         Ok(reset)
     }

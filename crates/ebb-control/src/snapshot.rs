@@ -120,6 +120,7 @@ impl Control {
             tags: Vec::new(),
             created_at: self.now(),
             modified_at: None,
+            lock: None,
             version: self.new_engine_id(),
         }
     }
@@ -168,7 +169,7 @@ impl Control {
         force: bool,
     ) -> Result<(), ControlError> {
         self.delete_snapshot_if(scope, id, |snapshot, disks, held| {
-            check_delete_snapshot(snapshot, disks, held, force)
+            check_delete_snapshot(snapshot, disks, held, force, self.now())
         })
     }
 
@@ -258,7 +259,7 @@ fn category(name: Option<&str>) -> Result<SnapshotCategory, Denied> {
 }
 
 /// The snapshot of that id, as far as this account may know of it.
-fn visible(
+pub(crate) fn visible(
     tx: &Tx<'_>,
     owner: &AccountId,
     region: Option<&RegionId>,

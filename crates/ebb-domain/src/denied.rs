@@ -63,8 +63,8 @@ pub enum Denied {
     SizeTooLarge,
     /// A disk that several instances may have does not grow under them.
     MultiAttachOnline,
-    /// A disk that several instances may have is not reset together with others.
-    MultiAttachSet,
+    /// A disk that several instances may have does not have this operation.
+    MultiAttach,
     /// The disk's instance has to run for this.
     InstanceNotRunning,
     /// MultiAttach for a category that does not have it.
@@ -137,12 +137,22 @@ pub enum Denied {
     SnapshotCategory,
     /// The snapshot is a system disk's.
     SystemSnapshot,
+    /// The snapshot that the disk was made from has been deleted.
+    SourceSnapshotGone,
     /// Disks were made from the snapshot.
     SnapshotHasDisks,
     /// The disk has as many snapshots as it can have.
     SnapshotQuota,
     /// A snapshot would be kept for less long than was said.
     RetentionDecreased,
+    /// The snapshot is locked.
+    SnapshotLocked,
+    /// The snapshot is not locked, or not any more.
+    SnapshotNotLocked,
+    /// A lock that holds can be made longer, and nothing else.
+    LockNotLonger,
+    /// A lock would end after its snapshot.
+    LockOutlivesSnapshot,
     /// Another call's unfinished work holds it.
     Conflict,
     /// The client token was used with other parameters.

@@ -21,6 +21,8 @@ pub enum DiskStatus {
     Detaching,
     /// Being reset to this snapshot; afterwards it is what it was.
     Resetting(SnapshotId),
+    /// Being made empty again; afterwards it is what it was.
+    Emptying,
     /// On its way out.
     Deleting,
 }

@@ -85,7 +85,8 @@ fn check_disk(
         return Err(Denied::CategoryUnsupported);
     }
     // A reset under way is no status that forbids a reset: it is a conflict, further down.
-    let status_allows = disk.is_resting() || matches!(disk.status, DiskStatus::Resetting(_));
+    let resetting = matches!(disk.status, DiskStatus::Resetting(_) | DiskStatus::Emptying);
+    let status_allows = disk.is_resting() || resetting;
     if !status_allows || account.arrears {
         return Err(Denied::DiskStatus);
     }

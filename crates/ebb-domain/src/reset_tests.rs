@@ -83,6 +83,7 @@ fn snapshot() -> Snapshot {
         tags: Vec::new(),
         created_at: Timestamp::OLDEST_RESTORABLE,
         modified_at: None,
+        lock: None,
         version: 2,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Account, AccountId, Denied, Disk, DiskId, DiskKind, Field, Instance, InstanceStatus, RegionId,
-    SnapshotId, Tag, Timestamp, description, snapshot_name,
+    SnapshotId, SnapshotLock, Tag, Timestamp, description, snapshot_name,
 };
 
 /// Manual snapshots that a disk can have (api.md §3.1).
@@ -98,16 +98,24 @@ pub struct Snapshot {
     pub created_at: Timestamp,
     /// When what it is called, or how long it is kept, was last changed.
     pub modified_at: Option<Timestamp>,
+    /// What keeps it from being deleted, or did.
+    pub lock: Option<SnapshotLock>,
     /// The engine's id of it.
     pub version: u64,
 }
 
 impl Snapshot {
+    /// When its days are over, if they ever are.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let end = |days: u32| self.created_at.plus_seconds(i64::from(days) * DAY_SECONDS);
+        self.retention_days.map(end)
+    }
+
     /// Whether its days are over.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        let ends = |days: u32| self.created_at.plus_seconds(i64::from(days) * DAY_SECONDS);
-        self.retention_days.is_some_and(|days| ends(days) <= now)
+        self.expires_at().is_some_and(|end| end <= now)
     }
 }
 
@@ -193,13 +201,17 @@ pub fn check_create_snapshot(
 /// reset to it is under way, or a disk being made from it.
 ///
 /// # Errors
-/// [`Denied::Conflict`], [`Denied::SnapshotHasDisks`].
+/// [`Denied::SnapshotLocked`], [`Denied::Conflict`], [`Denied::SnapshotHasDisks`].
 pub fn check_delete_snapshot(
     snapshot: &Snapshot,
     disks: usize,
     held: bool,
     force: bool,
+    now: Timestamp,
 ) -> Result<(), Denied> {
+    if snapshot.is_locked(now) {
+        return Err(Denied::SnapshotLocked);
+    }
     let being_taken =
         snapshot.status == SnapshotStatus::Progressing && snapshot.origin == Origin::User;
     if held || being_taken {
@@ -220,32 +232,34 @@ pub fn retention_days(days: Option<i64>) -> Result<Option<u32>, Denied> {
     }
 }
 
+/// One that is kept for that many days.
+#[cfg(test)]
+pub(crate) fn sample(retention_days: Option<u32>) -> Snapshot {
+    Snapshot {
+        id: SnapshotId::new("s-1"),
+        account: AccountId::new("1"),
+        region: RegionId::new("cn-hangzhou"),
+        source_disk: DiskId::new("d-1"),
+        source_disk_gib: 20,
+        source_disk_kind: DiskKind::Data,
+        name: "before".into(),
+        description: String::new(),
+        status: SnapshotStatus::Accomplished,
+        origin: Origin::User,
+        category: SnapshotCategory::Standard,
+        retention_days,
+        resource_group: String::new(),
+        tags: Vec::new(),
+        created_at: Timestamp::from_unix_millis(0),
+        modified_at: None,
+        lock: None,
+        version: 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccountId, RegionId};
-
-    fn snapshot(retention_days: Option<u32>) -> Snapshot {
-        Snapshot {
-            id: SnapshotId::new("s-1"),
-            account: AccountId::new("1"),
-            region: RegionId::new("cn-hangzhou"),
-            source_disk: DiskId::new("d-1"),
-            source_disk_gib: 20,
-            source_disk_kind: DiskKind::Data,
-            name: "before".into(),
-            description: String::new(),
-            status: SnapshotStatus::Accomplished,
-            origin: Origin::User,
-            category: SnapshotCategory::Standard,
-            retention_days,
-            resource_group: String::new(),
-            tags: Vec::new(),
-            created_at: Timestamp::from_unix_millis(0),
-            modified_at: None,
-            version: 1,
-        }
-    }
 
     fn days(days: i64) -> SnapshotChange {
         SnapshotChange { retention_days: Some(days), ..SnapshotChange::default() }
@@ -255,7 +269,7 @@ mod tests {
     fn a_snapshot_is_kept_for_longer_or_as_long_and_for_no_less() {
         let now = Timestamp::from_unix_millis(5);
         let change = |before, after| {
-            let mut changed = snapshot(before);
+            let mut changed = sample(before);
             days(after).apply(&mut changed, now).map(|()| changed.retention_days)
         };
         assert_eq!(change(Some(3), 4), Ok(Some(4)));
@@ -269,18 +283,18 @@ mod tests {
     fn what_is_refused_changes_nothing() {
         let now = Timestamp::from_unix_millis(5);
         let change = SnapshotChange { name: Some("after".into()), ..days(2) };
-        let mut kept = snapshot(Some(3));
+        let mut kept = sample(Some(3));
         assert_eq!(change.apply(&mut kept, now), Err(Denied::RetentionDecreased));
-        assert_eq!(kept, snapshot(Some(3)));
-        let mut failed = Snapshot { status: SnapshotStatus::Failed, ..snapshot(Some(3)) };
+        assert_eq!(kept, sample(Some(3)));
+        let mut failed = Snapshot { status: SnapshotStatus::Failed, ..sample(Some(3)) };
         assert_eq!(days(4).apply(&mut failed, now), Err(Denied::SnapshotNotReady));
     }
 
     #[test]
     fn a_day_has_24_hours() {
         let at = |seconds: i64| Timestamp::from_unix_millis(0).plus_seconds(seconds);
-        assert!(!snapshot(Some(2)).is_expired(at(2 * 86_400 - 1)));
-        assert!(snapshot(Some(2)).is_expired(at(2 * 86_400)));
-        assert!(!snapshot(None).is_expired(at(i64::MAX / 1000)));
+        assert!(!sample(Some(2)).is_expired(at(2 * 86_400 - 1)));
+        assert!(sample(Some(2)).is_expired(at(2 * 86_400)));
+        assert!(!sample(None).is_expired(at(i64::MAX / 1000)));
     }
 }

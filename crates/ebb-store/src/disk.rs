@@ -173,7 +173,7 @@ impl Record for Disk {
             ("name", text(&self.name)),
             ("description", text(&self.description)),
             ("status", text(status)),
-            ("resetting_to", resetting_to.map(|id| text(id.as_str())).into()),
+            ("resetting_to", resetting_to.map(text).into()),
             ("delete_with_instance", self.delete_with_instance.into()),
             ("delete_auto_snapshot", self.delete_auto_snapshot.into()),
             ("enable_auto_snapshot", self.enable_auto_snapshot.into()),
@@ -286,15 +286,16 @@ pub(crate) fn parse_kind(name: &str) -> Option<DiskKind> {
     [DiskKind::System, DiskKind::Data].into_iter().find(|kind| kind_name(*kind) == name)
 }
 
-/// The wire name, and the snapshot that a reset goes to.
-const fn status_name(status: &DiskStatus) -> (&'static str, Option<&SnapshotId>) {
+/// The wire name, and the snapshot that a reset goes to: empty where the disk is to be empty.
+fn status_name(status: &DiskStatus) -> (&'static str, Option<&str>) {
     match status {
         DiskStatus::Creating => ("Creating", None),
         DiskStatus::Available => ("Available", None),
         DiskStatus::Attaching => ("Attaching", None),
         DiskStatus::InUse => ("In_use", None),
         DiskStatus::Detaching => ("Detaching", None),
-        DiskStatus::Resetting(snapshot) => ("ReIniting", Some(snapshot)),
+        DiskStatus::Resetting(snapshot) => ("ReIniting", Some(snapshot.as_str())),
+        DiskStatus::Emptying => ("ReIniting", Some("")),
         DiskStatus::Deleting => ("Deleting", None),
     }
 }
@@ -307,7 +308,10 @@ fn status(row: &Row<'_>) -> Result<DiskStatus, StoreError> {
         "Attaching" => DiskStatus::Attaching,
         "In_use" => DiskStatus::InUse,
         "Detaching" => DiskStatus::Detaching,
-        "ReIniting" => DiskStatus::Resetting(row.id("resetting_to", SnapshotId::new)?),
+        "ReIniting" => match row.get::<String>("resetting_to")?.as_str() {
+            "" => DiskStatus::Emptying,
+            snapshot => DiskStatus::Resetting(SnapshotId::new(snapshot)),
+        },
         "Deleting" => DiskStatus::Deleting,
         _ => return Err(row.corrupt("status")),
     })

@@ -36,7 +36,7 @@ mod tx;
 
 pub use error::StoreError;
 pub use query::{
-    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
+    DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
     TagCountQuery, TagFilter, TagQuery, TagRow,
 };
 pub use store::{Durability, Store};

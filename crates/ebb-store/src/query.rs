@@ -1,7 +1,7 @@
 //! What a list asks for: filters and a page.
 
 use ebb_domain::{
-    AccountId, Category, DiskId, DiskKind, InstanceId, PerformanceLevel, RegionId,
+    AccountId, Category, DiskId, DiskKind, InstanceId, LockStatus, PerformanceLevel, RegionId,
     SnapshotCategory, SnapshotId, Timestamp, ZoneId,
 };
 
@@ -120,10 +120,46 @@ pub struct SnapshotQuery {
     pub created_from: Option<Timestamp>,
     /// Created then or earlier
     pub created_to: Option<Timestamp>,
+    /// Those that are or were locked
+    pub locks: Option<LockQuery>,
     /// All of them
     pub tags: Vec<TagFilter>,
     /// Which part
     pub page: PageRequest,
+}
+
+/// DescribeLockedSnapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockQuery {
+    /// LockStatus
+    pub status: Option<LockStatus>,
+    /// When that is asked.
+    pub now: Timestamp,
+}
+
+impl SnapshotQuery {
+    /// All snapshots of an account in a region.
+    #[must_use]
+    pub const fn all(account: AccountId, region: RegionId, page: PageRequest) -> Self {
+        Self {
+            account,
+            region,
+            ids: None,
+            disk: None,
+            instance: None,
+            name: None,
+            status: None,
+            source_disk_kind: None,
+            category: None,
+            has_disks: None,
+            resource_group: None,
+            created_from: None,
+            created_to: None,
+            locks: None,
+            tags: Vec::new(),
+            page,
+        }
+    }
 }
 
 /// DescribeInstances and DescribeInstanceStatus.

@@ -1,8 +1,8 @@
 //! Snapshots.
 
 use ebb_domain::{
-    AccountId, DiskId, InstanceId, Origin, RegionId, Snapshot, SnapshotCategory, SnapshotId,
-    SnapshotStatus, Tag, Timestamp,
+    AccountId, DiskId, InstanceId, LockStatus, Origin, RegionId, Snapshot, SnapshotCategory,
+    SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
 };
 
 use crate::disk::{kind_name, parse_kind};
@@ -10,7 +10,7 @@ use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
 use crate::tx::text;
-use crate::{Page, ResourceKind, SnapshotQuery, StoreError, Tx};
+use crate::{LockQuery, Page, ResourceKind, SnapshotQuery, StoreError, Tx};
 
 impl Tx<'_> {
     /// The snapshot of that id, whatever its status.
@@ -146,6 +146,9 @@ impl Record for Snapshot {
             ("resource_group", text(&self.resource_group)),
             ("created_at", self.created_at.unix_millis().into()),
             ("modified_at", self.modified_at.map(Timestamp::unix_millis).into()),
+            ("lock_created_at", self.lock.map(|lock| lock.created_at.unix_millis()).into()),
+            ("lock_days", self.lock.map(|lock| lock.days).into()),
+            ("lock_cool_off_hours", self.lock.map(|lock| lock.cool_off_hours).into()),
             ("version", self.version.cast_signed().into()),
         ]
     }
@@ -168,6 +171,7 @@ impl Record for Snapshot {
             tags: Vec::new(),
             created_at: row.time("created_at")?,
             modified_at: row.time_if_any("modified_at")?,
+            lock: lock(row)?,
             version: row.engine_id("version")?,
         })
     }
@@ -179,6 +183,16 @@ impl Record for Snapshot {
     fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// The lock; `None` where there is none.
+fn lock(row: &Row<'_>) -> Result<Option<SnapshotLock>, StoreError> {
+    let Some(created_at) = row.time_if_any("lock_created_at")? else { return Ok(None) };
+    Ok(Some(SnapshotLock {
+        created_at,
+        days: row.get("lock_days")?,
+        cool_off_hours: row.get("lock_cool_off_hours")?,
+    }))
 }
 
 fn filter(query: &SnapshotQuery) -> Filter {
@@ -201,8 +215,32 @@ fn filter(query: &SnapshotQuery) -> Filter {
     }
     filter.and_if("resource_group = ?", query.resource_group.as_deref());
     filter.created(query.created_from, query.created_to);
+    if let Some(locks) = query.locks {
+        locked(&mut filter, locks);
+    }
     filter.tagged(ResourceKind::Snapshot, "snapshots.id", &query.tags);
     filter
+}
+
+/// As [`SnapshotLock::status`] has it.
+fn locked(filter: &mut Filter, locks: LockQuery) {
+    // As the index has it.
+    filter.and("lock_created_at IS NOT NULL", []);
+    let ends_at = "lock_created_at + lock_days * 86400000";
+    let cools_off_until = "lock_created_at + lock_cool_off_hours * 3600000";
+    let now = || [locks.now.unix_millis().into()];
+    match locks.status {
+        None => {}
+        Some(LockStatus::Expired) => filter.and(format!("{ends_at} <= ?"), now()),
+        Some(LockStatus::Compliance) => {
+            filter.and(format!("{ends_at} > ?"), now());
+            filter.and(format!("{cools_off_until} <= ?"), now());
+        }
+        Some(LockStatus::CoolOff) => {
+            filter.and(format!("{ends_at} > ?"), now());
+            filter.and(format!("{cools_off_until} > ?"), now());
+        }
+    }
 }
 
 const fn status_name(status: SnapshotStatus) -> &'static str {

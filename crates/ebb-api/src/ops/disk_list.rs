@@ -410,7 +410,7 @@ fn status_name(status: &DiskStatus) -> &'static str {
         DiskStatus::Attaching => "Attaching",
         DiskStatus::InUse => "In_use",
         DiskStatus::Detaching => "Detaching",
-        DiskStatus::Resetting(_) => "ReIniting",
+        DiskStatus::Resetting(_) | DiskStatus::Emptying => "ReIniting",
         DiskStatus::Deleting => "Deleting",
     }
 }

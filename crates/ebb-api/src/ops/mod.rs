@@ -7,11 +7,13 @@ pub mod disk_list;
 pub mod disk_monitor;
 pub mod instance;
 pub mod instance_list;
+pub mod reinit;
 pub mod reset;
 pub mod resize;
 pub mod run;
 pub mod snapshot;
 pub mod snapshot_list;
+pub mod snapshot_lock;
 pub mod sts;
 pub mod tag;
 pub mod tag_legacy;
@@ -23,9 +25,11 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     catalogue::OPERATIONS,
     disk::OPERATIONS,
     instance::OPERATIONS,
+    reinit::OPERATIONS,
     reset::OPERATIONS,
     resize::OPERATIONS,
     snapshot::OPERATIONS,
+    snapshot_lock::OPERATIONS,
     sts::OPERATIONS,
     tag::OPERATIONS,
     tag_legacy::OPERATIONS,

@@ -153,6 +153,7 @@ impl DescribeSnapshots {
             resource_group: self.resource_group_id,
             created_from,
             created_to,
+            locks: None,
             tags: tag_filters(self.tag)?,
             page: paged.request.clone(),
         };

@@ -37,7 +37,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::SizeUnchanged => "InvalidDiskSize",
         Denied::SizeTooLarge => "InvalidDiskSize.TooLarge",
         Denied::MultiAttachOnline => "InvalidOperation.MultiAttachDiskNotSupportResizeOnline",
-        Denied::MultiAttachSet => "InvalidOperation.MultiAttachDisk",
+        Denied::MultiAttach => "InvalidOperation.MultiAttachDisk",
         Denied::InstanceNotRunning => "InvalidInstanceStatus.NotRunning",
         Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
@@ -78,9 +78,14 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::SnapshotTooOld => "InvalidSnapshot.TooOld",
         Denied::SnapshotCategory => "OperationDenied.SnapshotNotAllowed",
         Denied::SystemSnapshot => "InvalidSnapshotId.NotDataDiskSnapshot",
+        Denied::SourceSnapshotGone => "InvalidSourceSnapshot",
         Denied::SnapshotHasDisks => "SnapshotCreatedDisk",
         Denied::SnapshotQuota => "QuotaExceed.Snapshot",
         Denied::RetentionDecreased => "InvalidOperation.DecreaseRetentionDaysUnsupported",
+        Denied::SnapshotLocked => "OperationDenied.SnapshotLocked",
+        Denied::SnapshotNotLocked => "InvalidSnapshotLock.NotFound",
+        Denied::LockNotLonger => "InvalidOperation.DecreaseLockDurationUnsupported",
+        Denied::LockOutlivesSnapshot => "InvalidOperation.LockExceedsRetention",
         Denied::Conflict => "Operation.Conflict",
         Denied::TokenMismatch => "IdempotentParameterMismatch",
         Denied::TokenProcessing => "IdempotentProcessing",
@@ -110,6 +115,9 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("DescribeSnapshots" | "DescribeInstances", Denied::Malformed(Field::Status)) => {
             "InvalidStatus.NotFound"
         }
+        ("DescribeLockedSnapshots", Denied::TooManyIds) => "InvalidSnapshotIds.Malformed",
+        // No code of it is documented, and a lock is another call's doing.
+        ("DeleteSnapshot", Denied::SnapshotLocked) => "Operation.Conflict",
         ("AddTags", Denied::TooManyTags) => "OperationDenied.QuotaExceed",
         ("RemoveTags" | "DescribeTags", Denied::TooManyTags) => "InvalidTagCount",
         ("RemoveTags" | "DescribeTags", Denied::TagWithoutKey) => "InvalidTagKey.Malformed",

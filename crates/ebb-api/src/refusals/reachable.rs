@@ -113,12 +113,17 @@ const REACHABLE: &[Reachable] = &[
         D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
         D::SnapshotCategory, D::DryRun,
     ]]),
+    ("ReInitDisk", &[WRITES, &[
+        D::DiskNotFound, D::NotOnWhiteList, D::CategoryUnsupported, D::MultiAttach, D::DiskStatus,
+        D::DiskCreatingSnapshot, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
+        D::SourceSnapshotGone, D::SnapshotTooOld,
+    ]]),
     ("ResetDisks", &[WRITES, &[
         D::NotEnoughBalance, D::SnapshotServiceClosed, D::DiskNotFound, D::DiskDeleted,
         D::NotOnWhiteList, D::CategoryUnsupported, D::DiskStatus, D::UnfinishedSnapshot,
         D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
         D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
-        D::SnapshotCategory, D::DryRun, D::RegionNotFound, D::MultiAttachSet,
+        D::SnapshotCategory, D::DryRun, D::RegionNotFound, D::MultiAttach,
     ]]),
     ("CreateSnapshot", &[WRITES, TAGS, TOKEN, &[
         D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::DiskNotFound,
@@ -136,7 +141,20 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
         D::RetentionDecreased,
     ]]),
-    ("DeleteSnapshot", &[WRITES, &[D::SnapshotNotFound, D::SnapshotHasDisks]]),
+    ("LockSnapshot", &[WRITES, TOKEN, &[
+        D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::LockNotLonger,
+        D::LockOutlivesSnapshot, D::SnapshotNotLocked, D::DryRun,
+    ]]),
+    ("UnlockSnapshot", &[WRITES, TOKEN, &[
+        D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotLocked, D::SnapshotLocked,
+        D::DryRun,
+    ]]),
+    ("DescribeLockedSnapshots", &[&[
+        D::RegionNotFound, D::TooManyIds, D::NextToken, D::DryRun,
+    ]]),
+    ("DeleteSnapshot", &[WRITES, &[
+        D::SnapshotNotFound, D::SnapshotHasDisks, D::SnapshotLocked,
+    ]]),
     ("OpenSnapshotService", &[&[D::RegionNotFound]]),
     ("GetCallerIdentity", &[]),
     ("TagResources", &[TAGS, &[

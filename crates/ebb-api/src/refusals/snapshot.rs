@@ -1,4 +1,4 @@
-//! What the operations of snapshots, ResetDisk and ResetDisks refuse. Statuses and messages are the
+//! What the operations of snapshots, ResetDisk, ResetDisks and ReInitDisk refuse. Statuses and messages are the
 //! protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
@@ -75,6 +75,30 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "Operation.Conflict", "The operation may conflicts with others."),
         row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
     ]),
+    of("ReInitDisk", &[
+        row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
+        row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
+        row(403, "UserNotInTheWhiteList", "The user is not in volume white list."),
+        row(400, "DiskCategory.OperationNotSupported",
+            "The operation is not supported to the specified disk due to its disk category."),
+        row(403, "InvalidOperation.MultiAttachDisk",
+            "Multi attach disk does not support this operation."),
+        row(403, "IncorrectDiskStatus", "The current disk status does not support this operation."),
+        row(403, "DiskCreatingSnapshot",
+            "The operation is denied due to a snapshot of the specified disk is not completed \
+             yet."),
+        row(403, "InstanceLockedForSecurity", "The instance is locked due to security."),
+        row(403, "InstanceExpiredOrInArrears",
+            "The specified operation is denied as your prepay instance is expired (prepay \
+             mode) or in arrears (afterpay mode)."),
+        row(403, "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation."),
+        row(403, "InvalidSourceSnapshot",
+            "The snapshot which is used to create the specified disk has been deleted."),
+        row(403, "InvalidSnapshot.TooOld",
+            "The disk is created from a snapshotId made before 2013-07-15, it cannot be \
+             re-initiated the specified disk any more since the detached first time."),
+    ]),
     of("CreateSnapshot", &[
         row(404, "InvalidDiskId.NotFound", "The specified DiskId does not exist."),
         row(400, "InvalidSnapshotName.Malformed", "The specified SnapshotName is wrongly formed."),
@@ -128,6 +152,26 @@ pub(super) const TABLE: &[Refusals] = &[
              supported."),
         row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
         row(400, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
+    ]),
+    of("LockSnapshot", &[
+        row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
+        row(403, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
+        row(403, "InvalidOperation.DecreaseLockDurationUnsupported",
+            "The lock has cooled off. It can only be made longer, with a CoolOffPeriod of 0."),
+        row(403, "InvalidOperation.LockExceedsRetention",
+            "The lock would end after the snapshot. Specify a smaller LockDuration, or keep the \
+             snapshot for longer with ModifySnapshotAttribute."),
+        row(404, "InvalidSnapshotLock.NotFound", "The specified snapshot is not locked."),
+    ]),
+    of("UnlockSnapshot", &[
+        row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
+        row(404, "InvalidSnapshotLock.NotFound", "The specified snapshot is not locked."),
+        row(403, "OperationDenied.SnapshotLocked",
+            "The lock has cooled off. It stays until it expires."),
+    ]),
+    of("DescribeLockedSnapshots", &[
+        row(403, "InvalidSnapshotIds.Malformed",
+            "The amount of specified specified snapshot Ids exceeds the limit."),
     ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),

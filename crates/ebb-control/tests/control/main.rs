@@ -12,6 +12,8 @@ mod exports;
 mod failures;
 mod import;
 mod kill;
+mod locks;
+mod reinit;
 mod reset;
 mod restart;
 mod scenarios;

@@ -315,6 +315,41 @@ pub(crate) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "make a disk empty again",
+        prepare: stopped,
+        act: |world, base| {
+            world.control.reinit_disk(&world.scope(), &base.disk, false).unwrap();
+        },
+        steps: &[Step::ResetIntended, Step::VolumeReset],
+        synced: never,
+        check: |world, base, reached| {
+            world.assert_content(&base.disk, if reached.engine < 2 { B } else { 0 });
+            assert_eq!(world.disk(&base.disk).status, DiskStatus::InUse);
+            world.reset(&base.disk, &base.snapshot).unwrap();
+            world.assert_content(&base.disk, A);
+        },
+    },
+    Scenario {
+        name: "make a disk again what it was made from",
+        prepare: |world, base| {
+            let mut request = new_disk(20);
+            request.snapshot = Some(base.snapshot.clone());
+            base.disk = world.control.create_disk(&world.root(), &request).unwrap();
+            world.attach(&base.disk, &base.instance);
+            world.fill(&base.disk, B);
+            world.stop(&base.instance);
+        },
+        act: |world, base| {
+            world.control.reinit_disk(&world.scope(), &base.disk, false).unwrap();
+        },
+        steps: &[Step::ResetIntended, Step::VolumeReset],
+        synced: never,
+        check: |world, base, reached| {
+            world.assert_content(&base.disk, if reached.engine < 2 { B } else { A });
+            assert_eq!(world.disk(&base.disk).status, DiskStatus::InUse);
+        },
+    },
+    Scenario {
         name: "run an instance with two data disks",
         prepare: as_it_is,
         act: run_with_disks,

@@ -627,23 +627,7 @@ fn disk_query(account: &AccountId) -> ebb_store::DiskQuery {
 }
 
 fn snapshot_query(account: &AccountId) -> ebb_store::SnapshotQuery {
-    ebb_store::SnapshotQuery {
-        account: account.clone(),
-        region: region(),
-        ids: None,
-        disk: None,
-        instance: None,
-        name: None,
-        status: None,
-        source_disk_kind: None,
-        category: None,
-        has_disks: None,
-        resource_group: None,
-        created_from: None,
-        created_to: None,
-        tags: Vec::new(),
-        page: EVERYTHING,
-    }
+    ebb_store::SnapshotQuery::all(account.clone(), region(), EVERYTHING)
 }
 
 fn instance_query(account: &AccountId) -> ebb_store::InstanceQuery {

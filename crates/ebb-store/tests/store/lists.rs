@@ -2,10 +2,10 @@
 
 use ebb_domain::{
     AccountId, Attachment, Category, DiskId, DiskKind, DiskStatus, ImageId, InstanceId,
-    InstanceStatus, PerformanceLevel, RegionId, SnapshotCategory, SnapshotId, SnapshotStatus, Tag,
-    ZoneId,
+    InstanceStatus, LockStatus, PerformanceLevel, RegionId, Snapshot, SnapshotCategory, SnapshotId,
+    SnapshotLock, SnapshotStatus, Tag, ZoneId,
 };
-use ebb_store::{DiskQuery, InstanceQuery, SnapshotQuery, Store, TagFilter};
+use ebb_store::{DiskQuery, InstanceQuery, LockQuery, SnapshotQuery, Store, TagFilter};
 
 use crate::sample::{
     at, disk, disk_query, fresh, instance, instance_query, read, snapshot, snapshot_query, write,
@@ -215,6 +215,37 @@ fn a_snapshot_is_found_by_each_of_its_properties() {
     assert_eq!(find(|q| q.status = Some("deleting".into())), [""; 0]);
     assert_eq!(find(|q| q.account = AccountId::new("2")), [""; 0]);
     assert_eq!(find(|q| q.region = RegionId::new("cn-beijing")), [""; 0]);
+}
+
+#[test]
+fn a_lock_is_found_by_its_status_which_the_clock_tells() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    let (_folder, store) = fresh();
+    let mut locked = snapshot("s-locked", "d-1", 1);
+    locked.lock = Some(SnapshotLock { created_at: at(0), days: 2, cool_off_hours: 3 });
+    let mut going = Snapshot { id: SnapshotId::new("s-going"), version: 2, ..locked.clone() };
+    going.status = SnapshotStatus::Deleting;
+    let never = snapshot("s-never", "d-1", 3);
+    write(&store, |tx| {
+        [&locked, &going, &never].into_iter().try_for_each(|snapshot| tx.insert_snapshot(snapshot))
+    });
+    let find = |status, now| {
+        find_snapshots(&store, |query| query.locks = Some(LockQuery { status, now: at(now) }))
+    };
+    for (now, told) in [
+        (0, LockStatus::CoolOff),
+        (3 * HOUR - 1, LockStatus::CoolOff),
+        (3 * HOUR, LockStatus::Compliance),
+        (48 * HOUR - 1, LockStatus::Compliance),
+        (48 * HOUR, LockStatus::Expired),
+    ] {
+        assert_eq!(locked.lock.unwrap().status(at(now)), told);
+        assert_eq!(find(None, now), ["s-locked"]);
+        for status in [LockStatus::CoolOff, LockStatus::Compliance, LockStatus::Expired] {
+            let expected: &[&str] = if status == told { &["s-locked"] } else { &[] };
+            assert_eq!(find(Some(status), now), expected, "{status:?} at {now}");
+        }
+    }
 }
 
 #[test]

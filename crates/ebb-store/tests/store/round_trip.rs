@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ebb_domain::{
     Account, AccountId, Attachment, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId,
     Instance, InstanceId, InstanceStatus, Network, Origin, PerformanceLevel, RegionId, Snapshot,
-    SnapshotCategory, SnapshotId, SnapshotStatus, Tag, Timestamp, ZoneId,
+    SnapshotCategory, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp, ZoneId,
 };
 use ebb_store::{Durability, Store, StoreError, TokenRow, Tx};
 use proptest::collection::{btree_map, vec};
@@ -49,7 +49,8 @@ fn status() -> impl Strategy<Value = DiskStatus> {
         Just(DiskStatus::Attaching),
         Just(DiskStatus::InUse),
         Just(DiskStatus::Detaching),
-        ".*".prop_map(|id| DiskStatus::Resetting(SnapshotId::new(id))),
+        ".+".prop_map(|id| DiskStatus::Resetting(SnapshotId::new(id))),
+        Just(DiskStatus::Emptying),
         Just(DiskStatus::Deleting),
     ]
 }
@@ -125,6 +126,7 @@ prop_compose! {
         ]),
         (retention_days, tags) in (any::<Option<u32>>(), tags()),
         (created_at, modified_at, version) in (time(), option::of(time()), any::<u64>()),
+        lock in option::of((time(), any::<u32>(), any::<u32>())),
     ) -> Snapshot {
         Snapshot {
             id: SnapshotId::new("s-1"),
@@ -143,6 +145,11 @@ prop_compose! {
             tags,
             created_at,
             modified_at,
+            lock: lock.map(|(created_at, days, cool_off_hours)| SnapshotLock {
+                created_at,
+                days,
+                cool_off_hours,
+            }),
             version,
         }
     }

@@ -89,6 +89,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         tags: Vec::new(),
         created_at: at(1000),
         modified_at: None,
+        lock: None,
         version,
     }
 }
@@ -144,23 +145,7 @@ pub(crate) fn disk_query() -> DiskQuery {
 }
 
 pub(crate) fn snapshot_query() -> SnapshotQuery {
-    SnapshotQuery {
-        account: account(),
-        region: region(),
-        ids: None,
-        disk: None,
-        instance: None,
-        name: None,
-        status: None,
-        source_disk_kind: None,
-        category: None,
-        has_disks: None,
-        resource_group: None,
-        created_from: None,
-        created_to: None,
-        tags: Vec::new(),
-        page: ALL,
-    }
+    SnapshotQuery::all(account(), region(), ALL)
 }
 
 pub(crate) fn instance_query() -> InstanceQuery {
