@@ -1,5 +1,5 @@
-//! What the operations of snapshots, ResetDisk, ResetDisks and ReInitDisk refuse. Statuses and messages are the
-//! protocol's own.
+//! What the operations of snapshots, ResetDisk, ResetDisks and ReInitDisk refuse. Statuses and
+//! messages are the protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 

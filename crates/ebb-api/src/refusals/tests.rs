@@ -1,5 +1,5 @@
-//! Proofreads the tables against the service's catalogue of errors, where it is at hand. Of operations
-//! that it does not have, our own list gives each error with its reason.
+//! Proofreads the tables against the service's catalogue of errors, where it is at hand. Of
+//! operations that it does not have, our own list gives each error with its reason.
 
 use std::collections::HashMap;
 use std::path::Path;
