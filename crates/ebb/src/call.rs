@@ -1,5 +1,8 @@
 //! `ebb call`: one signed API call from the command line.
 
+mod names;
+mod profile;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,31 +10,59 @@ use ebb_api::client::Client;
 
 use crate::Failure;
 use crate::data_dir::read_root_key;
+use profile::Profile;
 
 /// The action and its parameters.
 #[derive(Debug, Args)]
 pub(crate) struct CallArgs {
     /// Whose root key signs.
     #[arg(long, env = "EBB_DATA_DIR", value_name = "DIR")]
-    data_dir: PathBuf,
-    /// Where the API is.
-    #[arg(long, env = "EBB_ENDPOINT", default_value = "127.0.0.1:8080")]
-    endpoint: String,
-    /// Such as ResetDisk.
+    data_dir: Option<PathBuf>,
+    /// Whose key signs instead: a profile of ~/.aliyun/config.json. Without this and --data-dir it
+    /// is the current one. Its region and endpoint are used where none is given.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Where the API is: 127.0.0.1:8080 unless the profile says otherwise.
+    #[arg(long, env = "EBB_ENDPOINT", value_name = "HOST:PORT")]
+    endpoint: Option<String>,
+    /// Such as ResetDisk. `ebb operations` lists them; the beginning of a name will do.
     action: String,
-    /// `--DiskId d-… --SnapshotId s-…`
+    /// `--DiskId d-… --SnapshotId s-…`; the beginning of a name will do.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "--NAME VALUE")]
     params: Vec<String>,
 }
 
 /// Prints the reply as JSON.
 pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
-    let (id, secret) = read_root_key(&args.data_dir)?;
-    let params = pairs(&args.params)?;
-    let client = Client::new(args.endpoint, id, secret);
-    let reply = client.call(&args.action, &params).await?;
+    let profile = signer(&args)?;
+    let operation = names::operation(&args.action)?;
+    let mut params = Vec::new();
+    for (name, value) in pairs(&args.params)? {
+        params.push((names::parameter(operation, name)?, value));
+    }
+    let needs_region = operation.params.iter().any(|p| p.name == "RegionId" && p.required);
+    let has_region = params.iter().any(|(name, _)| name == "RegionId");
+    if let (true, false, Some(region)) = (needs_region, has_region, &profile.region) {
+        params.push(("RegionId".to_owned(), region));
+    }
+    let params: Vec<(&str, &str)> =
+        params.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let given = args.endpoint.or(profile.endpoint);
+    let endpoint = given.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let client = Client::new(endpoint, profile.id, profile.secret);
+    let reply = client.call(operation.name, &params).await?;
     println!("{reply:#}");
     Ok(())
+}
+
+fn signer(args: &CallArgs) -> Result<Profile, Failure> {
+    match (&args.profile, &args.data_dir) {
+        (None, Some(data_dir)) => {
+            let (id, secret) = read_root_key(data_dir)?;
+            Ok(Profile { id, secret, region: None, endpoint: None })
+        }
+        (name, _) => profile::read(name.as_deref()),
+    }
 }
 
 fn pairs(words: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
