@@ -20,15 +20,15 @@ FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 
 # What the server is to offer at the least.
 PROMISED = (
-    "AddTags AttachDisk CreateDisk CreateSnapshot DeleteDisk DeleteInstance DeleteInstances "
-    "DeleteSnapshot RemoveTags "
-    "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances "
-    "DescribeLockedSnapshots DescribeRegions LockSnapshot UnlockSnapshot "
-    "DescribeSnapshots DescribeTags DescribeZones DetachDisk GetCallerIdentity ListTagResources "
-    "ModifyDiskAttribute ModifySnapshotAttribute OpenSnapshotService ReInitDisk RebootInstance "
-    "ResetDisk "
-    "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances "
-    "TagResources UntagResources"
+    "AddTags AttachDisk CancelTask CreateDisk CreateSnapshot CreateSnapshotGroup DeleteDisk "
+    "DeleteInstance DeleteInstances DeleteSnapshot DeleteSnapshotGroup DescribeDisks "
+    "DescribeImages DescribeInstanceStatus DescribeInstances DescribeLockedSnapshots "
+    "DescribeRegions DescribeSnapshotGroups DescribeSnapshots DescribeTags "
+    "DescribeTaskAttribute DescribeTasks DescribeZones DetachDisk GetCallerIdentity "
+    "ListTagResources LockSnapshot ModifyDiskAttribute ModifyDiskSpec "
+    "ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService ReInitDisk "
+    "RebootInstance RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance "
+    "StartInstances StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.

@@ -29,6 +29,7 @@ WITHOUT_REGION = {
     "DetachDisk",
     "GetCallerIdentity",
     "ModifyDiskAttribute",
+    "ModifyDiskSpec",
     "ModifySnapshotAttribute",
     "ReInitDisk",
     "RebootInstance",

@@ -40,8 +40,11 @@ mod reset_set;
 mod resize;
 mod run;
 mod snapshot;
+mod snapshot_group;
+mod spec;
 mod step;
 mod tag;
+mod task;
 mod token;
 mod work;
 
@@ -59,10 +62,11 @@ pub use reset_set::{ResetPair, ResetSetError};
 pub use resize::ResizeDisk;
 pub use run::{DataDisk, RunInstances, SystemDisk};
 pub use snapshot::CreateSnapshot;
+pub use snapshot_group::{CreateSnapshotGroup, GroupAndSnapshots};
 pub use step::Step;
 pub use token::ClientToken;
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
-    TagCountQuery, TagFilter, TagQuery, TagRow,
+    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery,
+    TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, TaskQuery,
 };

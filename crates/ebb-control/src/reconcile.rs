@@ -9,6 +9,7 @@
 //! | disk larger           | than its volume: the volume is made as large                      |
 //! | disk Deleting         | the volume and the row go                                         |
 //! | snapshot progressing  | accomplished if the engine has it, else gone: nobody was answered |
+//! | group progressing     | accomplished if it has snapshots then, else gone                  |
 //! | import progressing    | failed: its stream is broken                                      |
 //! | snapshot deleting     | the version and the row go                                        |
 //! | instance …ing         | carried on by the workers                                         |
@@ -56,6 +57,9 @@ impl Control {
         let held = self.engine.inventory()?;
         for snapshot in self.store.read(|tx| tx.snapshots_in_transition())? {
             go_on(&snapshot.id, self.reconcile_snapshot(&snapshot, &held))?;
+        }
+        for group in self.store.read(|tx| tx.snapshot_groups_in_transition())? {
+            go_on(&group.id, self.reconcile_group(&group))?;
         }
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
             go_on(&disk.id, self.reconcile_disk(&disk))?;

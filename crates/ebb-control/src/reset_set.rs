@@ -33,8 +33,8 @@ impl Control {
     /// have been reset, and the rest are as they were; so it is after a crash, unanswered.
     ///
     /// # Errors
-    /// [`ResetSetError::Refused`]; [`Denied::RegionNotFound`]; with `dry_run` [`Denied::DryRun`]
-    /// where none was refused; a failure.
+    /// [`ResetSetError::Refused`]; with `dry_run` [`Denied::DryRun`] where none was refused; a
+    /// failure.
     pub fn reset_disks(
         &self,
         scope: &Scope,

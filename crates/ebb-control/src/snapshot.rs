@@ -121,6 +121,7 @@ impl Control {
             created_at: self.now(),
             modified_at: None,
             lock: None,
+            group: None,
             version: self.new_engine_id(),
         }
     }
@@ -197,7 +198,7 @@ impl Control {
         finished
     }
 
-    fn undo_delete_snapshot(
+    pub(crate) fn undo_delete_snapshot(
         &self,
         id: &SnapshotId,
         before: SnapshotStatus,
@@ -243,7 +244,7 @@ impl Control {
 
 /// Whether a disk is being reset to the snapshot or made from it. Without it that could not be
 /// done, neither now nor by the next start.
-fn is_held(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
+pub(crate) fn is_held(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
     let is_source = |disk: &Disk| {
         disk.status == DiskStatus::Creating && disk.source_snapshot.as_ref() == Some(id)
     };

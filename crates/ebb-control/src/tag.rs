@@ -1,6 +1,8 @@
 //! Tags on disks, snapshots and instances.
 
-use ebb_domain::{AccountId, Denied, DiskId, InstanceId, RegionId, SnapshotId, Tag, check_tags};
+use ebb_domain::{
+    AccountId, Denied, DiskId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, Tag, check_tags,
+};
 use ebb_store::{
     Durability, Page, ResourceKind, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, Tx,
 };
@@ -127,6 +129,9 @@ fn check_resource(
         ResourceKind::Disk => tx.disk(&DiskId::new(id))?.map(|disk| (disk.account, disk.region)),
         ResourceKind::Snapshot => {
             tx.snapshot(&SnapshotId::new(id))?.map(|found| (found.account, found.region))
+        }
+        ResourceKind::SnapshotGroup => {
+            tx.snapshot_group(&SnapshotGroupId::new(id))?.map(|found| (found.account, found.region))
         }
         ResourceKind::Instance => {
             tx.instance(&InstanceId::new(id))?.map(|found| (found.account, found.region))

@@ -51,6 +51,18 @@ pub enum Denied {
     PerformanceLevelUnknown,
     /// The size is too small or too large for the performance level.
     PerformanceLevelAndSize,
+    /// A performance level for a category that has none.
+    LevelWithoutEssd,
+    /// An ESSD does not become slower than that.
+    PerformanceLevelTooLow,
+    /// A disk is of that category and performance level.
+    SpecUnchanged,
+    /// More ProvisionedIops than the disk's size allows.
+    TooManyProvisionedIops,
+    /// No such task, or another account's.
+    TaskNotFound,
+    /// Tasks of this kind are not cancelled.
+    TaskNotCancelable,
     /// A size that is none.
     SizeUnknown,
     /// A size that the category does not come in.
@@ -139,6 +151,24 @@ pub enum Denied {
     SystemSnapshot,
     /// The snapshot that the disk was made from has been deleted.
     SourceSnapshotGone,
+    /// No such snapshot group, or another account's.
+    SnapshotGroupNotFound,
+    /// Disks to take snapshots of, and disks to leave out.
+    DisksAndLeftOut,
+    /// Neither an instance nor disks to take snapshots of.
+    InstanceOrDisksMissing,
+    /// There is no disk to take a snapshot of.
+    NoDisk,
+    /// More disks than a snapshot group has.
+    TooManyDisksInGroup,
+    /// Disks that are together larger than a snapshot group can be.
+    GroupTooLarge,
+    /// Disks of several zones.
+    DisksNotInSameZone,
+    /// Regional disks, and others.
+    RegionalAndNot,
+    /// Exactly one snapshot group has to be named for this.
+    GroupIdMustBeOne,
     /// Disks were made from the snapshot.
     SnapshotHasDisks,
     /// The disk has as many snapshots as it can have.
@@ -200,6 +230,10 @@ pub enum Field {
     SnapshotName,
     /// An instance's name
     InstanceName,
+    /// A snapshot group's name
+    GroupName,
+    /// A snapshot group's description
+    GroupDescription,
     /// A description
     Description,
     /// A tag's key

@@ -251,6 +251,43 @@ pub fn disk_size(
     Ok((size, level))
 }
 
+/// One that is attached.
+#[cfg(test)]
+pub(crate) fn sample() -> Disk {
+    Disk {
+        id: DiskId::new("d-1"),
+        account: AccountId::new("1"),
+        region: RegionId::new("cn-hangzhou"),
+        zone: ZoneId::new("cn-hangzhou-a"),
+        kind: DiskKind::Data,
+        category: Category::CloudEssd,
+        performance_level: None,
+        size_gib: 20,
+        name: String::new(),
+        description: String::new(),
+        status: DiskStatus::InUse,
+        delete_with_instance: false,
+        delete_auto_snapshot: true,
+        enable_auto_snapshot: true,
+        multi_attach: false,
+        provisioned_iops: None,
+        bursting: false,
+        source_snapshot: None,
+        image: None,
+        resource_group: String::new(),
+        tags: Vec::new(),
+        created_at: Timestamp::from_unix_millis(0),
+        attached_at: Some(Timestamp::from_unix_millis(0)),
+        detached_at: None,
+        attachments: vec![Attachment {
+            instance: InstanceId::new("i-1"),
+            device: "/dev/xvdb".into(),
+            at: Timestamp::from_unix_millis(0),
+        }],
+        volume: 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::fmt;
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Each kind of id is a type of its own, so that no two can be mixed up. A macro because there are
-/// seven of them, alike to the letter.
+/// nine of them, alike to the letter.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -48,8 +48,12 @@ ids! {
     InstanceId
     /// A region: `cn-hangzhou`.
     RegionId
+    /// A group of snapshots: `ssg-…`.
+    SnapshotGroupId
     /// A snapshot: `s-…`.
     SnapshotId
+    /// A task: `t-…`.
+    TaskId
     /// A zone of a region: `cn-hangzhou-a`.
     ZoneId
 }
@@ -73,6 +77,22 @@ impl SnapshotId {
     #[must_use]
     pub fn mint(entropy: [u8; 17]) -> Self {
         Self(mint("s-", entropy))
+    }
+}
+
+impl SnapshotGroupId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("ssg-", entropy))
+    }
+}
+
+impl TaskId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("t-", entropy))
     }
 }
 

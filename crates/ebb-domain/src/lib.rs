@@ -21,7 +21,10 @@ mod reinit;
 mod reset;
 mod resize;
 mod snapshot;
+mod snapshot_group;
+mod spec;
 mod tag;
+mod task;
 mod time;
 
 pub use account::Account;
@@ -32,7 +35,9 @@ pub use catalogue::{
 pub use category::{Category, PerformanceLevel};
 pub use denied::{Denied, Field};
 pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
-pub use id::{AccountId, DiskId, ImageId, InstanceId, RegionId, SnapshotId, ZoneId};
+pub use id::{
+    AccountId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, TaskId, ZoneId,
+};
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};
 pub use names::{description, disk_name, instance_name, snapshot_name};
@@ -44,5 +49,10 @@ pub use snapshot::{
     Origin, Snapshot, SnapshotCategory, SnapshotChange, SnapshotStatus, check_create_snapshot,
     check_delete_snapshot, retention_days,
 };
+pub use snapshot_group::{
+    SnapshotGroup, SnapshotGroupStatus, check_group, choose_disks, group_names,
+};
+pub use spec::{Spec, SpecChange, SpecFacts, check_spec};
 pub use tag::{Tag, check_tags};
+pub use task::{Task, TaskAction, TaskStatus};
 pub use time::Timestamp;

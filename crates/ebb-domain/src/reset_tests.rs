@@ -1,45 +1,11 @@
 //! Every row of the table, and that an earlier row wins over every later one.
 
 use super::*;
+use crate::disk::sample;
 use crate::{
-    AccountId, Attachment, Category, DiskId, DiskKind, ImageId, InstanceId, Network, Origin,
-    RegionId, SnapshotId, ZoneId,
+    AccountId, Category, DiskId, DiskKind, ImageId, InstanceId, Network, Origin, RegionId,
+    SnapshotId, ZoneId,
 };
-
-fn disk() -> Disk {
-    Disk {
-        id: DiskId::new("d-1"),
-        account: AccountId::new("1"),
-        region: RegionId::new("cn-hangzhou"),
-        zone: ZoneId::new("cn-hangzhou-a"),
-        kind: DiskKind::Data,
-        category: Category::CloudEssd,
-        performance_level: None,
-        size_gib: 20,
-        name: String::new(),
-        description: String::new(),
-        status: DiskStatus::InUse,
-        delete_with_instance: false,
-        delete_auto_snapshot: true,
-        enable_auto_snapshot: true,
-        multi_attach: false,
-        provisioned_iops: None,
-        bursting: false,
-        source_snapshot: None,
-        image: None,
-        resource_group: String::new(),
-        tags: Vec::new(),
-        created_at: Timestamp::from_unix_millis(0),
-        attached_at: Some(Timestamp::from_unix_millis(0)),
-        detached_at: None,
-        attachments: vec![Attachment {
-            instance: InstanceId::new("i-1"),
-            device: "/dev/xvdb".into(),
-            at: Timestamp::from_unix_millis(0),
-        }],
-        volume: 1,
-    }
-}
 
 fn instance() -> Instance {
     Instance {
@@ -84,6 +50,7 @@ fn snapshot() -> Snapshot {
         created_at: Timestamp::OLDEST_RESTORABLE,
         modified_at: None,
         lock: None,
+        group: None,
         version: 2,
     }
 }
@@ -91,7 +58,7 @@ fn snapshot() -> Snapshot {
 fn fine() -> ResetFacts {
     ResetFacts {
         account: Account::new(AccountId::new("1")),
-        disk: DiskFound::Here(Box::new(disk())),
+        disk: DiskFound::Here(Box::new(sample())),
         restricted: false,
         unfinished_snapshot: false,
         instances: vec![Some(instance())],

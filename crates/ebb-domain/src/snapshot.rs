@@ -2,7 +2,7 @@
 
 use crate::{
     Account, AccountId, Denied, Disk, DiskId, DiskKind, Field, Instance, InstanceStatus, RegionId,
-    SnapshotId, SnapshotLock, Tag, Timestamp, description, snapshot_name,
+    SnapshotGroupId, SnapshotId, SnapshotLock, Tag, Timestamp, description, snapshot_name,
 };
 
 /// Manual snapshots that a disk can have (api.md §3.1).
@@ -100,6 +100,8 @@ pub struct Snapshot {
     pub modified_at: Option<Timestamp>,
     /// What keeps it from being deleted, or did.
     pub lock: Option<SnapshotLock>,
+    /// The group that it was taken with.
+    pub group: Option<SnapshotGroupId>,
     /// The engine's id of it.
     pub version: u64,
 }
@@ -253,6 +255,7 @@ pub(crate) fn sample(retention_days: Option<u32>) -> Snapshot {
         created_at: Timestamp::from_unix_millis(0),
         modified_at: None,
         lock: None,
+        group: None,
         version: 1,
     }
 }

@@ -29,8 +29,10 @@ mod record;
 mod row;
 mod schema;
 mod snapshot;
+mod snapshot_group;
 mod store;
 mod tag;
+mod task;
 mod token;
 mod tx;
 
@@ -39,6 +41,8 @@ pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
     TagCountQuery, TagFilter, TagQuery, TagRow,
 };
+pub use snapshot_group::SnapshotGroupQuery;
 pub use store::{Durability, Store};
+pub use task::TaskQuery;
 pub use token::TokenRow;
 pub use tx::Tx;

@@ -212,6 +212,8 @@ pub enum ResourceKind {
     Snapshot,
     /// `instance`
     Instance,
+    /// `snapshotgroup`
+    SnapshotGroup,
 }
 
 /// ListTagResources.

@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_snapshot_retention.sql"),
     include_str!("schema/0003_snapshot_lock.sql"),
+    include_str!("schema/0004_tasks.sql"),
+    include_str!("schema/0005_snapshot_groups.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -2,14 +2,14 @@
 
 use ebb_domain::{
     AccountId, DiskId, InstanceId, LockStatus, Origin, RegionId, Snapshot, SnapshotCategory,
-    SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
+    SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
 };
 
 use crate::disk::{kind_name, parse_kind};
 use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
-use crate::tx::text;
+use crate::tx::{Value, text};
 use crate::{LockQuery, Page, ResourceKind, SnapshotQuery, StoreError, Tx};
 
 impl Tx<'_> {
@@ -149,6 +149,7 @@ impl Record for Snapshot {
             ("lock_created_at", self.lock.map(|lock| lock.created_at.unix_millis()).into()),
             ("lock_days", self.lock.map(|lock| lock.days).into()),
             ("lock_cool_off_hours", self.lock.map(|lock| lock.cool_off_hours).into()),
+            ("snapshot_group", self.group.as_ref().map_or(Value::Null, |id| text(id.as_str()))),
             ("version", self.version.cast_signed().into()),
         ]
     }
@@ -172,6 +173,7 @@ impl Record for Snapshot {
             created_at: row.time("created_at")?,
             modified_at: row.time_if_any("modified_at")?,
             lock: lock(row)?,
+            group: row.id_if_any("snapshot_group", SnapshotGroupId::new)?,
             version: row.engine_id("version")?,
         })
     }

@@ -19,6 +19,7 @@ impl ResourceKind {
             Self::Disk => "disk",
             Self::Snapshot => "snapshot",
             Self::Instance => "instance",
+            Self::SnapshotGroup => "snapshotgroup",
         }
     }
 
@@ -26,7 +27,7 @@ impl ResourceKind {
     fn shown(self, account: &AccountId, region: &RegionId) -> (String, [Value; 3]) {
         let visible = match self {
             Self::Snapshot => " AND status <> 'deleting'",
-            Self::Disk | Self::Instance => "",
+            Self::Disk | Self::Instance | Self::SnapshotGroup => "",
         };
         let condition = format!(
             "kind = ? AND resource IN \
@@ -41,6 +42,7 @@ impl ResourceKind {
             Self::Disk => "disks",
             Self::Snapshot => "snapshots",
             Self::Instance => "instances",
+            Self::SnapshotGroup => "snapshot_groups",
         }
     }
 }

@@ -12,11 +12,14 @@ pub mod reset;
 pub mod resize;
 pub mod run;
 pub mod snapshot;
+pub mod snapshot_group;
 pub mod snapshot_list;
 pub mod snapshot_lock;
+pub mod spec;
 pub mod sts;
 pub mod tag;
 pub mod tag_legacy;
+pub mod task;
 
 use crate::OperationDef;
 
@@ -29,8 +32,11 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     reset::OPERATIONS,
     resize::OPERATIONS,
     snapshot::OPERATIONS,
+    snapshot_group::OPERATIONS,
     snapshot_lock::OPERATIONS,
+    spec::OPERATIONS,
     sts::OPERATIONS,
     tag::OPERATIONS,
     tag_legacy::OPERATIONS,
+    task::OPERATIONS,
 ];

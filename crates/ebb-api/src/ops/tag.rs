@@ -191,5 +191,6 @@ fn kind_name(kind: ResourceKind) -> &'static str {
         ResourceKind::Disk => "disk",
         ResourceKind::Snapshot => "snapshot",
         ResourceKind::Instance => "instance",
+        ResourceKind::SnapshotGroup => "snapshotgroup",
     }
 }

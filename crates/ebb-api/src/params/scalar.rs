@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use ebb_domain::{DiskId, ImageId, InstanceId, RegionId, SnapshotId, ZoneId};
+use ebb_domain::{
+    DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, TaskId, ZoneId,
+};
 use serde_json::Value;
 
 use super::{Kind, MAX_LIST};
@@ -87,7 +89,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(DiskId ImageId InstanceId RegionId SnapshotId ZoneId);
+ids!(DiskId ImageId InstanceId RegionId SnapshotGroupId SnapshotId TaskId ZoneId);
 
 /// A JSON array in one parameter: `DiskIds=["d-1","d-2"]`. Numbers are taken like strings, for
 /// `[1,7]` as well as `["1","7"]`.

@@ -1,5 +1,5 @@
-//! What the operations of the catalogue and tags refuse. Statuses and messages are the protocol's
-//! own.
+//! What the operations of the catalogue, tasks and tags refuse. Statuses and messages are the
+//! protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
@@ -12,6 +12,18 @@ pub(super) const TABLE: &[Refusals] = &[
     ]),
     of("DescribeImages", &[
         row(404, "InvalidFilterKey.NotFound", "The specified Filter Key is not found."),
+    ]),
+    of("DescribeTasks", &[
+        row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
+    ]),
+    of("DescribeTaskAttribute", &[
+        row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
+        row(400, "InvalidTaskId.NotFound", "The specified \"TaskId\" is not found."),
+    ]),
+    of("CancelTask", &[
+        row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
+        row(400, "InvalidTaskId.NotFound", "The specified \"TaskId\" is not found."),
+        row(403, "InvalidTaskId.TaskActionNotSupport", "The specified task action not support."),
     ]),
     of("TagResources", &[
         row(404, "InvalidRegionId.NotFound",

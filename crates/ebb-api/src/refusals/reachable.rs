@@ -82,6 +82,16 @@ const REACHABLE: &[Reachable] = &[
         D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::MultiAttachOnline,
         D::InstanceNotRunning, D::SizeTooSmall, D::SizeUnchanged, D::SizeTooLarge,
     ]]),
+    ("ModifyDiskSpec", &[WRITES, &[
+        D::DiskNotFound, D::PerformanceLevelUnknown, D::CategoryUnknown, D::CategoryUnsupported,
+        D::MultiAttach, D::DiskInArrears, D::DiskStatus, D::DiskCreatingSnapshot,
+        D::InstanceNotFound, D::InstanceExpired, D::CategoryNotOffered, D::LevelWithoutEssd,
+        D::PerformanceLevelAndSize, D::PerformanceLevelTooLow, D::ProvisionedIopsUnsupported,
+        D::TooManyProvisionedIops, D::SpecUnchanged, D::NotOnWhiteList, D::DryRun,
+    ]]),
+    ("DescribeTasks", &[&[D::RegionNotFound]]),
+    ("DescribeTaskAttribute", &[&[D::RegionNotFound, D::TaskNotFound]]),
+    ("CancelTask", &[&[D::RegionNotFound, D::TaskNotFound, D::TaskNotCancelable]]),
     ("DescribeDiskMonitorData", &[&[
         D::DiskNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
@@ -140,6 +150,24 @@ const REACHABLE: &[Reachable] = &[
         D::NothingToModify, D::Malformed(F::SnapshotName), D::Malformed(F::Description),
         D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
         D::RetentionDecreased,
+    ]]),
+    ("CreateSnapshotGroup", &[WRITES, TAGS, TOKEN, &[
+        D::RegionNotFound, D::Malformed(F::GroupName), D::Malformed(F::GroupDescription),
+        D::DisksAndLeftOut, D::InstanceOrDisksMissing, D::InstanceNotFound, D::DiskNotFound,
+        D::NoDisk, D::TooManyDisksInGroup, D::GroupTooLarge, D::DisksNotInSameZone,
+        D::CategoryUnsupported, D::MultiAttach, D::RegionalAndNot, D::NotEnoughBalance,
+        D::SnapshotServiceClosed, D::CreatingSnapshot, D::DiskStatus, D::NeverAttached,
+        D::InstanceLocked, D::InstanceStatus, D::SnapshotQuota,
+    ]]),
+    ("DescribeSnapshotGroups", &[&[
+        D::RegionNotFound, D::GroupIdMustBeOne, D::NextToken,
+    ]]),
+    ("ModifySnapshotGroup", &[WRITES, &[
+        D::RegionNotFound, D::Malformed(F::GroupName), D::Malformed(F::GroupDescription),
+        D::SnapshotGroupNotFound,
+    ]]),
+    ("DeleteSnapshotGroup", &[WRITES, &[
+        D::RegionNotFound, D::SnapshotGroupNotFound, D::SnapshotHasDisks, D::SnapshotLocked,
     ]]),
     ("LockSnapshot", &[WRITES, TOKEN, &[
         D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::LockNotLonger,

@@ -95,6 +95,15 @@ fn create_snapshot() {
 }
 
 #[test]
+fn create_snapshot_group() {
+    fails_cleanly(
+        |call| matches!(call, Call::Snapshot(..)),
+        as_it_is,
+        |world, base| world.snapshot_group(&base.instance).map(drop),
+    );
+}
+
+#[test]
 fn reset_disk() {
     fails_cleanly(
         |call| matches!(call, Call::Reset(..)),

@@ -68,15 +68,14 @@ fn retention_ends_after_the_lock() {
     request.retention_days = Some(3);
     let id = world.control.create_snapshot(&world.scope(), &request).unwrap();
     assert_eq!(denied(locked(&world, &lock(4, 0, &id))), Denied::LockOutlivesSnapshot);
-    locked(&world, &lock(3, 0, &id)).unwrap();
-    world.universe.clock.advance(3 * DAY - 1);
-    assert_eq!(world.control.expire_snapshots().unwrap(), 0);
-    let change = SnapshotChange { retention_days: Some(4), ..SnapshotChange::default() };
+    locked(&world, &lock(2, 0, &id)).unwrap();
+    assert_eq!(denied(locked(&world, &lock(4, 0, &id))), Denied::LockOutlivesSnapshot);
+    let change = SnapshotChange { retention_days: Some(5), ..SnapshotChange::default() };
     world.control.modify_snapshot(&world.scope(), &id, &change).unwrap();
     locked(&world, &lock(4, 0, &id)).unwrap();
-    world.universe.clock.advance(DAY);
+    world.universe.clock.advance(4 * DAY);
     assert_eq!(world.control.expire_snapshots().unwrap(), 0);
-    world.universe.clock.advance(1);
+    world.universe.clock.advance(DAY);
     assert_eq!(world.control.expire_snapshots().unwrap(), 1);
     assert_eq!(world.find_snapshot(&id), None);
 }

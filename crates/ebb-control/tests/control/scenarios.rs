@@ -5,7 +5,7 @@ use bytes::Bytes;
 use ebb_control::{DataDisk, ImportRequest, Step, Stop};
 use ebb_domain::{
     Disk, DiskId, DiskKind, DiskStatus, InstanceId, InstanceStatus, NewDisk, SnapshotCategory,
-    SnapshotStatus, Timestamp,
+    SnapshotGroupStatus, SnapshotStatus, Timestamp,
 };
 
 use crate::world::{A, B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
@@ -279,6 +279,56 @@ pub(crate) const ALL: &[Scenario] = &[
             let second = second_disk(world, base);
             world.assert_content(&second, if reached.engine < 3 { B } else { A });
             assert_eq!(world.disk(&second).status, DiskStatus::InUse);
+        },
+    },
+    Scenario {
+        name: "create a snapshot group",
+        prepare: with_second_disk,
+        act: |world, base| drop(world.snapshot_group(&base.instance).unwrap()),
+        steps: &[Step::SnapshotIntended, Step::VersionMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let second = second_disk(world, base);
+            let groups = world.snapshot_groups();
+            // Without a record nobody knows of the versions; without versions there is nothing.
+            let expected = reached.records > 0 && reached.engine > 1;
+            assert_eq!(groups.len(), usize::from(expected));
+            if let Some((group, snapshots)) = groups.first() {
+                assert_eq!(group.status, SnapshotGroupStatus::Accomplished);
+                // The system disk's too.
+                assert_eq!(snapshots.len(), 3);
+                let of_second = snapshots.iter().find(|s| s.source_disk == second).unwrap();
+                world.fill(&second, A);
+                world.reset(&second, &of_second.id).unwrap();
+                world.assert_content(&second, B);
+            }
+        },
+    },
+    Scenario {
+        name: "delete a snapshot group",
+        prepare: |world, base| {
+            with_second_disk(world, base);
+            world.snapshot_group(&base.instance).unwrap();
+        },
+        act: |world, _| {
+            let (group, _) = world.snapshot_groups().remove(0);
+            world.control.delete_snapshot_group(&world.scope(), &group.id).unwrap();
+        },
+        steps: &[
+            Step::SnapshotDeleteIntended,
+            Step::VersionDeleted,
+            Step::VersionDeleted,
+            Step::VersionDeleted,
+        ],
+        synced: intent,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let groups = world.snapshot_groups();
+            assert_eq!(groups.len(), usize::from(reached.records == 0));
+            let left = if reached.records == 0 { 3 } else { 0 };
+            let of_group = world.snapshots().into_iter().filter(|s| s.group.is_some());
+            assert_eq!(of_group.count(), left);
         },
     },
     Scenario {

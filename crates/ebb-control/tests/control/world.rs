@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_control::{
-    Activity, Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot, DeleteInstance,
-    Entropy, ExportTable, Exported, Parts, ResizeDisk, RunInstances, Scope, Secret, Step, Stop,
-    SystemDisk,
+    Activity, Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot,
+    CreateSnapshotGroup, DeleteInstance, Entropy, ExportTable, Exported, GroupAndSnapshots, Parts,
+    ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step, Stop, SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
     InstanceId, InstanceStatus, Network, NewDisk, Performance, Region, RegionId, ResizeType,
-    Snapshot, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
+    Snapshot, SnapshotGroupId, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
@@ -433,6 +433,40 @@ impl World {
         self.control.resize_disk(&self.scope(), &request)
     }
 
+    /// A group of all disks of an instance.
+    pub(crate) fn snapshot_group(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<SnapshotGroupId, ControlError> {
+        let request = CreateSnapshotGroup {
+            instance: Some(instance.clone()),
+            disks: Vec::new(),
+            left_out: Vec::new(),
+            name: String::new(),
+            description: String::new(),
+            resource_group: String::new(),
+            tags: Vec::new(),
+            token: None,
+        };
+        self.control.create_snapshot_group(&self.scope(), &request)
+    }
+
+    /// All groups, each with its snapshots.
+    pub(crate) fn snapshot_groups(&self) -> Vec<GroupAndSnapshots> {
+        let query = SnapshotGroupQuery {
+            account: self.scope().account,
+            region: region(),
+            ids: None,
+            instance: None,
+            name: None,
+            statuses: None,
+            resource_group: None,
+            tags: Vec::new(),
+            page: EVERYTHING,
+        };
+        self.control.snapshot_groups(&query).unwrap().items
+    }
+
     pub(crate) fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {
         self.control.delete_snapshot(&self.scope(), id, false)
     }
@@ -513,6 +547,7 @@ impl World {
         until("instances rest", || self.read(|tx| tx.instances_in_transition()).is_empty());
         until("disks rest", || self.read(|tx| tx.disks_in_transition()).is_empty());
         assert_eq!(self.read(|tx| tx.snapshots_in_transition()), []);
+        assert_eq!(self.read(|tx| tx.snapshot_groups_in_transition()), []);
         self.assert_agreed();
         self.assert_exported();
     }

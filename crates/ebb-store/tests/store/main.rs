@@ -8,4 +8,5 @@ mod paging;
 mod round_trip;
 mod rules;
 mod sample;
+mod tasks;
 mod transactions;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ebb_domain::{
     Account, AccountId, Attachment, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId,
     Instance, InstanceId, InstanceStatus, Network, Origin, PerformanceLevel, RegionId, Snapshot,
-    SnapshotCategory, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp, ZoneId,
+    SnapshotCategory, SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
+    ZoneId,
 };
 use ebb_store::{Durability, Store, StoreError, TokenRow, Tx};
 use proptest::collection::{btree_map, vec};
@@ -127,6 +128,7 @@ prop_compose! {
         (retention_days, tags) in (any::<Option<u32>>(), tags()),
         (created_at, modified_at, version) in (time(), option::of(time()), any::<u64>()),
         lock in option::of((time(), any::<u32>(), any::<u32>())),
+        group in option::of(".*"),
     ) -> Snapshot {
         Snapshot {
             id: SnapshotId::new("s-1"),
@@ -150,6 +152,7 @@ prop_compose! {
                 days,
                 cool_off_hours,
             }),
+            group: group.map(SnapshotGroupId::new),
             version,
         }
     }

@@ -90,6 +90,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         created_at: at(1000),
         modified_at: None,
         lock: None,
+        group: None,
         version,
     }
 }

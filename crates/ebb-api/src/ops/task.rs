@@ -1,0 +1,277 @@
+//! DescribeTasks, DescribeTaskAttribute, CancelTask (api.md §3.6).
+
+use ebb_api_derive::Params;
+use ebb_control::TaskQuery;
+use ebb_domain::{Denied, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
+use serde::Serialize;
+
+use super::common::{Done, PageNumber, PageSize, Paging};
+use crate::refusals::{deny, refused};
+use crate::time::{minutes, parse_either};
+use crate::{ApiError, Context, Operation, OperationDef, Repeat, Scalar};
+
+/// The family.
+pub const OPERATIONS: &[OperationDef] = &[
+    OperationDef::of::<DescribeTasks>(),
+    OperationDef::of::<DescribeTaskAttribute>(),
+    OperationDef::of::<CancelTask>(),
+];
+
+/// These operations have words of their own for it.
+fn missing(key: &str) -> ApiError {
+    let message = format!(
+        "An input parameter \"{key}\" that is mandatory for processing the request is not supplied."
+    );
+    ApiError::new(400, "MissingParameter", message)
+}
+
+/// TaskIds: parted by commas.
+#[derive(Debug)]
+pub struct TaskIds(Vec<TaskId>);
+
+impl Scalar for TaskIds {
+    fn parse(raw: &str, _key: &str) -> Result<Self, ApiError> {
+        Ok(Self(raw.split(',').map(|id| TaskId::new(id.trim())).collect()))
+    }
+}
+
+/// `2026-02-23T12:46Z`
+#[derive(Debug)]
+pub struct Time(Timestamp);
+
+impl Scalar for Time {
+    fn parse(raw: &str, key: &str) -> Result<Self, ApiError> {
+        let expected = "a time like 2026-02-23T12:46Z";
+        parse_either(raw).map(Self).ok_or_else(|| ApiError::invalid(key, expected))
+    }
+}
+
+/// Lists tasks, newest first, for 30 days after their end.
+#[derive(Debug, Params)]
+pub struct DescribeTasks {
+    /// Where.
+    #[param(missing = missing)]
+    pub region_id: RegionId,
+    /// Which, parted by commas; unknown ids are simply absent.
+    pub task_ids: Option<TaskIds>,
+    /// `ModifyDiskSpec`.
+    pub task_action: Option<String>,
+    /// `Processing`, `Finished` or `Failed`; anything else means any.
+    pub task_status: Option<String>,
+    /// Begun then or later.
+    pub start_time: Option<Time>,
+    /// Begun then or earlier.
+    pub end_time: Option<Time>,
+    /// Of those.
+    pub resource_ids: Repeat<String>,
+    /// From 1.
+    pub page_number: Option<PageNumber>,
+    /// 1 to 100.
+    pub page_size: Option<PageSize>,
+}
+
+/// A page of tasks.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeTasksReply {
+    region_id: String,
+    total_count: u64,
+    page_number: u32,
+    page_size: u32,
+    task_set: TaskSet,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskSet {
+    task: Vec<TaskItem>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TaskItem {
+    task_id: String,
+    task_action: &'static str,
+    task_status: &'static str,
+    resource_id: String,
+    creation_time: String,
+    finished_time: String,
+    support_cancel: &'static str,
+}
+
+impl Operation for DescribeTasks {
+    type Reply = DescribeTasksReply;
+
+    fn call(self, cx: &Context) -> Result<DescribeTasksReply, ApiError> {
+        cx.control.region(&self.region_id).map_err(|denied| deny("DescribeTasks", &denied))?;
+        let paged = Paging {
+            number: self.page_number,
+            size: self.page_size,
+            token: None,
+            max_results: None,
+            max_results_range: (1, 100),
+        }
+        .resolve();
+        let query = TaskQuery {
+            account: cx.account.clone(),
+            region: self.region_id.clone(),
+            ids: self.task_ids.map(|ids| ids.0),
+            action: self.task_action,
+            status: self.task_status.as_deref().and_then(TaskStatus::parse),
+            resources: Some(self.resource_ids.0).filter(|ids| !ids.is_empty()),
+            created_from: self.start_time.map(|time| time.0),
+            created_to: self.end_time.map(|time| time.0),
+            page: paged.request,
+        };
+        let page = cx.control.tasks(&query).map_err(refused("DescribeTasks"))?;
+        Ok(DescribeTasksReply {
+            region_id: self.region_id.to_string(),
+            total_count: page.total,
+            page_number: paged.number,
+            page_size: paged.size,
+            task_set: TaskSet { task: page.items.into_iter().map(TaskItem::from).collect() },
+        })
+    }
+}
+
+impl From<Task> for TaskItem {
+    fn from(task: Task) -> Self {
+        Self {
+            task_id: task.id.to_string(),
+            task_action: task.action.name(),
+            task_status: task.status.name(),
+            resource_id: task.resource,
+            creation_time: minutes(task.created_at),
+            finished_time: task.finished_at.map(minutes).unwrap_or_default(),
+            support_cancel: can_be_cancelled(task.action),
+        }
+    }
+}
+
+/// SupportCancel is a string.
+const fn can_be_cancelled(action: TaskAction) -> &'static str {
+    match action {
+        TaskAction::ModifyDiskSpec => "false",
+    }
+}
+
+/// One task, and what became of each part of it.
+#[derive(Debug, Params)]
+pub struct DescribeTaskAttribute {
+    /// Where.
+    #[param(missing = missing)]
+    pub region_id: RegionId,
+    /// Which.
+    #[param(missing = missing)]
+    pub task_id: TaskId,
+}
+
+/// A task. Each has one part.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeTaskAttributeReply {
+    region_id: String,
+    task_id: String,
+    task_action: &'static str,
+    task_status: &'static str,
+    task_process: &'static str,
+    support_cancel: &'static str,
+    creation_time: String,
+    finished_time: String,
+    total_count: u32,
+    success_count: u32,
+    failed_count: u32,
+    operation_progress_set: ProgressSet,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProgressSet {
+    operation_progress: Vec<Progress>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Progress {
+    operation_status: &'static str,
+    error_code: &'static str,
+    error_msg: &'static str,
+    related_item_set: RelatedItems,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RelatedItems {
+    related_item: Vec<RelatedItem>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RelatedItem {
+    name: &'static str,
+    value: String,
+}
+
+impl Operation for DescribeTaskAttribute {
+    type Reply = DescribeTaskAttributeReply;
+
+    fn call(self, cx: &Context) -> Result<DescribeTaskAttributeReply, ApiError> {
+        let refuse = |denied: Denied| deny("DescribeTaskAttribute", &denied);
+        cx.control.region(&self.region_id).map_err(refuse)?;
+        let task = cx
+            .control
+            .task(&cx.account, &self.region_id, &self.task_id)
+            .map_err(refused("DescribeTaskAttribute"))?;
+        let (status, process) = match task.status {
+            TaskStatus::Processing => ("Processing", "0%"),
+            TaskStatus::Finished => ("Success", "100%"),
+            TaskStatus::Failed => ("Failed", "100%"),
+        };
+        let is = |wanted: TaskStatus| u32::from(task.status == wanted);
+        let part = Progress {
+            operation_status: status,
+            error_code: "",
+            error_msg: "",
+            related_item_set: RelatedItems {
+                related_item: vec![RelatedItem { name: "DiskId", value: task.resource.clone() }],
+            },
+        };
+        Ok(DescribeTaskAttributeReply {
+            region_id: task.region.to_string(),
+            task_id: task.id.to_string(),
+            task_action: task.action.name(),
+            task_status: task.status.name(),
+            task_process: process,
+            support_cancel: can_be_cancelled(task.action),
+            creation_time: minutes(task.created_at),
+            finished_time: task.finished_at.map(minutes).unwrap_or_default(),
+            total_count: 1,
+            success_count: is(TaskStatus::Finished),
+            failed_count: is(TaskStatus::Failed),
+            operation_progress_set: ProgressSet { operation_progress: vec![part] },
+        })
+    }
+}
+
+/// Ends a task that can be ended, of which there is none yet.
+#[derive(Debug, Params)]
+pub struct CancelTask {
+    /// Where.
+    #[param(missing = missing)]
+    pub region_id: RegionId,
+    /// Which.
+    #[param(missing = missing)]
+    pub task_id: TaskId,
+}
+
+impl Operation for CancelTask {
+    type Reply = Done;
+
+    fn call(self, cx: &Context) -> Result<Done, ApiError> {
+        cx.control.region(&self.region_id).map_err(|denied| deny("CancelTask", &denied))?;
+        cx.control
+            .cancel_task(&cx.account, &self.region_id, &self.task_id)
+            .map_err(refused("CancelTask"))?;
+        Ok(Done {})
+    }
+}

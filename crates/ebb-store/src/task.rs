@@ -1,0 +1,114 @@
+//! Tasks.
+
+use ebb_domain::{AccountId, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
+
+use crate::filter::Filter;
+use crate::page;
+use crate::row::Row;
+use crate::tx::text;
+use crate::{Page, PageRequest, StoreError, Tx};
+
+/// DescribeTasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: RegionId,
+    /// Which; unknown ids are simply absent.
+    pub ids: Option<Vec<TaskId>>,
+    /// TaskAction, by its wire name
+    pub action: Option<String>,
+    /// TaskStatus
+    pub status: Option<TaskStatus>,
+    /// ResourceIds: it acts on one of them
+    pub resources: Option<Vec<String>>,
+    /// Created then or later
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier
+    pub created_to: Option<Timestamp>,
+    /// Which part. Only pages by number are told apart.
+    pub page: PageRequest,
+}
+
+impl Tx<'_> {
+    /// The task of that id.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
+        let sql = "SELECT * FROM tasks WHERE id = ?";
+        Ok(self.rows(("tasks", "id"), sql, &[text(id.as_str())], read)?.pop())
+    }
+
+    /// Adds a task.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], also where there is one of its id.
+    pub fn insert_task(&self, task: &Task) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO tasks
+                 (id, account, region, action, resource, status, created_at, finished_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            &[
+                text(task.id.as_str()),
+                text(task.account.as_str()),
+                text(task.region.as_str()),
+                text(task.action.name()),
+                text(&task.resource),
+                text(task.status.name()),
+                task.created_at.unix_millis().into(),
+                task.finished_at.map(Timestamp::unix_millis).into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// DescribeTasks, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn tasks(&self, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
+        let filter = filter(query);
+        let total = self.count(&format!("SELECT count(*) FROM tasks {filter}"), filter.values())?;
+        let sql =
+            format!("SELECT * FROM tasks {filter} ORDER BY created_at DESC, id LIMIT ? OFFSET ?");
+        let [limit, offset] = page::range(&query.page);
+        let mut values = filter.into_values();
+        values.extend([limit.into(), offset.into()]);
+        let mut items = self.rows(("tasks", "id"), &sql, &values, read)?;
+        page::cut(&mut items, &query.page);
+        Ok(Page { items, total, next: None })
+    }
+
+    /// Forgets the tasks that ended before that time; how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn purge_tasks(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.execute("DELETE FROM tasks WHERE finished_at < ?", &[before.unix_millis().into()])
+    }
+}
+
+fn filter(query: &TaskQuery) -> Filter {
+    let mut filter = Filter::of(query.account.as_str(), query.region.as_str());
+    filter.one_of("id", query.ids.as_ref().map(|ids| ids.iter().map(TaskId::as_str)));
+    filter.and_if("action = ?", query.action.as_deref());
+    filter.and_if("status = ?", query.status.map(TaskStatus::name));
+    filter.one_of("resource", query.resources.as_ref().map(|ids| ids.iter().map(String::as_str)));
+    filter.created(query.created_from, query.created_to);
+    filter
+}
+
+fn read(row: &Row<'_>) -> Result<Task, StoreError> {
+    Ok(Task {
+        id: row.id("id", TaskId::new)?,
+        account: row.id("account", AccountId::new)?,
+        region: row.id("region", RegionId::new)?,
+        action: row.name("action", TaskAction::parse)?,
+        resource: row.get("resource")?,
+        status: row.name("status", TaskStatus::parse)?,
+        created_at: row.time("created_at")?,
+        finished_at: row.time_if_any("finished_at")?,
+    })
+}
