@@ -20,8 +20,8 @@ FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 
 # What the server is to offer at the least.
 PROMISED = (
-    "AddTags AttachDisk CancelTask CreateDisk CreateSnapshot CreateSnapshotGroup DeleteDisk "
-    "DeleteInstance DeleteInstances DeleteSnapshot DeleteSnapshotGroup DescribeDisks "
+    "AddTags AttachDisk CancelTask CopySnapshot CreateDisk CreateSnapshot CreateSnapshotGroup "
+    "DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot DeleteSnapshotGroup DescribeDisks "
     "DescribeImages DescribeInstanceStatus DescribeInstances DescribeLockedSnapshots "
     "DescribeRegions DescribeSnapshotGroups DescribeSnapshots DescribeTags "
     "DescribeTaskAttribute DescribeTasks DescribeZones DetachDisk GetCallerIdentity "

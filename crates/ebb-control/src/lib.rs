@@ -22,6 +22,7 @@
 
 mod admin;
 mod control;
+mod copy;
 mod disk;
 mod edge;
 mod error;
@@ -50,6 +51,7 @@ mod work;
 
 pub use admin::AccountChange;
 pub use control::{Control, Parts, Scope};
+pub use copy::CopySnapshot;
 pub use disk::{Attach, CreateDisk, DiskChange};
 pub use edge::{Clock, Entropy, ExportTable, Exported, SystemEntropy};
 pub use error::ControlError;

@@ -122,11 +122,12 @@ impl Control {
             modified_at: None,
             lock: None,
             group: None,
+            copied_from: None,
             version: self.new_engine_id(),
         }
     }
 
-    fn undo_create_snapshot(
+    pub(crate) fn undo_create_snapshot(
         &self,
         owner: &AccountId,
         token: Option<&ClientToken>,
@@ -284,7 +285,7 @@ pub(crate) fn accomplish(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlEr
 }
 
 /// The snapshot that the first call with a token made, once it has ended.
-fn replayed_snapshot(tx: &Tx<'_>, made: &[String]) -> Result<SnapshotId, ControlError> {
+pub(crate) fn replayed_snapshot(tx: &Tx<'_>, made: &[String]) -> Result<SnapshotId, ControlError> {
     let id = SnapshotId::new(made.first().cloned().unwrap_or_default());
     match tx.snapshot(&id)? {
         Some(snapshot) if snapshot.status == SnapshotStatus::Progressing => {

@@ -169,6 +169,10 @@ pub enum Denied {
     RegionalAndNot,
     /// Exactly one snapshot group has to be named for this.
     GroupIdMustBeOne,
+    /// A snapshot is copied to another region only.
+    SameRegion,
+    /// No region of this name to copy to.
+    DestinationRegionNotFound,
     /// Disks were made from the snapshot.
     SnapshotHasDisks,
     /// The disk has as many snapshots as it can have.

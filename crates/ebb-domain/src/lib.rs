@@ -46,8 +46,8 @@ pub use reinit::{ReInitFacts, check_reinit};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
 pub use resize::{ResizeFacts, ResizeType, check_resize};
 pub use snapshot::{
-    Origin, Snapshot, SnapshotCategory, SnapshotChange, SnapshotStatus, check_create_snapshot,
-    check_delete_snapshot, retention_days,
+    CopySource, Origin, Snapshot, SnapshotCategory, SnapshotChange, SnapshotStatus,
+    check_copy_snapshot, check_create_snapshot, check_delete_snapshot, retention_days,
 };
 pub use snapshot_group::{
     SnapshotGroup, SnapshotGroupStatus, check_group, choose_disks, group_names,

@@ -114,7 +114,8 @@ fn check_snapshot(disk: &Disk, snapshot: &Snapshot) -> Result<(), Denied> {
     if matches!(snapshot.status, SnapshotStatus::Progressing | SnapshotStatus::Failed) {
         return Err(Denied::SnapshotNotReady);
     }
-    if snapshot.source_disk != disk.id {
+    // A copy in another region is of another disk there.
+    if snapshot.source_disk != disk.id || snapshot.region != disk.region {
         return Err(Denied::SnapshotMismatch);
     }
     if snapshot.created_at < Timestamp::OLDEST_RESTORABLE {

@@ -51,6 +51,7 @@ fn snapshot() -> Snapshot {
         modified_at: None,
         lock: None,
         group: None,
+        copied_from: None,
         version: 2,
     }
 }

@@ -63,6 +63,15 @@ impl SnapshotCategory {
     }
 }
 
+/// What a snapshot is a copy of, which may be gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySource {
+    /// Which.
+    pub snapshot: SnapshotId,
+    /// Where it was.
+    pub region: RegionId,
+}
+
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -102,6 +111,8 @@ pub struct Snapshot {
     pub lock: Option<SnapshotLock>,
     /// The group that it was taken with.
     pub group: Option<SnapshotGroupId>,
+    /// What it is a copy of.
+    pub copied_from: Option<CopySource>,
     /// The engine's id of it.
     pub version: u64,
 }
@@ -222,6 +233,34 @@ pub fn check_delete_snapshot(
     if disks > 0 && !force { Err(Denied::SnapshotHasDisks) } else { Ok(()) }
 }
 
+/// Whether a snapshot may be copied to that region.
+///
+/// # Errors
+/// The first thing that forbids it.
+pub fn check_copy_snapshot(
+    source: &Snapshot,
+    region: &RegionId,
+    encrypted: bool,
+    with_key: bool,
+) -> Result<(), Denied> {
+    if with_key && !encrypted {
+        return Err(Denied::KeyWithoutEncryption);
+    }
+    if encrypted {
+        return Err(Denied::EncryptionUnavailable);
+    }
+    if source.region == *region {
+        return Err(Denied::SameRegion);
+    }
+    if source.status != SnapshotStatus::Accomplished {
+        return Err(Denied::SnapshotNotReady);
+    }
+    match source.category {
+        SnapshotCategory::Archive => Err(Denied::SnapshotCategory),
+        SnapshotCategory::Standard | SnapshotCategory::Flash => Ok(()),
+    }
+}
+
 /// RetentionDays: 1 to 65,536.
 ///
 /// # Errors
@@ -256,6 +295,7 @@ pub(crate) fn sample(retention_days: Option<u32>) -> Snapshot {
         modified_at: None,
         lock: None,
         group: None,
+        copied_from: None,
         version: 1,
     }
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003_snapshot_lock.sql"),
     include_str!("schema/0004_tasks.sql"),
     include_str!("schema/0005_snapshot_groups.sql"),
+    include_str!("schema/0006_snapshot_copies.sql"),
 ];
 
 /// Brings the schema up to date.

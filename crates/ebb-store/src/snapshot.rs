@@ -1,8 +1,8 @@
 //! Snapshots.
 
 use ebb_domain::{
-    AccountId, DiskId, InstanceId, LockStatus, Origin, RegionId, Snapshot, SnapshotCategory,
-    SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
+    AccountId, CopySource, DiskId, InstanceId, LockStatus, Origin, RegionId, Snapshot,
+    SnapshotCategory, SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
 };
 
 use crate::disk::{kind_name, parse_kind};
@@ -58,18 +58,20 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn has_unfinished_snapshot(&self, disk: &DiskId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM snapshots WHERE source_disk = ? AND status = 'progressing'";
+        let sql = "SELECT 1 FROM snapshots WHERE source_disk = ? AND status = 'progressing'
+                   AND copied_from IS NULL";
         self.exists(sql, &[text(disk.as_str())])
     }
 
     /// How many snapshots of the disk count towards its quota: neither failed nor on their way out,
-    /// imported ones included.
+    /// nor copies elsewhere; imported ones included.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn manual_snapshots(&self, disk: &DiskId) -> Result<usize, StoreError> {
         let sql = "SELECT count(*) FROM snapshots
-                   WHERE source_disk = ? AND status IN ('progressing', 'accomplished')";
+                   WHERE source_disk = ? AND status IN ('progressing', 'accomplished')
+                   AND copied_from IS NULL";
         Ok(self.count(sql, &[text(disk.as_str())])? as usize)
     }
 
@@ -149,7 +151,12 @@ impl Record for Snapshot {
             ("lock_created_at", self.lock.map(|lock| lock.created_at.unix_millis()).into()),
             ("lock_days", self.lock.map(|lock| lock.days).into()),
             ("lock_cool_off_hours", self.lock.map(|lock| lock.cool_off_hours).into()),
-            ("snapshot_group", self.group.as_ref().map_or(Value::Null, |id| text(id.as_str()))),
+            ("snapshot_group", optional(self.group.as_ref().map(SnapshotGroupId::as_str))),
+            ("copied_from", optional(self.copied_from.as_ref().map(|from| from.snapshot.as_str()))),
+            (
+                "copied_from_region",
+                optional(self.copied_from.as_ref().map(|from| from.region.as_str())),
+            ),
             ("version", self.version.cast_signed().into()),
         ]
     }
@@ -174,6 +181,7 @@ impl Record for Snapshot {
             modified_at: row.time_if_any("modified_at")?,
             lock: lock(row)?,
             group: row.id_if_any("snapshot_group", SnapshotGroupId::new)?,
+            copied_from: copied_from(row)?,
             version: row.engine_id("version")?,
         })
     }
@@ -185,6 +193,16 @@ impl Record for Snapshot {
     fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+fn optional(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, text)
+}
+
+/// What it is a copy of; `None` where it is none.
+fn copied_from(row: &Row<'_>) -> Result<Option<CopySource>, StoreError> {
+    let Some(snapshot) = row.id_if_any("copied_from", SnapshotId::new)? else { return Ok(None) };
+    Ok(Some(CopySource { snapshot, region: row.id("copied_from_region", RegionId::new)? }))
 }
 
 /// The lock; `None` where there is none.

@@ -12,6 +12,7 @@ pub mod reset;
 pub mod resize;
 pub mod run;
 pub mod snapshot;
+pub mod snapshot_copy;
 pub mod snapshot_group;
 pub mod snapshot_list;
 pub mod snapshot_lock;
@@ -32,6 +33,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     reset::OPERATIONS,
     resize::OPERATIONS,
     snapshot::OPERATIONS,
+    snapshot_copy::OPERATIONS,
     snapshot_group::OPERATIONS,
     snapshot_lock::OPERATIONS,
     spec::OPERATIONS,

@@ -231,6 +231,10 @@ struct SnapshotItem {
     #[serde(rename = "SnapshotSN")]
     snapshot_sn: String,
     snapshot_link_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_snapshot_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_region_id: Option<String>,
     category: &'static str,
     usage: &'static str,
     encrypted: bool,
@@ -246,10 +250,13 @@ impl SnapshotItem {
     fn new(snapshot: Snapshot, used: bool) -> Self {
         let accomplished = snapshot.status == SnapshotStatus::Accomplished;
         let disk = snapshot.source_disk.as_str();
+        let copied_from = snapshot.copied_from.as_ref();
         Self {
             snapshot_sn: snapshot.id.as_str().trim_start_matches("s-").to_owned(),
             snapshot_link_id: format!("sl-{}", disk.trim_start_matches("d-")),
             source_disk_id: disk.to_owned(),
+            source_snapshot_id: copied_from.map(|from| from.snapshot.to_string()),
+            source_region_id: copied_from.map(|from| from.region.to_string()),
             snapshot_id: snapshot.id.to_string(),
             snapshot_name: snapshot.name,
             description: snapshot.description,

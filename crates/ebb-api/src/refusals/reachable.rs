@@ -151,6 +151,12 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
         D::RetentionDecreased,
     ]]),
+    ("CopySnapshot", &[WRITES, TAGS, TOKEN, &[
+        D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::NotEnoughBalance,
+        D::Malformed(F::RetentionDays), D::SnapshotServiceClosed, D::DestinationRegionNotFound,
+        D::SnapshotNotFound, D::KeyWithoutEncryption, D::EncryptionUnavailable, D::SameRegion,
+        D::SnapshotNotReady, D::SnapshotCategory,
+    ]]),
     ("CreateSnapshotGroup", &[WRITES, TAGS, TOKEN, &[
         D::RegionNotFound, D::Malformed(F::GroupName), D::Malformed(F::GroupDescription),
         D::DisksAndLeftOut, D::InstanceOrDisksMissing, D::InstanceNotFound, D::DiskNotFound,

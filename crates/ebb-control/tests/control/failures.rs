@@ -95,6 +95,17 @@ fn create_snapshot() {
 }
 
 #[test]
+fn copy_snapshot() {
+    for failing in [(|call| matches!(call, Call::Fork(..))) as fn(Call) -> bool, |call| {
+        matches!(call, Call::Snapshot(..))
+    }] {
+        fails_cleanly(failing, as_it_is, |world, base| {
+            world.copy_snapshot(&base.snapshot).map(drop)
+        });
+    }
+}
+
+#[test]
 fn create_snapshot_group() {
     fails_cleanly(
         |call| matches!(call, Call::Snapshot(..)),

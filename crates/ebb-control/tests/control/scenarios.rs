@@ -282,6 +282,22 @@ pub(crate) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "copy a snapshot",
+        prepare: as_it_is,
+        act: |world, base| drop(world.copy_snapshot(&base.snapshot).unwrap()),
+        steps: &[Step::SnapshotIntended, Step::VersionMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let copy = world.snapshots().into_iter().find(|s| s.copied_from.is_some());
+            assert_eq!(copy.is_some(), reached.records > 0 && reached.engine > 1);
+            if let Some(copy) = copy {
+                assert_eq!(copy.status, SnapshotStatus::Accomplished);
+                world.assert_version(&copy, A);
+            }
+        },
+    },
+    Scenario {
         name: "create a snapshot group",
         prepare: with_second_disk,
         act: |world, base| drop(world.snapshot_group(&base.instance).unwrap()),

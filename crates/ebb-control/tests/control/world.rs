@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_control::{
-    Activity, Attach, Clock, Control, ControlError, CreateDisk, CreateSnapshot,
+    Activity, Attach, Clock, Control, ControlError, CopySnapshot, CreateDisk, CreateSnapshot,
     CreateSnapshotGroup, DeleteInstance, Entropy, ExportTable, Exported, GroupAndSnapshots, Parts,
     ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step, Stop, SystemDisk,
 };
@@ -196,6 +196,11 @@ pub(crate) fn region() -> RegionId {
     RegionId::new("cn-hangzhou")
 }
 
+/// One in which there is nothing but what is copied there.
+pub(crate) fn other_region() -> RegionId {
+    RegionId::new("cn-beijing")
+}
+
 pub(crate) fn zone() -> ZoneId {
     ZoneId::new("cn-hangzhou-a")
 }
@@ -307,7 +312,7 @@ fn start(
         exports: Arc::clone(exports) as _,
         clock: Arc::clone(&universe.clock) as _,
         entropy: Arc::clone(&universe.entropy) as _,
-        regions: vec![Region { id: region() }],
+        regions: vec![Region { id: region() }, Region { id: other_region() }],
         root_key: ("key".into(), Secret::new("secret")),
         probe: Arc::new(move |step| probe.pass(step)),
     })
@@ -433,6 +438,23 @@ impl World {
         self.control.resize_disk(&self.scope(), &request)
     }
 
+    /// A copy of a snapshot in the other region.
+    pub(crate) fn copy_snapshot(&self, id: &SnapshotId) -> Result<SnapshotId, ControlError> {
+        let request = CopySnapshot {
+            snapshot: id.clone(),
+            region: other_region(),
+            name: "copy".into(),
+            description: String::new(),
+            retention_days: None,
+            resource_group: String::new(),
+            encrypted: false,
+            key: None,
+            tags: Vec::new(),
+            token: None,
+        };
+        self.control.copy_snapshot(&self.scope(), &request)
+    }
+
     /// A group of all disks of an instance.
     pub(crate) fn snapshot_group(
         &self,
@@ -521,6 +543,23 @@ impl World {
             .collect()
     }
 
+    /// What a version reads, wherever its snapshot is.
+    #[track_caller]
+    pub(crate) fn assert_version(&self, snapshot: &Snapshot, byte: u8) {
+        let (engine, volume) = (&self.engine, VolumeId(1));
+        let bytes = u64::from(snapshot.source_disk_gib) << 30;
+        let version = ebb_volume::SnapshotId(snapshot.version);
+        engine.fork(ebb_volume::OpId([2; 16]), version, volume, bytes).unwrap();
+        let handle = engine.open(volume).unwrap();
+        for (offset, expected) in [(0, byte), (1 << 20, 0), (bytes - 4096, byte)] {
+            let read = run(handle.as_ref(), Io::Read { offset, length: 16 }).unwrap();
+            assert!(read.iter().all(|found| *found == expected), "{offset}: {read:?}");
+        }
+        drop(handle);
+        engine.revoke(volume).unwrap();
+        engine.delete_volume(ebb_volume::OpId([3; 16]), volume).unwrap();
+    }
+
     #[track_caller]
     pub(crate) fn assert_content(&self, disk: &DiskId, byte: u8) {
         assert!(self.content(disk) == self.filled(disk, byte), "{disk} does not read {byte:#x}");
@@ -590,8 +629,12 @@ impl World {
         ids.items
     }
 
+    /// All of them, the other region's too.
     pub(crate) fn snapshots(&self) -> Vec<Snapshot> {
-        self.read(|tx| tx.snapshots(&snapshot_query(&self.root()))).items
+        let of = |region| snapshot_query(&self.root(), region);
+        let mut found = self.read(|tx| tx.snapshots(&of(region()))).items;
+        found.extend(self.read(|tx| tx.snapshots(&of(other_region()))).items);
+        found
     }
 
     pub(crate) fn instances(&self) -> Vec<Instance> {
@@ -661,8 +704,8 @@ fn disk_query(account: &AccountId) -> ebb_store::DiskQuery {
     }
 }
 
-fn snapshot_query(account: &AccountId) -> ebb_store::SnapshotQuery {
-    ebb_store::SnapshotQuery::all(account.clone(), region(), EVERYTHING)
+fn snapshot_query(account: &AccountId, region: RegionId) -> ebb_store::SnapshotQuery {
+    ebb_store::SnapshotQuery::all(account.clone(), region, EVERYTHING)
 }
 
 fn instance_query(account: &AccountId) -> ebb_store::InstanceQuery {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use ebb_domain::{
-    Account, AccountId, Attachment, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId,
-    Instance, InstanceId, InstanceStatus, Network, Origin, PerformanceLevel, RegionId, Snapshot,
-    SnapshotCategory, SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag, Timestamp,
-    ZoneId,
+    Account, AccountId, Attachment, Category, CopySource, Disk, DiskId, DiskKind, DiskStatus,
+    ImageId, Instance, InstanceId, InstanceStatus, Network, Origin, PerformanceLevel, RegionId,
+    Snapshot, SnapshotCategory, SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag,
+    Timestamp, ZoneId,
 };
 use ebb_store::{Durability, Store, StoreError, TokenRow, Tx};
 use proptest::collection::{btree_map, vec};
@@ -129,6 +129,7 @@ prop_compose! {
         (created_at, modified_at, version) in (time(), option::of(time()), any::<u64>()),
         lock in option::of((time(), any::<u32>(), any::<u32>())),
         group in option::of(".*"),
+        copied_from in option::of((".*", ".*")),
     ) -> Snapshot {
         Snapshot {
             id: SnapshotId::new("s-1"),
@@ -153,6 +154,10 @@ prop_compose! {
                 cool_off_hours,
             }),
             group: group.map(SnapshotGroupId::new),
+            copied_from: copied_from.map(|(snapshot, region)| CopySource {
+                snapshot: SnapshotId::new(snapshot),
+                region: RegionId::new(region),
+            }),
             version,
         }
     }

@@ -91,6 +91,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         modified_at: None,
         lock: None,
         group: None,
+        copied_from: None,
         version,
     }
 }
