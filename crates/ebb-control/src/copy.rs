@@ -60,11 +60,21 @@ impl Control {
         snapshot_name(&request.name)?;
         description(&request.description)?;
         check_tags(&request.tags)?;
+        self.copy_as(scope, request, Origin::User)
+    }
+
+    /// The same for a copy that comes about in that way, whatever it is called.
+    pub(crate) fn copy_as(
+        &self,
+        scope: &Scope,
+        request: &CopySnapshot,
+        origin: Origin,
+    ) -> Result<SnapshotId, ControlError> {
         let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
             if let Some(made) = self.replay(tx, &scope.account, request.token.as_ref())? {
                 return Ok(Err(replayed_snapshot(tx, &made)?));
             }
-            Ok(Ok(self.intend_copy(tx, scope, request)?))
+            Ok(Ok(self.intend_copy(tx, scope, request, origin)?))
         })?;
         let intended = match intended {
             Ok(intended) => intended,
@@ -89,6 +99,7 @@ impl Control {
         tx: &Tx<'_>,
         scope: &Scope,
         request: &CopySnapshot,
+        origin: Origin,
     ) -> Result<Intended, ControlError> {
         let region = self.given_region(scope)?;
         account(tx, &scope.account)?.check_snapshot_service()?;
@@ -113,7 +124,7 @@ impl Control {
             }),
             version: self.new_engine_id(),
             status: SnapshotStatus::Progressing,
-            origin: Origin::User,
+            origin,
             ..source.clone()
         };
         tx.insert_snapshot(&copy)?;

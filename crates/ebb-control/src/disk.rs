@@ -192,6 +192,7 @@ impl Control {
             delete_with_instance: false,
             delete_auto_snapshot: true,
             enable_auto_snapshot: true,
+            auto_snapshot_policy: None,
             multi_attach: size.multi_attach,
             provisioned_iops: new.provisioned_iops,
             bursting: new.bursting.unwrap_or(false),
@@ -414,6 +415,9 @@ impl Control {
         self.settle(id)?;
         self.engine.delete_volume(self.new_op(), VolumeId(disk.volume))?;
         self.pass(Step::VolumeDeleted);
+        if disk.delete_auto_snapshot {
+            self.delete_auto_snapshots(&disk)?;
+        }
         self.exporter.forget_counters(id);
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
         let now = self.now();

@@ -21,6 +21,8 @@
 //! ([`Parts`]). Deliberately not here: wire names, error codes, HTTP, SQL.
 
 mod admin;
+mod auto_policy;
+mod auto_snapshot;
 mod control;
 mod copy;
 mod disk;
@@ -50,6 +52,7 @@ mod token;
 mod work;
 
 pub use admin::AccountChange;
+pub use auto_policy::{AutoPolicy, AutoPolicyChange};
 pub use control::{Control, Parts, Scope};
 pub use copy::CopySnapshot;
 pub use disk::{Attach, CreateDisk, DiskChange};
@@ -69,6 +72,6 @@ pub use step::Step;
 pub use token::ClientToken;
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery,
-    TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, TaskQuery,
+    AutoPolicyQuery, DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotGroupQuery,
+    SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, TaskQuery,
 };

@@ -85,11 +85,11 @@ impl Control {
         match (snapshot.status, snapshot.origin) {
             (SnapshotStatus::Deleting, _) => self.finish_delete_snapshot(&snapshot.id),
             (SnapshotStatus::Progressing, Origin::Import) => self.fail_import(&snapshot.id),
-            (SnapshotStatus::Progressing, Origin::User) if is_held => {
+            (SnapshotStatus::Progressing, Origin::User | Origin::Auto) if is_held => {
                 self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))?;
                 Ok(())
             }
-            (SnapshotStatus::Progressing, Origin::User) => {
+            (SnapshotStatus::Progressing, Origin::User | Origin::Auto) => {
                 self.store.write(Durability::Durable, |tx| Ok(tx.remove_snapshot(&snapshot.id)?))
             }
             (SnapshotStatus::Accomplished | SnapshotStatus::Failed, _) => Ok(()),

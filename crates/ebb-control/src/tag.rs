@@ -1,7 +1,8 @@
 //! Tags on disks, snapshots and instances.
 
 use ebb_domain::{
-    AccountId, Denied, DiskId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, Tag, check_tags,
+    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SnapshotGroupId,
+    SnapshotId, Tag, check_tags,
 };
 use ebb_store::{
     Durability, Page, ResourceKind, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, Tx,
@@ -129,6 +130,10 @@ fn check_resource(
         ResourceKind::Disk => tx.disk(&DiskId::new(id))?.map(|disk| (disk.account, disk.region)),
         ResourceKind::Snapshot => {
             tx.snapshot(&SnapshotId::new(id))?.map(|found| (found.account, found.region))
+        }
+        ResourceKind::SnapshotPolicy => {
+            let found = tx.auto_policy(&AutoSnapshotPolicyId::new(id))?;
+            found.map(|found| (found.account, found.region))
         }
         ResourceKind::SnapshotGroup => {
             tx.snapshot_group(&SnapshotGroupId::new(id))?.map(|found| (found.account, found.region))

@@ -169,6 +169,12 @@ pub enum Denied {
     RegionalAndNot,
     /// Exactly one snapshot group has to be named for this.
     GroupIdMustBeOne,
+    /// No such automatic snapshot policy, or another account's.
+    AutoPolicyNotFound,
+    /// The account has as many automatic snapshot policies in the region as it can have.
+    AutoPolicyQuota,
+    /// Regions to copy snapshots to that are none, or the region that they are in.
+    CopyRegions,
     /// A snapshot is copied to another region only.
     SameRegion,
     /// No region of this name to copy to.
@@ -292,6 +298,14 @@ pub enum Field {
     DataDiskSize,
     /// A tag's Category to filter by
     TagCategory,
+    /// A policy's name
+    PolicyName,
+    /// A policy's hours or weekdays
+    PolicySlots,
+    /// retentionDays of a policy
+    PolicyRetention,
+    /// CopiedSnapshotsRetentionDays
+    CopyRetention,
     /// Type of a resize
     ResizeType,
 }

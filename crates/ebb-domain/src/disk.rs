@@ -1,8 +1,9 @@
 //! Disks and their states.
 
 use crate::{
-    AccountId, Category, Denied, DiskId, ImageId, InstanceId, Performance, PerformanceLevel,
-    RegionId, SnapshotId, Tag, Timestamp, ZoneId, check_tags, description, disk_name,
+    AccountId, AutoSnapshotPolicyId, Category, Denied, DiskId, ImageId, InstanceId, Performance,
+    PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId, check_tags, description,
+    disk_name,
 };
 
 /// What a disk is doing (api.md §3.1). The states that end in -ing are intents: a server that finds
@@ -78,6 +79,8 @@ pub struct Disk {
     pub delete_auto_snapshot: bool,
     /// Whether an automatic snapshot policy acts on it.
     pub enable_auto_snapshot: bool,
+    /// The automatic snapshot policy that it has.
+    pub auto_snapshot_policy: Option<AutoSnapshotPolicyId>,
     /// Whether several instances may have it.
     pub multi_attach: bool,
     /// Of `cloud_auto` only.
@@ -269,6 +272,7 @@ pub(crate) fn sample() -> Disk {
         delete_with_instance: false,
         delete_auto_snapshot: true,
         enable_auto_snapshot: true,
+        auto_snapshot_policy: None,
         multi_attach: false,
         provisioned_iops: None,
         bursting: false,

@@ -8,7 +8,7 @@ use std::fmt;
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Each kind of id is a type of its own, so that no two can be mixed up. A macro because there are
-/// nine of them, alike to the letter.
+/// ten of them, alike to the letter.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -40,6 +40,8 @@ macro_rules! ids {
 ids! {
     /// An account: 16 digits.
     AccountId
+    /// An automatic snapshot policy: `sp-…`.
+    AutoSnapshotPolicyId
     /// A disk: `d-…`.
     DiskId
     /// An image: `m-…`, or a public image's name.
@@ -77,6 +79,14 @@ impl SnapshotId {
     #[must_use]
     pub fn mint(entropy: [u8; 17]) -> Self {
         Self(mint("s-", entropy))
+    }
+}
+
+impl AutoSnapshotPolicyId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("sp-", entropy))
     }
 }
 

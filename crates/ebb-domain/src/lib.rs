@@ -8,6 +8,7 @@
 
 mod account;
 mod attach;
+mod auto_policy;
 mod catalogue;
 mod category;
 mod denied;
@@ -29,6 +30,9 @@ mod time;
 
 pub use account::Account;
 pub use attach::{AttachRequest, check_attach, check_delete_disk, check_detach, device};
+pub use auto_policy::{
+    AUTO_POLICIES_MAX, AutoSnapshotPolicy, Slots, policy_name, policy_retention,
+};
 pub use catalogue::{
     BLANK_IMAGE, Image, InstanceType, Region, images, instance_type, instance_types,
 };
@@ -36,7 +40,8 @@ pub use category::{Category, PerformanceLevel};
 pub use denied::{Denied, Field};
 pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
 pub use id::{
-    AccountId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, TaskId, ZoneId,
+    AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId,
+    SnapshotId, TaskId, ZoneId,
 };
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};

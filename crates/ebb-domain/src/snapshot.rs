@@ -30,6 +30,8 @@ pub enum Origin {
     User,
     /// `ebb admin snapshot import`.
     Import,
+    /// An automatic snapshot policy.
+    Auto,
 }
 
 /// Standard, Flash or Archive.
@@ -226,7 +228,7 @@ pub fn check_delete_snapshot(
         return Err(Denied::SnapshotLocked);
     }
     let being_taken =
-        snapshot.status == SnapshotStatus::Progressing && snapshot.origin == Origin::User;
+        snapshot.status == SnapshotStatus::Progressing && snapshot.origin != Origin::Import;
     if held || being_taken {
         return Err(Denied::Conflict);
     }

@@ -3,8 +3,8 @@
 //! A disk's attachments come oldest first, then by instance.
 
 use ebb_domain::{
-    AccountId, Attachment, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId, InstanceId,
-    PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId,
+    AccountId, Attachment, AutoSnapshotPolicyId, Category, Disk, DiskId, DiskKind, DiskStatus,
+    ImageId, InstanceId, PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId,
 };
 
 use crate::filter::Filter;
@@ -177,6 +177,10 @@ impl Record for Disk {
             ("delete_with_instance", self.delete_with_instance.into()),
             ("delete_auto_snapshot", self.delete_auto_snapshot.into()),
             ("enable_auto_snapshot", self.enable_auto_snapshot.into()),
+            (
+                "auto_snapshot_policy",
+                self.auto_snapshot_policy.as_ref().map(|id| text(id.as_str())).into(),
+            ),
             ("multi_attach", self.multi_attach.into()),
             ("provisioned_iops", self.provisioned_iops.into()),
             ("bursting", self.bursting.into()),
@@ -206,6 +210,8 @@ impl Record for Disk {
             delete_with_instance: row.get("delete_with_instance")?,
             delete_auto_snapshot: row.get("delete_auto_snapshot")?,
             enable_auto_snapshot: row.get("enable_auto_snapshot")?,
+            auto_snapshot_policy: row
+                .id_if_any("auto_snapshot_policy", AutoSnapshotPolicyId::new)?,
             multi_attach: row.get("multi_attach")?,
             provisioned_iops: row.get("provisioned_iops")?,
             bursting: row.get("bursting")?,
@@ -266,6 +272,9 @@ fn filter(query: &DiskQuery) -> Filter {
     filter.flag("delete_with_instance", query.delete_with_instance);
     filter.flag("delete_auto_snapshot", query.delete_auto_snapshot);
     filter.flag("enable_auto_snapshot", query.enable_auto_snapshot);
+    let policy = query.auto_snapshot_policy.as_ref().map(AutoSnapshotPolicyId::as_str);
+    filter.and_if("auto_snapshot_policy = ?", policy);
+    filter.flag("(auto_snapshot_policy IS NOT NULL)", query.has_auto_snapshot_policy);
     filter.named(query.name.as_deref());
     filter.flag("multi_attach", query.multi_attach);
     filter.and_if("performance_level = ?", query.performance_level.map(PerformanceLevel::name));

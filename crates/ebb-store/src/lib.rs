@@ -17,6 +17,7 @@
 //! Deliberately not here: what may happen (ebb-domain), when it happens (ebb-control), clocks.
 
 mod account;
+mod auto_policy;
 mod category;
 mod disk;
 mod error;
@@ -36,6 +37,7 @@ mod task;
 mod token;
 mod tx;
 
+pub use auto_policy::AutoPolicyQuery;
 pub use error::StoreError;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,

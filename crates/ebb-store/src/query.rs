@@ -1,8 +1,8 @@
 //! What a list asks for: filters and a page.
 
 use ebb_domain::{
-    AccountId, Category, DiskId, DiskKind, InstanceId, LockStatus, PerformanceLevel, RegionId,
-    SnapshotCategory, SnapshotId, Timestamp, ZoneId,
+    AccountId, AutoSnapshotPolicyId, Category, DiskId, DiskKind, InstanceId, LockStatus,
+    PerformanceLevel, RegionId, SnapshotCategory, SnapshotId, Timestamp, ZoneId,
 };
 
 /// Which part of a list: lists are newest first, then by id.
@@ -73,6 +73,10 @@ pub struct DiskQuery {
     pub delete_auto_snapshot: Option<bool>,
     /// EnableAutoSnapshot
     pub enable_auto_snapshot: Option<bool>,
+    /// AutoSnapshotPolicyId
+    pub auto_snapshot_policy: Option<AutoSnapshotPolicyId>,
+    /// EnableAutomatedSnapshotPolicy: whether it has one
+    pub has_auto_snapshot_policy: Option<bool>,
     /// DiskName; `*` stands for anything
     pub name: Option<String>,
     /// MultiAttach
@@ -89,6 +93,38 @@ pub struct DiskQuery {
     pub tags: Vec<TagFilter>,
     /// Which part
     pub page: PageRequest,
+}
+
+impl DiskQuery {
+    /// All disks of an account in a region.
+    #[must_use]
+    pub const fn all(account: AccountId, region: RegionId, page: PageRequest) -> Self {
+        Self {
+            account,
+            region,
+            ids: None,
+            zone: None,
+            instance: None,
+            kind: None,
+            category: None,
+            status: None,
+            snapshot: None,
+            portable: None,
+            delete_with_instance: None,
+            delete_auto_snapshot: None,
+            enable_auto_snapshot: None,
+            auto_snapshot_policy: None,
+            has_auto_snapshot_policy: None,
+            name: None,
+            multi_attach: None,
+            performance_level: None,
+            resource_group: None,
+            created_from: None,
+            created_to: None,
+            tags: Vec::new(),
+            page,
+        }
+    }
 }
 
 /// DescribeSnapshots. Those on their way out are not shown.
@@ -108,6 +144,8 @@ pub struct SnapshotQuery {
     pub name: Option<String>,
     /// Status, by its wire name (`progressing`, `accomplished`, `failed`)
     pub status: Option<String>,
+    /// SnapshotType: whether a policy took it
+    pub automatic: Option<bool>,
     /// SourceDiskType
     pub source_disk_kind: Option<DiskKind>,
     /// Category
@@ -149,6 +187,7 @@ impl SnapshotQuery {
             instance: None,
             name: None,
             status: None,
+            automatic: None,
             source_disk_kind: None,
             category: None,
             has_disks: None,
@@ -214,6 +253,8 @@ pub enum ResourceKind {
     Instance,
     /// `snapshotgroup`
     SnapshotGroup,
+    /// `snapshotpolicy`
+    SnapshotPolicy,
 }
 
 /// ListTagResources.

@@ -64,14 +64,14 @@ impl Tx<'_> {
     }
 
     /// How many snapshots of the disk count towards its quota: neither failed nor on their way out,
-    /// nor copies elsewhere; imported ones included.
+    /// nor taken by a policy, nor copies elsewhere; imported ones included.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn manual_snapshots(&self, disk: &DiskId) -> Result<usize, StoreError> {
         let sql = "SELECT count(*) FROM snapshots
                    WHERE source_disk = ? AND status IN ('progressing', 'accomplished')
-                   AND copied_from IS NULL";
+                   AND origin <> 'auto' AND copied_from IS NULL";
         Ok(self.count(sql, &[text(disk.as_str())])? as usize)
     }
 
@@ -226,6 +226,7 @@ fn filter(query: &SnapshotQuery) -> Filter {
     );
     filter.named(query.name.as_deref());
     filter.and_if("status = ?", query.status.as_deref());
+    filter.flag("(origin = 'auto')", query.automatic);
     filter.and_if("source_disk_kind = ?", query.source_disk_kind.map(kind_name));
     filter.and_if("category = ?", query.category.map(SnapshotCategory::name));
     if let Some(wanted) = query.has_disks {
@@ -282,9 +283,12 @@ const fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::User => "user",
         Origin::Import => "import",
+        Origin::Auto => "auto",
     }
 }
 
 fn parse_origin(name: &str) -> Option<Origin> {
-    [Origin::User, Origin::Import].into_iter().find(|origin| origin_name(*origin) == name)
+    [Origin::User, Origin::Import, Origin::Auto]
+        .into_iter()
+        .find(|origin| origin_name(*origin) == name)
 }

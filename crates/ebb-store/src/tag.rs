@@ -20,6 +20,7 @@ impl ResourceKind {
             Self::Snapshot => "snapshot",
             Self::Instance => "instance",
             Self::SnapshotGroup => "snapshotgroup",
+            Self::SnapshotPolicy => "snapshotpolicy",
         }
     }
 
@@ -27,7 +28,7 @@ impl ResourceKind {
     fn shown(self, account: &AccountId, region: &RegionId) -> (String, [Value; 3]) {
         let visible = match self {
             Self::Snapshot => " AND status <> 'deleting'",
-            Self::Disk | Self::Instance | Self::SnapshotGroup => "",
+            Self::Disk | Self::Instance | Self::SnapshotGroup | Self::SnapshotPolicy => "",
         };
         let condition = format!(
             "kind = ? AND resource IN \
@@ -43,6 +44,7 @@ impl ResourceKind {
             Self::Snapshot => "snapshots",
             Self::Instance => "instances",
             Self::SnapshotGroup => "snapshot_groups",
+            Self::SnapshotPolicy => "auto_snapshot_policies",
         }
     }
 }

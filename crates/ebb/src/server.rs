@@ -163,13 +163,15 @@ impl Server {
     }
 }
 
-/// Has the snapshots deleted that are due, and each minute's activity taken down when it has ended.
+/// Has the snapshots taken and deleted that are due, and each minute's activity taken down when it
+/// has ended.
 async fn work_each_minute(control: Arc<Control>) {
     const MINUTE_MILLIS: u64 = 60_000;
     loop {
         let due = Arc::clone(&control);
+        let work = move || due.take_auto_snapshots().and_then(|_| due.expire_snapshots());
         // What a panic leaves half done stands in the record.
-        if let Ok(Err(error)) = spawn_blocking(move || due.expire_snapshots()).await {
+        if let Ok(Err(error)) = spawn_blocking(work).await {
             tracing::error!(%error, "cannot look for snapshots that are due");
         }
         let now = control.now().unix_millis().unsigned_abs();

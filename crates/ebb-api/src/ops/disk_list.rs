@@ -3,8 +3,8 @@
 use ebb_api_derive::Params;
 use ebb_control::DiskQuery;
 use ebb_domain::{
-    Category, Denied, Disk, DiskId, DiskKind, DiskStatus, Field, InstanceId, PerformanceLevel,
-    RegionId, SnapshotId, ZoneId,
+    AutoSnapshotPolicyId, Category, Denied, Disk, DiskId, DiskKind, DiskStatus, Field, InstanceId,
+    PerformanceLevel, RegionId, SnapshotId, ZoneId,
 };
 use serde::Serialize;
 
@@ -74,8 +74,8 @@ pub struct DescribeDisks {
     /// Of an encrypted disk.
     #[param(name = "KMSKeyId")]
     pub kms_key_id: Option<String>,
-    /// No disk has an automatic snapshot policy here.
-    pub auto_snapshot_policy_id: Option<String>,
+    /// That has it.
+    pub auto_snapshot_policy_id: Option<AutoSnapshotPolicyId>,
     /// Whether it has an automatic snapshot policy.
     pub enable_automated_snapshot_policy: Option<bool>,
     /// Enabled or Disabled.
@@ -170,10 +170,8 @@ impl DescribeDisks {
             Some("security" | "recycling" | "dedicatedhostfinancial") => true,
             Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
-        let policy = self.auto_snapshot_policy_id.is_some()
-            || self.enable_automated_snapshot_policy == Some(true);
         let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
-        Ok(prepaid || not_locked || policy || encrypted)
+        Ok(prepaid || not_locked || encrypted)
     }
 
     fn query(self, cx: &Context) -> Result<(DiskQuery, Paged), Denied> {
@@ -200,6 +198,8 @@ impl DescribeDisks {
             delete_with_instance: self.delete_with_instance,
             delete_auto_snapshot: self.delete_auto_snapshot,
             enable_auto_snapshot: self.enable_auto_snapshot,
+            auto_snapshot_policy: self.auto_snapshot_policy_id,
+            has_auto_snapshot_policy: self.enable_automated_snapshot_policy,
             name: self.disk_name,
             multi_attach: multi_attach(self.multi_attach.as_deref())?,
             performance_level: self.performance_level.as_deref().and_then(PerformanceLevel::parse),
@@ -270,7 +270,7 @@ struct DiskItem {
     delete_auto_snapshot: bool,
     enable_auto_snapshot: bool,
     enable_automated_snapshot_policy: bool,
-    auto_snapshot_policy_id: &'static str,
+    auto_snapshot_policy_id: String,
     encrypted: bool,
     #[serde(rename = "KMSKeyId")]
     kms_key_id: &'static str,
@@ -344,6 +344,7 @@ impl DiskItem {
             })
             .collect();
         // Where several instances may have it, none is the one.
+        let policy = disk.auto_snapshot_policy.as_ref();
         let only = mounts.first().filter(|_| !disk.multi_attach).cloned();
         let lock = arrears.then_some(OperationLock { lock_reason: "financial" });
         Self {
@@ -360,8 +361,8 @@ impl DiskItem {
             delete_with_instance: disk.delete_with_instance,
             delete_auto_snapshot: disk.delete_auto_snapshot,
             enable_auto_snapshot: disk.enable_auto_snapshot,
-            enable_automated_snapshot_policy: false,
-            auto_snapshot_policy_id: "",
+            enable_automated_snapshot_policy: policy.is_some(),
+            auto_snapshot_policy_id: policy.map(ToString::to_string).unwrap_or_default(),
             encrypted: false,
             kms_key_id: "",
             multi_attach: if disk.multi_attach { "Enabled" } else { "Disabled" },

@@ -1,5 +1,6 @@
 //! The operations, one file a family; the longer lists have a file of their own.
 
+pub mod auto_policy;
 pub mod catalogue;
 mod common;
 pub mod disk;
@@ -26,6 +27,7 @@ use crate::OperationDef;
 
 /// Every operation the server answers.
 pub static FAMILIES: &[&[OperationDef]] = &[
+    auto_policy::OPERATIONS,
     catalogue::OPERATIONS,
     disk::OPERATIONS,
     instance::OPERATIONS,

@@ -3,8 +3,8 @@
 use ebb_api_derive::Params;
 use ebb_control::SnapshotQuery;
 use ebb_domain::{
-    Denied, DiskId, DiskKind, Field, InstanceId, RegionId, Snapshot, SnapshotCategory, SnapshotId,
-    SnapshotStatus,
+    Denied, DiskId, DiskKind, Field, InstanceId, Origin, RegionId, Snapshot, SnapshotCategory,
+    SnapshotId, SnapshotStatus,
 };
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ pub struct DescribeSnapshots {
     pub snapshot_name: Option<String>,
     /// `progressing`, `accomplished`, `failed` or `all`.
     pub status: Option<String>,
-    /// `user`, `auto` or `all`; none is automatic here.
+    /// `user`, `auto` or `all`: whether a policy took it.
     pub snapshot_type: Option<String>,
     /// `system` or `data`.
     pub source_disk_type: Option<String>,
@@ -134,10 +134,9 @@ impl DescribeSnapshots {
             max_results_range: (1, 100),
         }
         .resolve();
-        let none_is_automatic = automatic_only(self.snapshot_type.as_deref())?;
         let (has_disks, none_has_images) = usage(self.usage.as_deref())?;
         let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
-        let nothing = none_is_automatic || none_has_images || encrypted;
+        let nothing = none_has_images || encrypted;
         let linked = self.snapshot_link_id.map(|link| link.replacen("sl-", "d-", 1));
         let query = SnapshotQuery {
             account: cx.account.clone(),
@@ -147,6 +146,7 @@ impl DescribeSnapshots {
             instance: self.instance_id,
             name: self.snapshot_name,
             status: status(self.status)?,
+            automatic: automatic(self.snapshot_type.as_deref())?,
             source_disk_kind: source_disk_kind(self.source_disk_type.as_deref())?,
             category: category(self.category.as_deref())?,
             has_disks,
@@ -169,10 +169,11 @@ fn status(text: Option<String>) -> Result<Option<String>, Denied> {
     }
 }
 
-fn automatic_only(text: Option<&str>) -> Result<bool, Denied> {
+fn automatic(text: Option<&str>) -> Result<Option<bool>, Denied> {
     match text {
-        None | Some("all" | "user") => Ok(false),
-        Some("auto" | "timer") => Ok(true),
+        None | Some("all") => Ok(None),
+        Some("user") => Ok(Some(false)),
+        Some("auto" | "timer") => Ok(Some(true)),
         Some(_) => Err(Denied::Malformed(Field::SnapshotType)),
     }
 }
@@ -271,7 +272,10 @@ impl SnapshotItem {
             source_disk_size: snapshot.source_disk_gib.to_string(),
             source_disk_type: kind_name(snapshot.source_disk_kind),
             source_storage_type: "disk",
-            snapshot_type: "user",
+            snapshot_type: match snapshot.origin {
+                Origin::Auto => "timer",
+                Origin::User | Origin::Import => "user",
+            },
             category: snapshot.category.name(),
             usage: if used { "disk" } else { "none" },
             encrypted: false,

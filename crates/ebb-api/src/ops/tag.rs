@@ -192,5 +192,6 @@ fn kind_name(kind: ResourceKind) -> &'static str {
         ResourceKind::Snapshot => "snapshot",
         ResourceKind::Instance => "instance",
         ResourceKind::SnapshotGroup => "snapshotgroup",
+        ResourceKind::SnapshotPolicy => "snapshotpolicy",
     }
 }

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use ebb_domain::{
-    DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId, TaskId, ZoneId,
+    AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId,
+    TaskId, ZoneId,
 };
 use serde_json::Value;
 
@@ -89,7 +90,17 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(DiskId ImageId InstanceId RegionId SnapshotGroupId SnapshotId TaskId ZoneId);
+ids!(
+    AutoSnapshotPolicyId
+    DiskId
+    ImageId
+    InstanceId
+    RegionId
+    SnapshotGroupId
+    SnapshotId
+    TaskId
+    ZoneId
+);
 
 /// A JSON array in one parameter: `DiskIds=["d-1","d-2"]`. Numbers are taken like strings, for
 /// `[1,7]` as well as `["1","7"]`.

@@ -151,6 +151,24 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
         D::RetentionDecreased,
     ]]),
+    ("CreateAutoSnapshotPolicy", &[TAGS, &[
+        D::Malformed(F::PolicyName), D::Malformed(F::PolicySlots), D::NotEnoughBalance,
+        D::Malformed(F::PolicyRetention), D::Malformed(F::CopyRetention), D::SnapshotServiceClosed,
+        D::AutoPolicyQuota, D::CopyRegions,
+    ]]),
+    ("ModifyAutoSnapshotPolicyEx", &[&[
+        D::Malformed(F::CopyRetention), D::CopyRegions, D::AutoPolicyNotFound, D::Conflict,
+    ]]),
+    ("DescribeAutoSnapshotPolicyEx", &[&[
+        D::RegionNotFound, D::TooManyTags, D::TagWithoutKey,
+    ]]),
+    ("ApplyAutoSnapshotPolicy", &[&[
+        D::AutoPolicyNotFound, D::DiskNotFound, D::CategoryUnsupported, D::NotEnoughBalance,
+        D::SnapshotServiceClosed, D::Conflict,
+    ]]),
+    ("CancelAutoSnapshotPolicy", &[&[D::DiskNotFound, D::Conflict]]),
+    ("DeleteAutoSnapshotPolicy", &[&[D::AutoPolicyNotFound, D::RegionNotFound, D::Conflict]]),
+    ("DescribeAutoSnapshotPolicyAssociations", &[&[D::RegionNotFound, D::NextToken]]),
     ("CopySnapshot", &[WRITES, TAGS, TOKEN, &[
         D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::NotEnoughBalance,
         D::Malformed(F::RetentionDays), D::SnapshotServiceClosed, D::DestinationRegionNotFound,

@@ -4,6 +4,7 @@
 //! has the edges that a test can bend.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod auto;
 mod concurrency;
 mod deletion;
 mod engine;

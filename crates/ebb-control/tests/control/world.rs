@@ -679,29 +679,7 @@ impl World {
 const EVERYTHING: ebb_store::PageRequest = ebb_store::PageRequest::Number { number: 1, size: 1000 };
 
 fn disk_query(account: &AccountId) -> ebb_store::DiskQuery {
-    ebb_store::DiskQuery {
-        account: account.clone(),
-        region: region(),
-        ids: None,
-        zone: None,
-        instance: None,
-        kind: None,
-        category: None,
-        status: None,
-        snapshot: None,
-        portable: None,
-        delete_with_instance: None,
-        delete_auto_snapshot: None,
-        enable_auto_snapshot: None,
-        name: None,
-        multi_attach: None,
-        performance_level: None,
-        resource_group: None,
-        created_from: None,
-        created_to: None,
-        tags: Vec::new(),
-        page: EVERYTHING,
-    }
+    ebb_store::DiskQuery::all(account.clone(), region(), EVERYTHING)
 }
 
 fn snapshot_query(account: &AccountId, region: RegionId) -> ebb_store::SnapshotQuery {

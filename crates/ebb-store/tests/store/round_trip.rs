@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use ebb_domain::{
-    Account, AccountId, Attachment, Category, CopySource, Disk, DiskId, DiskKind, DiskStatus,
-    ImageId, Instance, InstanceId, InstanceStatus, Network, Origin, PerformanceLevel, RegionId,
-    Snapshot, SnapshotCategory, SnapshotGroupId, SnapshotId, SnapshotLock, SnapshotStatus, Tag,
-    Timestamp, ZoneId,
+    Account, AccountId, Attachment, AutoSnapshotPolicyId, Category, CopySource, Disk, DiskId,
+    DiskKind, DiskStatus, ImageId, Instance, InstanceId, InstanceStatus, Network, Origin,
+    PerformanceLevel, RegionId, Snapshot, SnapshotCategory, SnapshotGroupId, SnapshotId,
+    SnapshotLock, SnapshotStatus, Tag, Timestamp, ZoneId,
 };
 use ebb_store::{Durability, Store, StoreError, TokenRow, Tx};
 use proptest::collection::{btree_map, vec};
@@ -92,6 +92,7 @@ prop_compose! {
             delete_with_instance: flags[0],
             delete_auto_snapshot: flags[1],
             enable_auto_snapshot: flags[2],
+            auto_snapshot_policy: source.clone().map(AutoSnapshotPolicyId::new),
             multi_attach: flags[3],
             provisioned_iops: iops,
             bursting: flags[4],
@@ -119,7 +120,7 @@ prop_compose! {
             SnapshotStatus::Failed,
             SnapshotStatus::Deleting,
         ]),
-        origin in select(vec![Origin::User, Origin::Import]),
+        origin in select(vec![Origin::User, Origin::Import, Origin::Auto]),
         category in select(vec![
             SnapshotCategory::Standard,
             SnapshotCategory::Flash,

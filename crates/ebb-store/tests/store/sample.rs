@@ -56,6 +56,7 @@ pub(crate) fn disk(id: &str, volume: u64) -> Disk {
         delete_with_instance: false,
         delete_auto_snapshot: false,
         enable_auto_snapshot: false,
+        auto_snapshot_policy: None,
         multi_attach: false,
         provisioned_iops: None,
         bursting: false,
@@ -121,29 +122,7 @@ pub(crate) fn instance(id: &str) -> Instance {
 }
 
 pub(crate) fn disk_query() -> DiskQuery {
-    DiskQuery {
-        account: account(),
-        region: region(),
-        ids: None,
-        zone: None,
-        instance: None,
-        kind: None,
-        category: None,
-        status: None,
-        snapshot: None,
-        portable: None,
-        delete_with_instance: None,
-        delete_auto_snapshot: None,
-        enable_auto_snapshot: None,
-        name: None,
-        multi_attach: None,
-        performance_level: None,
-        resource_group: None,
-        created_from: None,
-        created_to: None,
-        tags: Vec::new(),
-        page: ALL,
-    }
+    DiskQuery::all(account(), region(), ALL)
 }
 
 pub(crate) fn snapshot_query() -> SnapshotQuery {
