@@ -6,6 +6,7 @@ from harness import blocks
 from harness.ecs import Ecs
 from harness.imports import broken
 from harness.reset import NO_SNAPSHOT, import_snapshot
+from harness.waiting import until
 
 HERE, THERE = "cn-hangzhou", "cn-beijing"
 SOME = b"s" * 4096
@@ -71,6 +72,12 @@ def test_a_disk_is_made_from_it_where_it_is(ecs, machine):
     image = ecs.call("DescribeImages", RegionId=THERE)["Images"]["Image"][0]["ImageId"]
     run = ecs.call("RunInstances", ImageId=image, InstanceType="ecs.g7.large", **far)
     [instance] = run["InstanceIdSets"]["InstanceIdSet"]
+
+    def runs():
+        [shown] = ecs.instances(RegionId=THERE, InstanceIds=f'["{instance}"]')
+        return shown["Status"] == "Running"
+
+    until(runs, "the instance runs")
     ecs.call("AttachDisk", DiskId=made_of_it, InstanceId=instance)
     assert blocks.read(ecs.server, made_of_it, 0, 4096) == SOME
 
