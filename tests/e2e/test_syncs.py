@@ -13,6 +13,11 @@ POOL = "pool.dat"
 
 
 @pytest.fixture
+def server(make_server):
+    return make_server(args=["--region", "cn-hangzhou", "--region", "cn-beijing"]).start()
+
+
+@pytest.fixture
 def tracer(server):
     with traced(server) as tracer:
         yield tracer
@@ -37,6 +42,9 @@ def test_answered_calls_were_synced(ecs, tracer):
     other = ecs.create_disk()
     snapshot = ecs.create_snapshot(disk)
     tags = {"ResourceType": "disk", "ResourceId.1": disk, "Tag.1.Key": "k"}
+    lock = {"LockMode": "compliance", "LockDuration": 1, "CoolOffPeriod": 1}
+    policy = {"timePoints": '["1"]', "repeatWeekdays": '["1"]', "retentionDays": 1}
+    far = {"DestinationRegionId": "cn-beijing", "SnapshotId": snapshot}
     calls = [
         ("CreateDisk", {"Size": 20, "ZoneId": ZONE}, {WAL}),
         ("AttachDisk", {"DiskId": other, "InstanceId": instance}, {WAL}),
@@ -44,10 +52,17 @@ def test_answered_calls_were_synced(ecs, tracer):
         ("TagResources", tags, {WAL}),
         ("ModifyDiskAttribute", {"DiskId": disk, "DiskName": "a-name"}, {WAL}),
         ("ModifySnapshotAttribute", {"SnapshotId": snapshot, "SnapshotName": "a-name"}, {WAL}),
+        ("LockSnapshot", {"SnapshotId": snapshot} | lock, {WAL}),
+        ("UnlockSnapshot", {"SnapshotId": snapshot}, {WAL}),
+        ("CopySnapshot", far, {WAL, POOL}),
+        ("CreateSnapshotGroup", {"InstanceId": instance}, {WAL, POOL}),
+        ("CreateAutoSnapshotPolicy", policy, {WAL}),
+        ("ModifyDiskSpec", {"DiskId": disk, "DiskCategory": "cloud_auto"}, {WAL}),
         ("ResizeDisk", {"DiskId": disk, "NewSize": 2}, {WAL, POOL}),
         ("DetachDisk", {"DiskId": other, "InstanceId": instance}, {WAL}),
         ("StopInstance", {"InstanceId": instance}, {WAL}),
         ("ResetDisk", {"DiskId": disk, "SnapshotId": snapshot}, {POOL}),
+        ("ReInitDisk", {"DiskId": disk}, {POOL}),
         ("DeleteSnapshot", {"SnapshotId": snapshot}, {WAL}),
     ]
     unsynced = []
