@@ -83,3 +83,62 @@ fn check_source(source: Option<&Snapshot>) -> Result<(), Denied> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountId, Category, SnapshotId, disk, snapshot};
+
+    /// Of a disk made from a snapshot, and with nothing against it.
+    fn check(change: impl FnOnce(&mut Disk, &mut Snapshot)) -> Result<DiskStatus, Denied> {
+        let account = Account::new(AccountId::new("1"));
+        let mut source =
+            Snapshot { created_at: Timestamp::OLDEST_RESTORABLE, ..snapshot::sample(None) };
+        let mut disk = disk::sample();
+        disk.source_snapshot = Some(source.id.clone());
+        change(&mut disk, &mut source);
+        check_reinit(&ReInitFacts {
+            account: &account,
+            disk: &disk,
+            restricted: false,
+            unfinished_snapshot: false,
+            instances: &[],
+            source: Some(&source),
+        })
+    }
+
+    #[test]
+    fn a_disk_is_again_what_it_was_made_as() {
+        let from = DiskStatus::Resetting(SnapshotId::new("s-1"));
+        assert_eq!(check(|_, _| ()), Ok(from));
+        assert_eq!(check(|disk, _| disk.source_snapshot = None), Ok(DiskStatus::Emptying));
+    }
+
+    #[test]
+    fn its_source_must_be_usable() {
+        let gone = Err(Denied::SourceSnapshotGone);
+        assert_eq!(check(|_, s| s.status = SnapshotStatus::Deleting), gone);
+        assert_eq!(check(|_, s| s.category = SnapshotCategory::Archive), gone);
+        let old = |_: &mut Disk, s: &mut Snapshot| {
+            s.created_at = Timestamp::OLDEST_RESTORABLE.plus_seconds(-1);
+        };
+        assert_eq!(check(old), Err(Denied::SnapshotTooOld));
+    }
+
+    #[test]
+    fn what_forbids_it_comes_in_this_order() {
+        let all = |disk: &mut Disk| {
+            disk.category = Category::LocalSsdPro;
+            disk.multi_attach = true;
+            disk.status = DiskStatus::Available;
+        };
+        assert_eq!(check(|disk, _| all(disk)), Err(Denied::CategoryUnsupported));
+        let rest = |disk: &mut Disk| {
+            all(disk);
+            disk.category = Category::CloudEssd;
+        };
+        assert_eq!(check(|disk, _| rest(disk)), Err(Denied::MultiAttach));
+        let status = |disk: &mut Disk, _: &mut Snapshot| disk.status = DiskStatus::Available;
+        assert_eq!(check(status), Err(Denied::DiskStatus));
+    }
+}

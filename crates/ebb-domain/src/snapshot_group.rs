@@ -118,3 +118,53 @@ pub fn choose_disks(
     };
     Ok(of_instance.into_iter().filter(wanted).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ZoneId;
+    use crate::disk::sample;
+
+    fn disks(count: usize, change: impl Fn(&mut Disk)) -> Vec<Disk> {
+        let numbered = |n| {
+            let mut disk = Disk { id: DiskId::new(format!("d-{n}")), ..sample() };
+            if n == 1 {
+                change(&mut disk);
+            }
+            disk
+        };
+        (0..count).map(numbered).collect()
+    }
+
+    #[test]
+    fn a_group_has_a_few_disks_of_one_place() {
+        let check = |count, change: fn(&mut Disk)| check_group(&disks(count, change));
+        assert_eq!(check(1, |_| ()), Ok(()));
+        assert_eq!(check(16, |_| ()), Ok(()));
+        assert_eq!(check(0, |_| ()), Err(Denied::NoDisk));
+        assert_eq!(check(17, |_| ()), Err(Denied::TooManyDisksInGroup));
+        assert_eq!(check(2, |d| d.size_gib = 32 * 1024 - 20), Ok(()));
+        assert_eq!(check(2, |d| d.size_gib = 32 * 1024 - 19), Err(Denied::GroupTooLarge));
+        let elsewhere: fn(&mut Disk) = |d| d.zone = ZoneId::new("cn-hangzhou-b");
+        assert_eq!(check(2, elsewhere), Err(Denied::DisksNotInSameZone));
+        let local: fn(&mut Disk) = |d| d.category = Category::LocalSsdPro;
+        assert_eq!(check(2, local), Err(Denied::CategoryUnsupported));
+        assert_eq!(check(2, |d| d.multi_attach = true), Err(Denied::MultiAttach));
+        let regional: fn(&mut Disk) = |d| d.category = Category::CloudRegionalDiskAuto;
+        assert_eq!(check(2, regional), Err(Denied::RegionalAndNot));
+    }
+
+    #[test]
+    fn the_disks_are_those_named_or_all_but_those_left_out() {
+        let choose = |named: &[&str], left_out: &[&str]| {
+            let ids = |names: &[&str]| names.iter().map(|n| DiskId::new(*n)).collect::<Vec<_>>();
+            let chosen = choose_disks(disks(3, |_| ()), &ids(named), &ids(left_out));
+            chosen.map(|disks| disks.iter().map(|disk| disk.id.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(choose(&[], &[]).unwrap(), ["d-0", "d-1", "d-2"]);
+        assert_eq!(choose(&["d-1"], &[]).unwrap(), ["d-1"]);
+        assert_eq!(choose(&[], &["d-1"]).unwrap(), ["d-0", "d-2"]);
+        assert_eq!(choose(&["d-9"], &[]), Err(Denied::DiskNotFound));
+        assert_eq!(choose(&[], &["d-9"]), Err(Denied::DiskNotFound));
+    }
+}

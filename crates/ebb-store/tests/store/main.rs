@@ -8,5 +8,6 @@ mod paging;
 mod round_trip;
 mod rules;
 mod sample;
+mod schedules;
 mod tasks;
 mod transactions;
