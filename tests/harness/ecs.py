@@ -28,6 +28,7 @@ WITHOUT_REGION = {
     "DescribeRegions",
     "DetachDisk",
     "GetCallerIdentity",
+    "JoinResourceGroup",
     "ModifyDiskAttribute",
     "ModifyDiskSpec",
     "ModifySnapshotAttribute",

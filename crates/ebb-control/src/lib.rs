@@ -41,6 +41,7 @@ mod reinit;
 mod reset;
 mod reset_set;
 mod resize;
+mod resource_group;
 mod run;
 mod snapshot;
 mod snapshot_group;

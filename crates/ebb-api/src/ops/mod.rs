@@ -11,6 +11,7 @@ pub mod instance_list;
 pub mod reinit;
 pub mod reset;
 pub mod resize;
+pub mod resource_group;
 pub mod run;
 pub mod snapshot;
 pub mod snapshot_copy;
@@ -34,6 +35,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     reinit::OPERATIONS,
     reset::OPERATIONS,
     resize::OPERATIONS,
+    resource_group::OPERATIONS,
     snapshot::OPERATIONS,
     snapshot_copy::OPERATIONS,
     snapshot_group::OPERATIONS,

@@ -1,5 +1,5 @@
-//! What the operations of the catalogue, tasks and tags refuse. Statuses and messages are the
-//! protocol's own.
+//! What the operations of the catalogue, groups, tasks and tags refuse. Statuses and messages are
+//! the protocol's own.
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
@@ -12,6 +12,15 @@ pub(super) const TABLE: &[Refusals] = &[
     ]),
     of("DescribeImages", &[
         row(404, "InvalidFilterKey.NotFound", "The specified Filter Key is not found."),
+    ]),
+    of("JoinResourceGroup", &[
+        row(403, "MissingParameter",
+            "The input parameter \"ResourceId\" that is mandatory for processing this request is \
+             not supplied."),
+        row(404, "InvalidResourceType.NotFound",
+            "The ResourceType provided does not exist in our records."),
+        row(404, "InvalidResourceId.NotFound",
+            "The ResourceId provided does not exist in our records."),
     ]),
     of("DescribeTasks", &[
         row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),

@@ -89,6 +89,7 @@ const REACHABLE: &[Reachable] = &[
         D::PerformanceLevelAndSize, D::PerformanceLevelTooLow, D::ProvisionedIopsUnsupported,
         D::TooManyProvisionedIops, D::SpecUnchanged, D::NotOnWhiteList, D::DryRun,
     ]]),
+    ("JoinResourceGroup", &[WRITES, &[D::ResourceTypeUnknown, D::ResourceNotFound]]),
     ("DescribeTasks", &[&[D::RegionNotFound]]),
     ("DescribeTaskAttribute", &[&[D::RegionNotFound, D::TaskNotFound]]),
     ("CancelTask", &[&[D::RegionNotFound, D::TaskNotFound, D::TaskNotCancelable]]),
