@@ -129,7 +129,7 @@ def test_every_required_parameter_is_required():
                 if (name, param["name"]) not in {
                     ("RunInstances", "ImageId"),
                     ("RunInstances", "InstanceType"),
-                    # Its list of errors says so of one of them; without the others it means nothing.
+                    # Its errors say so of one of them; without the others it means nothing.
                     ("JoinResourceGroup", "ResourceGroupId"),
                     ("JoinResourceGroup", "ResourceId"),
                     ("JoinResourceGroup", "ResourceType"),
