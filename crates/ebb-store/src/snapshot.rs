@@ -9,7 +9,7 @@ use crate::disk::{kind_name, parse_kind};
 use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
-use crate::tx::{Value, text};
+use crate::tx::text;
 use crate::{LockQuery, Page, ResourceKind, SnapshotQuery, StoreError, Tx};
 
 impl Tx<'_> {
@@ -132,6 +132,7 @@ impl Record for Snapshot {
     }
 
     fn fields(&self) -> Vec<Field> {
+        let copied_from = self.copied_from.as_ref();
         vec![
             ("id", text(self.id.as_str())),
             ("account", text(self.account.as_str())),
@@ -151,12 +152,9 @@ impl Record for Snapshot {
             ("lock_created_at", self.lock.map(|lock| lock.created_at.unix_millis()).into()),
             ("lock_days", self.lock.map(|lock| lock.days).into()),
             ("lock_cool_off_hours", self.lock.map(|lock| lock.cool_off_hours).into()),
-            ("snapshot_group", optional(self.group.as_ref().map(SnapshotGroupId::as_str))),
-            ("copied_from", optional(self.copied_from.as_ref().map(|from| from.snapshot.as_str()))),
-            (
-                "copied_from_region",
-                optional(self.copied_from.as_ref().map(|from| from.region.as_str())),
-            ),
+            ("snapshot_group", self.group.as_ref().map(|id| text(id.as_str())).into()),
+            ("copied_from", copied_from.map(|from| text(from.snapshot.as_str())).into()),
+            ("copied_from_region", copied_from.map(|from| text(from.region.as_str())).into()),
             ("version", self.version.cast_signed().into()),
         ]
     }
@@ -193,10 +191,6 @@ impl Record for Snapshot {
     fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
         Ok(())
     }
-}
-
-fn optional(value: Option<&str>) -> Value {
-    value.map_or(Value::Null, text)
 }
 
 /// What it is a copy of; `None` where it is none.

@@ -8,7 +8,7 @@ use ebb_domain::{
 use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
-use crate::tx::{Value, text};
+use crate::tx::text;
 use crate::{Page, PageRequest, ResourceKind, StoreError, TagFilter, Tx};
 
 /// DescribeSnapshotGroups. `None` and an empty list of tags mean any.
@@ -115,12 +115,11 @@ impl Record for SnapshotGroup {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let instance = self.instance.as_ref().map(|id| text(id.as_str()));
         vec![
             ("id", text(self.id.as_str())),
             ("account", text(self.account.as_str())),
             ("region", text(self.region.as_str())),
-            ("instance", instance.unwrap_or(Value::Null)),
+            ("instance", self.instance.as_ref().map(|id| text(id.as_str())).into()),
             ("name", text(&self.name)),
             ("description", text(&self.description)),
             ("status", text(self.status.name())),

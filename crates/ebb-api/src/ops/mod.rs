@@ -8,6 +8,7 @@ pub mod disk_list;
 pub mod disk_monitor;
 pub mod instance;
 pub mod instance_list;
+mod progress;
 pub mod reinit;
 pub mod reset;
 pub mod resize;

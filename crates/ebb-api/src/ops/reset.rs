@@ -6,6 +6,7 @@ use ebb_domain::{Denied, DiskId, RegionId, SnapshotId};
 use serde::Serialize;
 
 use super::common::{Done, scope};
+use super::progress::{Progress, ProgressSet};
 use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, Operation, OperationDef};
 
@@ -66,34 +67,6 @@ pub struct ResetDisksReply {
     operation_progress_set: ProgressSet,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ProgressSet {
-    operation_progress: Vec<Progress>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Progress {
-    operation_status: &'static str,
-    error_code: String,
-    error_msg: String,
-    related_item_set: RelatedItems,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItems {
-    related_item: [RelatedItem; 2],
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItem {
-    name: &'static str,
-    value: String,
-}
-
 /// Of a disk that nothing is wrong with, in a set that is not reset.
 const HELD_BACK: &str = "The disk was not reset, because another disk of the request was refused.";
 
@@ -111,35 +84,30 @@ impl Operation for ResetDisks {
         }
         let pair = |disk: DiskParam| (disk.disk_id, disk.snapshot_id);
         let pairs: Vec<ResetPair> = self.disk.into_iter().map(pair).collect();
-        let answers =
-            match cx.control.reset_disks(&scope(cx), &pairs, self.dry_run.unwrap_or(false)) {
-                Ok(()) => pairs.iter().map(|_| ("Success", String::new(), String::new())).collect(),
-                Err(ResetSetError::Refused(answers)) => answers.into_iter().map(failed).collect(),
-                Err(ResetSetError::Control(error)) => return Err(refuse(error)),
-            };
-        Ok(reply(pairs, answers))
+        let outcome = cx.control.reset_disks(&scope(cx), &pairs, self.dry_run.unwrap_or(false));
+        let progress: Vec<Progress> = match outcome {
+            Ok(()) => pairs.iter().map(|pair| of(pair, "Success")).collect(),
+            Err(ResetSetError::Refused(answers)) => {
+                pairs.iter().zip(answers).map(|(pair, answer)| failed(pair, answer)).collect()
+            }
+            Err(ResetSetError::Control(error)) => return Err(refuse(error)),
+        };
+        Ok(ResetDisksReply { operation_progress_set: progress.into_iter().collect() })
     }
 }
 
-fn failed(answer: Result<(), Denied>) -> (&'static str, String, String) {
+fn of((disk, snapshot): &ResetPair, status: &'static str) -> Progress {
+    let about = [("DiskId", disk.to_string()), ("SnapshotId", snapshot.to_string())];
+    Progress::new(status, about)
+}
+
+fn failed(pair: &ResetPair, answer: Result<(), Denied>) -> Progress {
+    let progress = of(pair, "Failed");
     match answer {
-        Ok(()) => ("Failed", String::new(), HELD_BACK.into()),
+        Ok(()) => progress.because("", HELD_BACK),
         Err(denied) => {
             let error = deny("ResetDisks", &denied);
-            ("Failed", error.code.into(), error.message.into())
+            progress.because(error.code, error.message)
         }
     }
-}
-
-fn reply(pairs: Vec<ResetPair>, answers: Vec<(&'static str, String, String)>) -> ResetDisksReply {
-    let progress = |((disk, snapshot), (operation_status, error_code, error_msg))| {
-        let item =
-            |name, value: &dyn std::fmt::Display| RelatedItem { name, value: value.to_string() };
-        let (disk, snapshot): (DiskId, SnapshotId) = (disk, snapshot);
-        let related_item = [item("DiskId", &disk), item("SnapshotId", &snapshot)];
-        let related_item_set = RelatedItems { related_item };
-        Progress { operation_status, error_code, error_msg, related_item_set }
-    };
-    let operation_progress = pairs.into_iter().zip(answers).map(progress).collect();
-    ResetDisksReply { operation_progress_set: ProgressSet { operation_progress } }
 }

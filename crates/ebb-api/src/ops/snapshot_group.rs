@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::common::{Done, Paging, TagParam, Text, Token, client_token, scope, tag_filters, tags};
 use super::disk_list::kind_name;
+use super::progress::{Progress, ProgressSet};
 use crate::refusals::{deny, refused};
 use crate::time::seconds;
 use crate::{ApiError, Context, Operation, OperationDef, Repeat};
@@ -317,34 +318,6 @@ pub struct DeleteSnapshotGroupReply {
     operation_progress_set: ProgressSet,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ProgressSet {
-    operation_progress: Vec<Progress>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Progress {
-    operation_status: &'static str,
-    error_code: &'static str,
-    error_msg: &'static str,
-    related_item_set: RelatedItems,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItems {
-    related_item: [RelatedItem; 1],
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItem {
-    name: &'static str,
-    value: String,
-}
-
 impl Operation for DeleteSnapshotGroup {
     type Reply = DeleteSnapshotGroupReply;
 
@@ -355,18 +328,9 @@ impl Operation for DeleteSnapshotGroup {
             .control
             .delete_snapshot_group(&scope(cx), &self.snapshot_group_id)
             .map_err(refused("DeleteSnapshotGroup"))?;
-        let operation_progress = gone.into_iter().map(deleted).collect();
-        Ok(DeleteSnapshotGroupReply { operation_progress_set: ProgressSet { operation_progress } })
-    }
-}
-
-fn deleted(id: SnapshotId) -> Progress {
-    Progress {
-        operation_status: "Success",
-        error_code: "",
-        error_msg: "",
-        related_item_set: RelatedItems {
-            related_item: [RelatedItem { name: "SnapshotId", value: id.to_string() }],
-        },
+        let deleted = |id: SnapshotId| Progress::new("Success", [("SnapshotId", id.to_string())]);
+        Ok(DeleteSnapshotGroupReply {
+            operation_progress_set: gone.into_iter().map(deleted).collect(),
+        })
     }
 }

@@ -1,11 +1,14 @@
 //! DescribeTasks, DescribeTaskAttribute, CancelTask (api.md §3.6).
 
+use std::iter;
+
 use ebb_api_derive::Params;
 use ebb_control::TaskQuery;
 use ebb_domain::{Denied, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
 use serde::Serialize;
 
 use super::common::{Done, PageNumber, PageSize, Paging};
+use super::progress::{Progress, ProgressSet};
 use crate::refusals::{deny, refused};
 use crate::time::{minutes, parse_either};
 use crate::{ApiError, Context, Operation, OperationDef, Repeat, Scalar};
@@ -184,34 +187,6 @@ pub struct DescribeTaskAttributeReply {
     operation_progress_set: ProgressSet,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ProgressSet {
-    operation_progress: Vec<Progress>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Progress {
-    operation_status: &'static str,
-    error_code: &'static str,
-    error_msg: &'static str,
-    related_item_set: RelatedItems,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItems {
-    related_item: Vec<RelatedItem>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RelatedItem {
-    name: &'static str,
-    value: String,
-}
-
 impl Operation for DescribeTaskAttribute {
     type Reply = DescribeTaskAttributeReply;
 
@@ -228,14 +203,7 @@ impl Operation for DescribeTaskAttribute {
             TaskStatus::Failed => ("Failed", "100%"),
         };
         let is = |wanted: TaskStatus| u32::from(task.status == wanted);
-        let part = Progress {
-            operation_status: status,
-            error_code: "",
-            error_msg: "",
-            related_item_set: RelatedItems {
-                related_item: vec![RelatedItem { name: "DiskId", value: task.resource.clone() }],
-            },
-        };
+        let part = Progress::new(status, [("DiskId", task.resource.clone())]);
         Ok(DescribeTaskAttributeReply {
             region_id: task.region.to_string(),
             task_id: task.id.to_string(),
@@ -248,7 +216,7 @@ impl Operation for DescribeTaskAttribute {
             total_count: 1,
             success_count: is(TaskStatus::Finished),
             failed_count: is(TaskStatus::Failed),
-            operation_progress_set: ProgressSet { operation_progress: vec![part] },
+            operation_progress_set: iter::once(part).collect(),
         })
     }
 }
