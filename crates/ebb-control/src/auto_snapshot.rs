@@ -14,12 +14,9 @@ use ebb_domain::{
     Timestamp, check_create_snapshot, check_delete_snapshot,
 };
 use ebb_store::{Durability, Tx};
-use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, instances_of};
-use crate::reconcile::op_of;
-use crate::snapshot::accomplish;
-use crate::{Control, ControlError, CopySnapshot, Scope, Step};
+use crate::{Control, ControlError, CopySnapshot, Scope};
 
 impl Control {
     /// Takes the snapshots that are due, whoever's they are, and copies them. A disk that cannot be
@@ -98,14 +95,7 @@ impl Control {
             self.intend_auto_snapshot(tx, policy, disk)
         })?;
         let Some((snapshot, volume)) = intended else { return Ok(None) };
-        self.pass(Step::SnapshotIntended);
-        let pair = (volume, Version(snapshot.version));
-        if let Err(error) = self.engine.create_snapshots(op_of("snapshot", pair.1.0), &[pair]) {
-            self.undo_create_snapshot(&snapshot.account, None, &snapshot)?;
-            return Err(error.into());
-        }
-        self.pass(Step::VersionMade);
-        self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))?;
+        self.carry_out_snapshot(&snapshot, volume, None)?;
         Ok(Some(Snapshot { status: SnapshotStatus::Accomplished, ..snapshot }))
     }
 
@@ -114,7 +104,7 @@ impl Control {
         tx: &Tx<'_>,
         policy: &AutoSnapshotPolicy,
         disk: &DiskId,
-    ) -> Result<Option<(Snapshot, VolumeId)>, ControlError> {
+    ) -> Result<Option<(Snapshot, u64)>, ControlError> {
         let Some(disk) = tx.disk(disk)? else { return Ok(None) };
         let wanted = disk.auto_snapshot_policy.as_ref() == Some(&policy.id)
             && disk.enable_auto_snapshot
@@ -134,7 +124,7 @@ impl Control {
             ..self.new_snapshot(&disk)
         };
         tx.insert_snapshot(&snapshot)?;
-        Ok(Some((snapshot, VolumeId(disk.volume))))
+        Ok(Some((snapshot, disk.volume)))
     }
 
     fn copy_by(

@@ -60,15 +60,27 @@ impl Control {
             Ok(intended) => intended,
             Err(replayed) => return Ok(replayed),
         };
+        self.carry_out_snapshot(&snapshot, volume, request.token.as_ref())?;
+        Ok(snapshot.id)
+    }
+
+    /// Freezes the volume of a snapshot that is recorded as progressing, and accomplishes it; or,
+    /// where the engine refuses, removes it and forgets the token.
+    pub(crate) fn carry_out_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        volume: u64,
+        token: Option<&ClientToken>,
+    ) -> Result<(), ControlError> {
         self.pass(Step::SnapshotIntended);
         let pair = (VolumeId(volume), Version(snapshot.version));
         if let Err(error) = self.engine.create_snapshots(op_of("snapshot", pair.1.0), &[pair]) {
-            self.undo_create_snapshot(&scope.account, request.token.as_ref(), &snapshot)?;
+            self.undo_create_snapshot(&snapshot.account, token, snapshot)?;
             return Err(error.into());
         }
         self.pass(Step::VersionMade);
         self.store.write(Durability::Durable, |tx| accomplish(tx, &snapshot.id))?;
-        Ok(snapshot.id)
+        Ok(())
     }
 
     fn intend_snapshot(
