@@ -119,7 +119,9 @@ impl Monitor {
         let begin = end - MINUTE_MILLIS;
         // Where the process slept, what is new took longer than a minute.
         let since = self.last.map_or(begin, |last| last.unix_millis());
-        let seconds = u32::try_from((now.unix_millis() - since) / 1000).unwrap_or(u32::MAX).max(1);
+        // To the nearest: two samples that came late by unlike parts of a second are a minute apart.
+        let seconds = (now.unix_millis() - since + 500) / 1000;
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
         self.last = Some(now);
         for (name, total) in totals {
             let series = self.disks.entry(name).or_default();
@@ -298,6 +300,20 @@ mod tests {
         monitor.sample(at(NOON + 31), vec![("d-1".into(), writes(1801))]);
         let expected = [(NOON, 1, 60), (NOON + 30, 1800, 1800)];
         assert_eq!(told(&monitor, MonitorPeriod::Minute, NOON, NOON + 60), expected);
+    }
+
+    #[test]
+    fn a_sample_that_came_a_little_late_is_of_a_minute_still() {
+        let mut monitor = Monitor::default();
+        for (n, late, total) in [(1, 700, 60), (2, 300, 120)] {
+            let now = Timestamp::from_unix_millis(at(NOON + n).unix_millis() + late);
+            monitor.sample(now, vec![("d-1".into(), writes(total))]);
+        }
+        let seconds: Vec<u32> = told(&monitor, MonitorPeriod::Minute, NOON, NOON + 60)
+            .iter()
+            .map(|point| point.2)
+            .collect();
+        assert_eq!(seconds, [61, 60]);
     }
 
     #[test]
