@@ -22,17 +22,21 @@ FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 # What the server is to offer at the least.
 PROMISED = (
     "AddTags ApplyAutoSnapshotPolicy AttachDisk CancelAutoSnapshotPolicy CancelTask "
-    "CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateSnapshot CreateSnapshotGroup "
-    "DeleteAutoSnapshotPolicy DeleteDisk DeleteInstance DeleteInstances DeleteSnapshot "
-    "DeleteSnapshotGroup DescribeAutoSnapshotPolicyAssociations DescribeAutoSnapshotPolicyEx "
-    "DescribeDisks DescribeImages DescribeInstanceStatus DescribeInstances "
+    "CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateInstance CreateSnapshot "
+    "CreateSnapshotGroup DeleteAutoSnapshotPolicy DeleteDisk DeleteInstance DeleteInstances "
+    "DeleteSnapshot DeleteSnapshotGroup DescribeAutoSnapshotPolicyAssociations "
+    "DescribeAutoSnapshotPolicyEx DescribeAvailableResource DescribeDisks DescribeImages "
+    "DescribeInstanceAttachmentAttributes DescribeInstanceAttribute "
+    "DescribeInstanceAutoRenewAttribute DescribeInstanceHistoryEvents "
+    "DescribeInstanceMaintenanceAttributes DescribeInstanceRamRole DescribeInstanceStatus "
+    "DescribeInstanceTypeFamilies DescribeInstanceTypes DescribeInstances "
     "DescribeLockedSnapshots DescribeRegions DescribeSnapshotGroups DescribeSnapshots "
-    "DescribeTags DescribeTaskAttribute DescribeTasks DescribeZones DetachDisk "
+    "DescribeTags DescribeTaskAttribute DescribeTasks DescribeUserData DescribeZones DetachDisk "
     "GetCallerIdentity JoinResourceGroup ListTagResources LockSnapshot "
-    "ModifyAutoSnapshotPolicyEx ModifyDiskAttribute ModifyDiskSpec ModifySnapshotAttribute "
-    "ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance RemoveTags ResetDisk "
-    "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance "
-    "StopInstances TagResources UnlockSnapshot UntagResources"
+    "ModifyAutoSnapshotPolicyEx ModifyDiskAttribute ModifyDiskSpec ModifyInstanceAttribute "
+    "ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance "
+    "RebootInstances RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance "
+    "StartInstances StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.
@@ -128,6 +132,7 @@ def test_every_required_parameter_is_required():
                 # RunInstances needs both where there are no launch templates.
                 if (name, param["name"]) not in {
                     ("RunInstances", "ImageId"),
+                    ("CreateInstance", "ImageId"),
                     ("RunInstances", "InstanceType"),
                     # Its errors say so of one of them; without the others it means nothing.
                     ("JoinResourceGroup", "ResourceGroupId"),

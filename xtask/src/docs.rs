@@ -9,22 +9,27 @@ use crate::command::output;
 use crate::pytest;
 use crate::workspace::Workspace;
 
-/// The list of operations with their parameters and errors: what the server's own table says.
-const OPERATIONS: &str = "docs/reference/operations.md";
+/// What is asked of `ebb operations`, and the page that its answer is.
+const PAGES: &[(&str, &str)] =
+    &[("--markdown", "docs/reference/operations.md"), ("--errors", "docs/reference/errors.md")];
 
 /// Writes the pages, or with `check` compares them with what would be written.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     pytest::build(workspace)?;
-    let fresh = output(Command::new(workspace.server()).args(["operations", "--markdown"]))?.stdout;
-    let page = workspace.root.join(OPERATIONS);
+    PAGES.iter().try_for_each(|(form, name)| page(workspace, form, name, check))
+}
+
+fn page(workspace: &Workspace, form: &str, name: &str, check: bool) -> Result<()> {
+    let fresh = output(Command::new(workspace.server()).args(["operations", form]))?.stdout;
+    let page = workspace.root.join(name);
     if !check {
         let folder = page.parent().context("the page is in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        return fs::write(&page, fresh).with_context(|| format!("cannot write {OPERATIONS}"));
+        return fs::write(&page, fresh).with_context(|| format!("cannot write {name}"));
     }
-    let kept = fs::read(&page).with_context(|| format!("cannot read {OPERATIONS}"))?;
+    let kept = fs::read(&page).with_context(|| format!("cannot read {name}"))?;
     if kept != fresh {
-        bail!("{OPERATIONS} is not what the server says of itself: run `cargo xtask docs`");
+        bail!("{name} is not what the server says of itself: run `cargo xtask docs`");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Instances: start, stop, reboot, delete.
 //!
 //! ```text
+//!   Creating ─────────────────────────────► Stopped
 //!   Pending ─► Starting ─► Running ─► Stopping ─► Stopped ─► Starting …
 //!                 ▲           └─────► Rebooting
 //!                 └──────────────────────┘
@@ -91,21 +92,23 @@ impl Control {
         })
     }
 
-    /// Stops an instance and starts it again.
+    /// Stops instances and starts them again.
+    ///
+    /// Durable by this commit: a Rebooting that is found on start is carried to Running.
     ///
     /// # Errors
     /// As [`Control::start_instances`].
-    pub fn reboot_instance(
+    pub fn reboot_instances(
         &self,
         scope: &Scope,
-        id: &InstanceId,
+        ids: &[InstanceId],
+        all_together: bool,
         dry_run: bool,
-    ) -> Result<(), ControlError> {
-        self.change(scope, std::slice::from_ref(id), true, dry_run, &|_, account, instance| {
+    ) -> Result<Vec<BatchOutcome>, ControlError> {
+        self.change(scope, ids, all_together, dry_run, &|_, account, instance| {
             check_stop(account, instance)?;
             Ok(InstanceStatus::Rebooting)
-        })?;
-        Ok(())
+        })
     }
 
     fn change(
@@ -159,7 +162,7 @@ impl Control {
                 InstanceStatus::Running | InstanceStatus::Stopped => return Ok(()),
                 InstanceStatus::Pending | InstanceStatus::Rebooting => InstanceStatus::Starting,
                 InstanceStatus::Starting => InstanceStatus::Running,
-                InstanceStatus::Stopping => InstanceStatus::Stopped,
+                InstanceStatus::Creating | InstanceStatus::Stopping => InstanceStatus::Stopped,
             };
             // Starting publishes before it says Running; stopping ends before it says Stopped.
             self.settle_disks(id)?;

@@ -119,7 +119,7 @@ impl Monitor {
         let begin = end - MINUTE_MILLIS;
         // Where the process slept, what is new took longer than a minute.
         let since = self.last.map_or(begin, |last| last.unix_millis());
-        // To the nearest: two samples that came late by unlike parts of a second are a minute apart.
+        // To the nearest: two samples that came late by parts of a second are a minute apart.
         let seconds = (now.unix_millis() - since + 500) / 1000;
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
         self.last = Some(now);

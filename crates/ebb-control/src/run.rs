@@ -1,9 +1,10 @@
-//! RunInstances.
+//! RunInstances and CreateInstance, which is the same but that nothing is started.
 
 use ebb_domain::{
     AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, DiskStatus, Field, Image,
     ImageId, Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag,
-    ZoneId, check_tags, description, device, disk_size, images, instance_name, instance_type,
+    ZoneId, check_tags, description, device, disk_size, host_name, images, instance_name,
+    instance_type, user_data,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
@@ -55,6 +56,8 @@ pub struct RunInstances {
     pub instance_type: String,
     /// Amount
     pub amount: u32,
+    /// Whether they start.
+    pub starts: bool,
     /// InstanceName
     pub name: String,
     /// Description
@@ -86,7 +89,8 @@ struct Made {
 }
 
 impl Control {
-    /// Makes instances with their disks and starts them. They are Pending when this returns.
+    /// Makes instances with their disks, and starts them if they are to. They are Pending, or
+    /// Creating, when this returns.
     ///
     /// Durable by the outcome's commit; the intent needs no sync, as in CreateDisk.
     ///
@@ -170,7 +174,9 @@ impl Control {
             return Err(Denied::Malformed(Field::Amount).into());
         }
         instance_name(&request.name)?;
+        host_name(&request.host_name)?;
         description(&request.description)?;
+        user_data(&request.network.user_data)?;
         check_tags(&request.tags)?;
         let account = account(tx, owner)?;
         account.check_balance()?;
@@ -197,7 +203,7 @@ impl Control {
             host_name: fallback(&request.host_name, id.as_str().replace("i-", "iZ")),
             image: request.image.clone(),
             instance_type: request.instance_type.clone(),
-            status: InstanceStatus::Pending,
+            status: if request.starts { InstanceStatus::Pending } else { InstanceStatus::Creating },
             security_lock: false,
             expired: false,
             deletion_protection: request.deletion_protection,

@@ -133,6 +133,16 @@ pub enum Denied {
     InstanceExpired,
     /// The instance's status does not allow it.
     InstanceStatus,
+    /// Neither instances nor a role.
+    InstancesOrRoleMissing,
+    /// Neither an instance nor how it is renewed.
+    InstanceOrRenewalMissing,
+    /// More user data than an instance can have.
+    UserDataTooLong,
+    /// The instance is paid by use, and this is of those paid in advance.
+    PayAsYouGo,
+    /// An instance type, and the CPUs or the memory that it should have.
+    TypeAndShape,
     /// The instance is protected from deletion.
     DeletionProtected,
     /// A disk of the instance is not ready for it to start.
@@ -240,6 +250,22 @@ pub enum Field {
     SnapshotName,
     /// An instance's name
     InstanceName,
+    /// HostName
+    HostName,
+    /// UserData
+    UserData,
+    /// RenewalStatus
+    RenewalStatus,
+    /// PageNumber
+    PageNumber,
+    /// PageSize
+    PageSize,
+    /// DestinationResource
+    DestinationResource,
+    /// Scope
+    Scope,
+    /// ResourceType of what is available
+    AvailableResourceType,
     /// A snapshot group's name
     GroupName,
     /// A snapshot group's description

@@ -6,6 +6,8 @@ use crate::{Account, AccountId, Denied, ImageId, InstanceId, RegionId, Tag, Time
 /// finds one on start carries it to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceStatus {
+    /// Its disks are being made; then it rests.
+    Creating,
     /// Its disks are being made; then it starts.
     Pending,
     /// Its disks are being exported.

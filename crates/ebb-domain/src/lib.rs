@@ -45,7 +45,7 @@ pub use id::{
 };
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};
-pub use names::{description, disk_name, instance_name, snapshot_name};
+pub use names::{description, disk_name, host_name, instance_name, snapshot_name, user_data};
 pub use performance::{Ceiling, Performance};
 pub use reinit::{ReInitFacts, check_reinit};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};

@@ -190,9 +190,10 @@ fn filter(query: &InstanceQuery) -> Filter {
     filter.named(query.name.as_deref());
     filter.and_if("image = ?", query.image.as_deref());
     filter.and_if("instance_type = ?", query.instance_type.as_deref());
-    // On the wire a reboot is a stop.
+    // On the wire a reboot is a stop, and what is being made is pending.
     filter.and_if(
-        "CASE status WHEN 'Rebooting' THEN 'Stopping' ELSE status END = ?",
+        "CASE status WHEN 'Rebooting' THEN 'Stopping' WHEN 'Creating' THEN 'Pending' \
+         ELSE status END = ?",
         query.status.as_deref(),
     );
     filter.and_if("vswitch = ?", query.vswitch.as_deref());
@@ -212,6 +213,7 @@ fn filter(query: &InstanceQuery) -> Filter {
 
 const fn status_name(status: InstanceStatus) -> &'static str {
     match status {
+        InstanceStatus::Creating => "Creating",
         InstanceStatus::Pending => "Pending",
         InstanceStatus::Starting => "Starting",
         InstanceStatus::Running => "Running",
@@ -222,9 +224,9 @@ const fn status_name(status: InstanceStatus) -> &'static str {
 }
 
 fn parse_status(name: &str) -> Option<InstanceStatus> {
-    use InstanceStatus::{Pending, Rebooting, Running, Starting, Stopped, Stopping};
+    use InstanceStatus::{Creating, Pending, Rebooting, Running, Starting, Stopped, Stopping};
 
-    [Pending, Starting, Running, Stopping, Stopped, Rebooting]
+    [Creating, Pending, Starting, Running, Stopping, Stopped, Rebooting]
         .into_iter()
         .find(|status| status_name(*status) == name)
 }

@@ -21,6 +21,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<StopInstance>(),
     OperationDef::of::<StopInstances>(),
     OperationDef::of::<RebootInstance>(),
+    OperationDef::of::<RebootInstances>(),
     OperationDef::of::<DeleteInstance>(),
     OperationDef::of::<DeleteInstances>(),
 ];
@@ -95,9 +96,39 @@ impl Operation for RebootInstance {
 
     fn call(self, cx: &Context) -> Result<Done, ApiError> {
         cx.control
-            .reboot_instance(&scope(cx), &self.instance_id, self.dry_run == Some(true))
+            .reboot_instances(&scope(cx), &[self.instance_id], true, self.dry_run == Some(true))
             .map_err(refused("RebootInstance"))?;
         Ok(Done {})
+    }
+}
+
+/// Stops several instances and starts them again.
+#[derive(Debug, Params)]
+pub struct RebootInstances {
+    /// Where.
+    pub region_id: RegionId,
+    /// Which, up to 100.
+    #[param(required)]
+    pub instance_id: Repeat<InstanceId>,
+    /// A stop is as good as a forced one.
+    pub force_reboot: Option<bool>,
+    /// AllTogether, or SuccessFirst: each for itself.
+    pub batch_optimization: Option<String>,
+    /// Only checks.
+    pub dry_run: Option<bool>,
+}
+
+impl Operation for RebootInstances {
+    type Reply = BatchReply;
+
+    fn call(self, cx: &Context) -> Result<BatchReply, ApiError> {
+        let ids = check_count("RebootInstances", self.instance_id.0)?;
+        let together = all_together(self.batch_optimization.as_deref())?;
+        let outcomes = cx
+            .control
+            .reboot_instances(&scope(cx), &ids, together, self.dry_run == Some(true))
+            .map_err(refused("RebootInstances"))?;
+        Ok(BatchReply::new("RebootInstances", outcomes))
     }
 }
 
@@ -292,7 +323,7 @@ impl BatchReply {
 /// The wire name. A reboot shows as the stop it begins with.
 pub(crate) fn status_name(status: InstanceStatus) -> &'static str {
     match status {
-        InstanceStatus::Pending => "Pending",
+        InstanceStatus::Creating | InstanceStatus::Pending => "Pending",
         InstanceStatus::Starting => "Starting",
         InstanceStatus::Running => "Running",
         InstanceStatus::Stopping | InstanceStatus::Rebooting => "Stopping",

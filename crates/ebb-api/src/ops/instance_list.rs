@@ -169,7 +169,7 @@ impl DescribeInstances {
     }
 }
 
-fn any(cx: &Context, region: RegionId, page: ebb_control::PageRequest) -> InstanceQuery {
+pub(super) fn any(cx: &Context, region: RegionId, page: ebb_control::PageRequest) -> InstanceQuery {
     InstanceQuery {
         account: cx.account.clone(),
         region,
@@ -388,16 +388,16 @@ impl InstanceItem {
 }
 
 fn locks(instance: &Instance, arrears: bool) -> Value {
-    let mut reasons = Vec::new();
-    if instance.security_lock {
-        reasons.push(json!({ "LockReason": "security", "LockMsg": "" }));
-    }
-    if arrears || instance.expired {
-        reasons.push(json!({ "LockReason": "financial", "LockMsg": "" }));
-    }
+    let told = |reason| json!({ "LockReason": reason, "LockMsg": "" });
+    let reasons: Vec<Value> = lock_reasons(instance, arrears).into_iter().map(told).collect();
     json!({ "LockReason": reasons })
 }
 
-fn addresses(address: &str) -> Vec<&str> {
+pub(super) fn lock_reasons(instance: &Instance, arrears: bool) -> Vec<&'static str> {
+    let held = [(instance.security_lock, "security"), (arrears || instance.expired, "financial")];
+    held.into_iter().filter(|(held, _)| *held).map(|(_, reason)| reason).collect()
+}
+
+pub(super) fn addresses(address: &str) -> Vec<&str> {
     if address.is_empty() { Vec::new() } else { vec![address] }
 }

@@ -3,11 +3,15 @@
 pub mod auto_policy;
 pub mod catalogue;
 mod common;
+pub mod create_instance;
 pub mod disk;
 pub mod disk_list;
 pub mod disk_monitor;
 pub mod instance;
+pub mod instance_around;
+pub mod instance_attribute;
 pub mod instance_list;
+pub mod instance_type;
 mod progress;
 pub mod reinit;
 pub mod reset;
@@ -31,8 +35,12 @@ use crate::OperationDef;
 pub static FAMILIES: &[&[OperationDef]] = &[
     auto_policy::OPERATIONS,
     catalogue::OPERATIONS,
+    create_instance::OPERATIONS,
     disk::OPERATIONS,
     instance::OPERATIONS,
+    instance_around::OPERATIONS,
+    instance_attribute::OPERATIONS,
+    instance_type::OPERATIONS,
     reinit::OPERATIONS,
     reset::OPERATIONS,
     resize::OPERATIONS,

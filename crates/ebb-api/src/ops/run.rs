@@ -48,7 +48,7 @@ pub struct RunInstances {
     pub internet_max_bandwidth_out: Option<i64>,
     /// Kept and described.
     pub key_pair_name: Option<String>,
-    /// Kept.
+    /// Base64 of up to 32 KiB; DescribeUserData tells it.
     pub user_data: Option<String>,
     /// The disk it boots from.
     #[param(flat)]
@@ -144,6 +144,7 @@ impl Operation for RunInstances {
             image: self.image_id,
             instance_type: self.instance_type,
             amount: self.amount.unwrap_or(1),
+            starts: true,
             name: self.instance_name.unwrap_or_default(),
             description: self.description.unwrap_or_default(),
             host_name: self.host_name.unwrap_or_default(),

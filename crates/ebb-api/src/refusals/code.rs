@@ -76,6 +76,11 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::InstanceLocked => "InstanceLockedForSecurity",
         Denied::InstanceExpired => "InstanceExpiredOrInArrears",
         Denied::InstanceStatus => "IncorrectInstanceStatus",
+        Denied::InstancesOrRoleMissing => "InvalidParameter.AllEmpty",
+        Denied::InstanceOrRenewalMissing => "InvalidParameter.RenewalStatusInstanceId",
+        Denied::UserDataTooLong => "InvalidUserData.SizeExceeded",
+        Denied::PayAsYouGo => "ChargeTypeViolation",
+        Denied::TypeAndShape => "InvalidParam.TypeAndCpuMem.Conflict",
         Denied::DeletionProtected => "InvalidOperation.DeletionProtection",
         Denied::DiskNotReady => "DiskError",
         Denied::SnapshotNotFound => "InvalidSnapshotId.NotFound",
@@ -151,14 +156,29 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
         ("ResetDisk" | "ResetDisks", Denied::SnapshotCategory)
         | ("ResizeDisk" | "ModifyDiskSpec", Denied::CategoryUnsupported) => "OperationDenied",
-        ("RunInstances", Denied::SnapshotTooOld) => "InvalidSnapshotId.BasedSnapshotTooOld",
-        ("RunInstances", Denied::Malformed(Field::Device)) => "InvalidDataDevice.Malformed",
+        ("RunInstances" | "CreateInstance", Denied::SnapshotTooOld) => {
+            "InvalidSnapshotId.BasedSnapshotTooOld"
+        }
+        ("RunInstances" | "CreateInstance", Denied::Malformed(Field::Device)) => {
+            "InvalidDataDevice.Malformed"
+        }
+        ("CreateInstance", Denied::SnapshotNotFound) => "InvalidDataDiskSnapshotId.NotFound",
+        ("CreateInstance", Denied::SnapshotCategory) => "InvalidSnapshotId.NotReady",
+        ("CreateInstance", Denied::ProvisionedIopsUnsupported | Denied::BurstingUnsupported) => {
+            "InvalidDiskCategory.NotSupported"
+        }
+        ("DescribeInstanceRamRole", Denied::TooManyIds) => "InvalidInstanceIds.Malformed",
+        ("DescribeInstanceMaintenanceAttributes", Denied::TooManyIds) => "InstanceIdLimitExceeded",
+        ("DescribeAvailableResource", Denied::Malformed(Field::InstanceChargeType)) => {
+            "Invalid.InstanceChargeType"
+        }
         ("StartInstance" | "StartInstances", Denied::InstanceExpired) => "InstanceExpired",
         ("StartInstance" | "StartInstances", Denied::NotEnoughBalance) => "InsufficientBalance",
         ("StartInstances", Denied::DiskNotReady) => "IncorrectInstanceStatus",
-        ("StartInstances" | "StopInstances" | "DeleteInstances", Denied::DryRun) => {
-            "DRYRUN.SUCCESS"
-        }
+        (
+            "StartInstances" | "StopInstances" | "RebootInstances" | "DeleteInstances",
+            Denied::DryRun,
+        ) => "DRYRUN.SUCCESS",
         ("TagResources" | "UntagResources" | "ListTagResources", Denied::TooManyIds) => {
             "NumberExceed.ResourceIds"
         }
@@ -173,6 +193,14 @@ fn malformed(field: Field) -> &'static str {
         Field::DiskName => "InvalidDiskName.Malformed",
         Field::SnapshotName => "InvalidSnapshotName.Malformed",
         Field::InstanceName => "InvalidInstanceName.Malformed",
+        Field::HostName => "InvalidHostName.Malformed",
+        Field::UserData => "InvalidUserData.Base64FormatInvalid",
+        Field::RenewalStatus => "InvalidParameter.RenewalStatus",
+        Field::PageNumber => "InvalidParameter.PageNumber",
+        Field::PageSize => "InvalidParameter.PageSize",
+        Field::DestinationResource => "Invalid.DestinationResource",
+        Field::Scope => "InvalidParameter.Scope",
+        Field::AvailableResourceType => "Invalid.ResourceType",
         Field::GroupName => "InvalidParameter.Name",
         Field::GroupDescription => "InvalidParameter.Description",
         Field::Description => "InvalidDescription.Malformed",

@@ -10,6 +10,21 @@ pub(super) const TABLE: &[Refusals] = &[
     of("DescribeZones", &[
         row(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
     ]),
+    of("DescribeInstanceTypeFamilies", &[
+        row(404, "InvalidRegionId.NotFound",
+            "The RegionId provided does not exist in our records."),
+    ]),
+    of("DescribeAvailableResource", &[
+        row(404, "InvalidRegionId.NotFound",
+            "The RegionId provided does not exist in our records."),
+        row(404, "Invalid.DestinationResource", "The specified DestinationResource is not valid."),
+        row(404, "Invalid.ResourceType",
+            "The ResourceType provided does not exist in our records."),
+        row(403, "InvalidParameter.Scope", "The specified parameter Scope is invalid."),
+        row(400, "Invalid.InstanceChargeType", "The specified InstanceChargeType is not valid."),
+        row(403, "InvalidParam.TypeAndCpuMem.Conflict",
+            "The specified 'InstanceType' and 'Cores','Memory' are not blank at the same time."),
+    ]),
     of("DescribeImages", &[
         row(404, "InvalidFilterKey.NotFound", "The specified Filter Key is not found."),
     ]),

@@ -38,6 +38,27 @@ const STOP: &[D] =
 const START: &[D] = &[D::NotEnoughBalance, D::DiskNotReady];
 const DELETE: &[D] = &[D::InstanceNotFound, D::DeletionProtected, D::InstanceStatus, D::DryRun];
 
+const NEW_INSTANCE: &[D] = &[
+    D::Conflict,
+    D::RegionNotFound,
+    D::ZoneNotFound,
+    D::ImageNotFound,
+    D::InstanceTypeUnknown,
+    D::Malformed(F::InstanceName),
+    D::Malformed(F::HostName),
+    D::Malformed(F::UserData),
+    D::UserDataTooLong,
+    D::TooManyDisks,
+    D::DeviceInUse,
+    D::Malformed(F::Device),
+    D::Malformed(F::SystemDiskCategory),
+    D::Malformed(F::SystemDiskSize),
+    D::Malformed(F::DataDiskCategory),
+    D::Malformed(F::DataDiskSize),
+    D::SmallerThanImage,
+    D::DryRun,
+];
+
 type Reachable = (&'static str, &'static [&'static [D]]);
 
 #[rustfmt::skip]
@@ -97,12 +118,33 @@ const REACHABLE: &[Reachable] = &[
         D::DiskNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
     ]]),
-    ("RunInstances", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
-        D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ImageNotFound, D::InstanceTypeUnknown,
-        D::Malformed(F::Amount), D::Malformed(F::InstanceName), D::TooManyDisks, D::DeviceInUse,
-        D::Malformed(F::Device), D::Malformed(F::SystemDiskCategory),
-        D::Malformed(F::SystemDiskSize), D::Malformed(F::DataDiskCategory),
-        D::Malformed(F::DataDiskSize), D::DryRun,
+    ("RunInstances", &[
+        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, &[D::Malformed(F::Amount)],
+    ]),
+    ("CreateInstance", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE]),
+    ("DescribeInstanceAttribute", &[&[D::InstanceNotFound, D::RegionMalformed]]),
+    ("ModifyInstanceAttribute", &[WRITES, &[
+        D::InstanceNotFound, D::InstanceLocked, D::Malformed(F::InstanceName),
+        D::Malformed(F::HostName), D::Malformed(F::Description), D::Malformed(F::UserData),
+        D::UserDataTooLong,
+    ]]),
+    ("DescribeUserData", &[&[D::RegionNotFound, D::InstanceNotFound]]),
+    ("DescribeInstanceRamRole", &[&[
+        D::RegionNotFound, D::InstancesOrRoleMissing, D::TooManyIds,
+    ]]),
+    ("DescribeInstanceMaintenanceAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
+    ("DescribeInstanceAutoRenewAttribute", &[&[
+        D::RegionNotFound, D::Malformed(F::RenewalStatus), D::InstanceOrRenewalMissing,
+        D::PayAsYouGo, D::Malformed(F::PageNumber), D::Malformed(F::PageSize),
+    ]]),
+    ("DescribeInstanceAttachmentAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
+    ("DescribeInstanceHistoryEvents", &[&[D::RegionNotFound]]),
+    ("DescribeInstanceTypes", &[]),
+    ("DescribeInstanceTypeFamilies", &[&[D::RegionNotFound]]),
+    ("DescribeAvailableResource", &[&[
+        D::RegionNotFound, D::Malformed(F::DestinationResource), D::TypeAndShape,
+        D::Malformed(F::AvailableResourceType), D::Malformed(F::Scope),
+        D::Malformed(F::InstanceChargeType),
     ]]),
     ("DescribeInstances", &[FILTERS, &[
         D::RegionNotFound, D::DryRun, D::NextToken, D::Malformed(F::Status),
@@ -115,6 +157,7 @@ const REACHABLE: &[Reachable] = &[
     ("StopInstance", &[WRITES, STOP]),
     ("StopInstances", &[WRITES, STOP, &[D::TooManyIds]]),
     ("RebootInstance", &[WRITES, STOP]),
+    ("RebootInstances", &[WRITES, STOP, &[D::TooManyIds]]),
     ("DeleteInstance", &[WRITES, DELETE]),
     ("DeleteInstances", &[WRITES, DELETE, &[D::TooManyIds]]),
     ("ResetDisk", &[WRITES, &[

@@ -108,6 +108,12 @@ fn run_with_disks(world: &World, base: &Base) {
     world.control.run_instances(&world.root(), &run).unwrap();
 }
 
+fn create_instance(world: &World, _: &Base) {
+    let mut run = new_instance();
+    run.starts = false;
+    world.control.run_instances(&world.root(), &run).unwrap();
+}
+
 fn import(world: &World, base: &Base) {
     let request = ImportRequest {
         disk: base.disk.clone(),
@@ -439,6 +445,19 @@ pub(crate) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "create an instance that waits to be started",
+        prepare: as_it_is,
+        act: create_instance,
+        steps: &[Step::RunIntended, Step::RunVolumesMade, Step::InstancePassed],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = world.instances().into_iter().find(|found| found.id != base.instance);
+            let expected = (reached.records > 0).then_some(InstanceStatus::Stopped);
+            assert_eq!(made.map(|made| made.status), expected);
+        },
+    },
+    Scenario {
         name: "stop an instance",
         prepare: as_it_is,
         act: stop,
@@ -477,7 +496,7 @@ pub(crate) const ALL: &[Scenario] = &[
         name: "reboot an instance",
         prepare: as_it_is,
         act: |world, base| {
-            world.control.reboot_instance(&world.scope(), &base.instance, false).unwrap();
+            world.reboot(&base.instance);
         },
         steps: &[Step::InstancePassed, Step::InstancePassed],
         synced: each,

@@ -115,7 +115,7 @@ fn a_reboot_takes_the_exports_away_and_brings_them_back() {
     let world = World::new();
     let base = world.base();
     let client = world.exports.get(&base.disk).unwrap();
-    world.control.reboot_instance(&world.scope(), &base.instance, false).unwrap();
+    world.reboot(&base.instance);
     let name = base.disk.to_string();
     crate::world::until("the export comes back", || {
         let log = world.exports.log.lock().unwrap();

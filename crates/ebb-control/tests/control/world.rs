@@ -341,6 +341,7 @@ pub(crate) fn new_instance() -> RunInstances {
         image: ImageId::new(BLANK_IMAGE),
         instance_type: "ecs.g7.large".into(),
         amount: 1,
+        starts: true,
         name: String::new(),
         description: String::new(),
         host_name: String::new(),
@@ -391,6 +392,11 @@ impl World {
         let id = self.carried(2, run).unwrap().remove(0);
         self.until_instance(&id, InstanceStatus::Running);
         id
+    }
+
+    pub(crate) fn reboot(&self, id: &InstanceId) {
+        let ids = std::slice::from_ref(id);
+        self.control.reboot_instances(&self.scope(), ids, true, false).unwrap();
     }
 
     pub(crate) fn stop(&self, id: &InstanceId) {

@@ -189,6 +189,7 @@ prop_compose! {
         (name, description, host_name) in (".*", ".*", ".*"),
         (image, instance_type, stopped_mode) in (".*", ".*", ".*"),
         status in select(vec![
+            InstanceStatus::Creating,
             InstanceStatus::Pending,
             InstanceStatus::Starting,
             InstanceStatus::Running,

@@ -87,6 +87,7 @@ fn what_is_under_way_is_found_on_start() {
         SnapshotStatus::Deleting,
     ];
     let instance_states = [
+        InstanceStatus::Creating,
         InstanceStatus::Pending,
         InstanceStatus::Starting,
         InstanceStatus::Running,
