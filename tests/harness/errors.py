@@ -1,6 +1,7 @@
 """What an error answer must be, in every format, and which errors an operation may give."""
 
 import functools
+import json
 import re
 from pathlib import Path
 
@@ -69,15 +70,26 @@ def fits(documented_message: str, message: str) -> bool:
 @functools.cache
 def documented() -> dict:
     """{action: {(status, code): {message}}}, or nothing where the lists are not there."""
-    path = SHARED / "errors.tsv"
-    if not path.exists():
-        return {}
     table = {}
-    recorded = [line.split("\t")[1:] for line in path.read_text().splitlines()[1:]]
-    for action, status, code, message in recorded + [row[:4] for row in unrecorded()]:
+    own = [row[:4] for row in unrecorded()] if recorded() else []
+    for action, status, code, message in recorded() + own:
         row = table.setdefault(action, {}).setdefault((int(status), code), set())
         row.add(message)
     return table
+
+
+@functools.cache
+def recorded() -> list[list[str]]:
+    """[action, status, code, message] of the catalogue and of each operation's own metadata."""
+    path = SHARED / "errors.tsv"
+    if not path.exists():
+        return []
+    rows = [line.split("\t")[1:] for line in path.read_text().splitlines()[1:]]
+    for file in (SHARED / "ops").glob("*.json"):
+        for error in json.loads(file.read_text())["errors"]:
+            row = (file.stem, str(error["http"]), error["code"], error["message"])
+            rows.append([part.strip() for part in row])
+    return rows
 
 
 def unrecorded() -> list[list[str]]:

@@ -37,6 +37,7 @@ mod key;
 mod list;
 mod lock;
 mod monitor;
+mod network;
 mod reconcile;
 mod reinit;
 mod reset;
@@ -66,6 +67,7 @@ pub use instance_attribute::InstanceChange;
 pub use key::{AccessKey, Secret};
 pub use lock::{LockSnapshot, LockedSnapshot, UnlockSnapshot};
 pub use monitor::{Activity, MonitorPeriod, MonitorQuery, Point};
+pub use network::{CreateSecurityGroup, CreateVSwitch, CreateVpc};
 pub use reset_set::{ResetPair, ResetSetError};
 pub use resize::ResizeDisk;
 pub use run::{DataDisk, RunInstances, SystemDisk};
@@ -75,6 +77,7 @@ pub use step::Step;
 pub use token::ClientToken;
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    AutoPolicyQuery, DiskQuery, InstanceQuery, Page, PageRequest, ResourceKind, SnapshotGroupQuery,
-    SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, TaskQuery,
+    AutoPolicyQuery, DiskQuery, InstanceQuery, NetworkQuery, Page, PageRequest, ResourceKind,
+    SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow,
+    TaskQuery,
 };

@@ -1,9 +1,13 @@
-//! JoinResourceGroup: disks, snapshots and instances are put into groups of the account's own.
+//! JoinResourceGroup: disks, snapshots, instances and so on are put into groups of the account's
+//! own.
 //!
 //! A group is its id and nothing more: what it is called, and who may use it, is the business of a
 //! service that is not here. So any id is taken.
 
-use ebb_domain::{Denied, DiskId, InstanceId, SnapshotId};
+use ebb_domain::{
+    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SecurityGroupId,
+    SnapshotGroupId, SnapshotId,
+};
 use ebb_store::{Durability, ResourceKind, Tx};
 
 use crate::control::{find_instance, get_disk};
@@ -62,10 +66,38 @@ impl Control {
                 group.clone_into(&mut instance.resource_group);
                 tx.save_instance(&instance)?;
             }
-            ResourceKind::SnapshotGroup | ResourceKind::SnapshotPolicy => {
+            ResourceKind::SnapshotGroup => {
+                let found = tx.snapshot_group(&SnapshotGroupId::new(id))?;
+                let mut found = found
+                    .filter(|found| is_theirs((&found.account, &found.region), owner, region))
+                    .ok_or(Denied::ResourceNotFound)?;
+                group.clone_into(&mut found.resource_group);
+                tx.save_snapshot_group(&found)?;
+            }
+            ResourceKind::SnapshotPolicy => {
+                let found = tx.auto_policy(&AutoSnapshotPolicyId::new(id))?;
+                let mut found = found
+                    .filter(|found| is_theirs((&found.account, &found.region), owner, region))
+                    .ok_or(Denied::ResourceNotFound)?;
+                group.clone_into(&mut found.resource_group);
+                tx.save_auto_policy(&found)?;
+            }
+            ResourceKind::SecurityGroup => {
+                let found = tx.security_group(&SecurityGroupId::new(id))?;
+                let mut found = found
+                    .filter(|found| is_theirs((&found.account, &found.region), owner, region))
+                    .ok_or(Denied::ResourceNotFound)?;
+                group.clone_into(&mut found.resource_group);
+                tx.save_security_group(&found)?;
+            }
+            ResourceKind::Vpc | ResourceKind::VSwitch => {
                 return Err(Denied::ResourceTypeUnknown.into());
             }
         }
         Ok(())
     }
+}
+
+fn is_theirs(at: (&AccountId, &RegionId), owner: &AccountId, region: Option<&RegionId>) -> bool {
+    at.0 == owner && region.is_none_or(|region| region == at.1)
 }

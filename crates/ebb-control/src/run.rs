@@ -3,8 +3,8 @@
 use ebb_domain::{
     AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, DiskStatus, Field, Image,
     ImageId, Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag,
-    ZoneId, check_tags, description, device, disk_size, host_name, images, instance_name,
-    instance_type, user_data,
+    VSwitchId, ZoneId, check_tags, description, device, disk_size, host_name, images,
+    instance_name, instance_type, user_data,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
@@ -163,7 +163,12 @@ impl Control {
     ) -> Result<(ZoneId, Image), ControlError> {
         let region = self.region(&request.region)?;
         let zone = match &request.zone {
-            None => region.zones()[0].clone(),
+            None => match tx.vswitch(&VSwitchId::new(request.network.vswitch.as_str()))? {
+                Some(found) if found.account == *owner && found.region == request.region => {
+                    found.zone
+                }
+                _ => region.zones()[0].clone(),
+            },
             Some(zone) if region.zones().contains(zone) => zone.clone(),
             Some(_) => return Err(Denied::ZoneNotFound.into()),
         };

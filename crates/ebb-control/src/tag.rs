@@ -1,8 +1,8 @@
 //! Tags on disks, snapshots and instances.
 
 use ebb_domain::{
-    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SnapshotGroupId,
-    SnapshotId, Tag, check_tags,
+    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SecurityGroupId,
+    SnapshotGroupId, SnapshotId, Tag, check_tags,
 };
 use ebb_store::{
     Durability, Page, ResourceKind, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, Tx,
@@ -138,6 +138,10 @@ fn check_resource(
         ResourceKind::SnapshotGroup => {
             tx.snapshot_group(&SnapshotGroupId::new(id))?.map(|found| (found.account, found.region))
         }
+        ResourceKind::SecurityGroup => {
+            tx.security_group(&SecurityGroupId::new(id))?.map(|found| (found.account, found.region))
+        }
+        ResourceKind::Vpc | ResourceKind::VSwitch => None,
         ResourceKind::Instance => {
             tx.instance(&InstanceId::new(id))?.map(|found| (found.account, found.region))
         }

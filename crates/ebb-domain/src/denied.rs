@@ -137,6 +137,24 @@ pub enum Denied {
     InstancesOrRoleMissing,
     /// Neither an instance nor how it is renewed.
     InstanceOrRenewalMissing,
+    /// No such VPC, or another account's.
+    VpcNotFound,
+    /// No such VSwitch, or another account's.
+    VSwitchNotFound,
+    /// No such security group, or another account's.
+    SecurityGroupNotFound,
+    /// More or fewer addresses than a VSwitch can have.
+    CidrLength,
+    /// A VSwitch's addresses are not its VPC's.
+    CidrOutsideVpc,
+    /// A VSwitch's addresses are another's.
+    CidrOverlaps,
+    /// The VPC has VSwitches.
+    VpcHasVSwitches,
+    /// The VPC has security groups.
+    VpcHasSecurityGroups,
+    /// Instances name the VSwitch or the security group.
+    NetworkInUse,
     /// More user data than an instance can have.
     UserDataTooLong,
     /// The instance is paid by use, and this is of those paid in advance.
@@ -254,6 +272,12 @@ pub enum Field {
     HostName,
     /// UserData
     UserData,
+    /// The name of a VPC, a VSwitch or a security group
+    NetworkName,
+    /// CidrBlock
+    CidrBlock,
+    /// SecurityGroupType
+    SecurityGroupType,
     /// RenewalStatus
     RenewalStatus,
     /// PageNumber

@@ -50,12 +50,18 @@ ids! {
     InstanceId
     /// A region: `cn-hangzhou`.
     RegionId
+    /// A security group: `sg-…`.
+    SecurityGroupId
     /// A group of snapshots: `ssg-…`.
     SnapshotGroupId
     /// A snapshot: `s-…`.
     SnapshotId
     /// A task: `t-…`.
     TaskId
+    /// A part of a VPC: `vsw-…`.
+    VSwitchId
+    /// A network: `vpc-…`.
+    VpcId
     /// A zone of a region: `cn-hangzhou-a`.
     ZoneId
 }
@@ -95,6 +101,30 @@ impl SnapshotGroupId {
     #[must_use]
     pub fn mint(entropy: [u8; 17]) -> Self {
         Self(mint("ssg-", entropy))
+    }
+}
+
+impl VpcId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("vpc-", entropy))
+    }
+}
+
+impl VSwitchId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("vsw-", entropy))
+    }
+}
+
+impl SecurityGroupId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("sg-", entropy))
     }
 }
 

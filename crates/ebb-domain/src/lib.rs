@@ -17,6 +17,7 @@ mod id;
 mod instance;
 mod lock;
 mod names;
+mod network;
 mod performance;
 mod reinit;
 mod reset;
@@ -40,12 +41,15 @@ pub use category::{Category, PerformanceLevel};
 pub use denied::{Denied, Field};
 pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
 pub use id::{
-    AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId,
-    SnapshotId, TaskId, ZoneId,
+    AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId,
+    SnapshotGroupId, SnapshotId, TaskId, VSwitchId, VpcId, ZoneId,
 };
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};
-pub use names::{description, disk_name, host_name, instance_name, snapshot_name, user_data};
+pub use names::{
+    description, disk_name, host_name, instance_name, network_name, snapshot_name, user_data,
+};
+pub use network::{Cidr, SecurityGroup, VSwitch, Vpc, vpc_cidr, vswitch_cidr};
 pub use performance::{Ceiling, Performance};
 pub use reinit::{ReInitFacts, check_reinit};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};

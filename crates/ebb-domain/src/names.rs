@@ -29,6 +29,14 @@ pub fn instance_name(text: &str) -> Result<(), Denied> {
     name(text, Field::InstanceName)
 }
 
+/// The name of a VPC, a VSwitch or a security group.
+///
+/// # Errors
+/// [`Denied::Malformed`] with [`Field::NetworkName`].
+pub fn network_name(text: &str) -> Result<(), Denied> {
+    name(text, Field::NetworkName)
+}
+
 /// What a machine calls itself: 2 to 64 letters, digits, dots and hyphens; the last two never at an
 /// end or side by side. Empty means none.
 ///

@@ -135,8 +135,8 @@ impl Record for AutoSnapshotPolicy {
         self.created_at
     }
 
-    fn tags(&mut self) -> &mut Vec<Tag> {
-        &mut self.tags
+    fn set_tags(&mut self, tags: Vec<Tag>) {
+        self.tags = tags;
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -175,14 +175,6 @@ impl Record for AutoSnapshotPolicy {
             created_at: row.time("created_at")?,
             done_until: row.time("done_until")?,
         })
-    }
-
-    fn load_parts(&mut self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

@@ -155,8 +155,8 @@ impl Record for Disk {
         self.created_at
     }
 
-    fn tags(&mut self) -> &mut Vec<Tag> {
-        &mut self.tags
+    fn set_tags(&mut self, tags: Vec<Tag>) {
+        self.tags = tags;
     }
 
     fn fields(&self) -> Vec<Field> {

@@ -2,7 +2,7 @@
 
 use ebb_domain::{
     AccountId, ImageId, Instance, InstanceId, InstanceStatus, Network, RegionId, Tag, Timestamp,
-    ZoneId,
+    VpcId, ZoneId,
 };
 
 use crate::filter::Filter;
@@ -70,7 +70,7 @@ impl Tx<'_> {
         self.rows(("instances", "id"), sql, &[], |row| row.id("id", InstanceId::new))
     }
 
-    fn security_groups(&self, id: &InstanceId) -> Result<Vec<String>, StoreError> {
+    fn security_groups_of(&self, id: &InstanceId) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT * FROM instance_security_groups WHERE instance = ? ORDER BY position";
         let values = [text(id.as_str())];
         self.rows(("instance_security_groups", "instance"), sql, &values, |row| {
@@ -90,8 +90,8 @@ impl Record for Instance {
         self.created_at
     }
 
-    fn tags(&mut self) -> &mut Vec<Tag> {
-        &mut self.tags
+    fn set_tags(&mut self, tags: Vec<Tag>) {
+        self.tags = tags;
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -158,13 +158,13 @@ impl Record for Instance {
     }
 
     fn load_parts(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        self.network.security_groups = tx.security_groups(&self.id)?;
+        self.network.security_groups = tx.security_groups_of(&self.id)?;
         Ok(())
     }
 
     fn save_parts(&self, tx: &Tx<'_>) -> Result<(), StoreError> {
         let groups = &self.network.security_groups;
-        if tx.security_groups(&self.id)? == *groups {
+        if tx.security_groups_of(&self.id)? == *groups {
             return Ok(());
         }
         let id = text(self.id.as_str());
@@ -197,6 +197,10 @@ fn filter(query: &InstanceQuery) -> Filter {
         query.status.as_deref(),
     );
     filter.and_if("vswitch = ?", query.vswitch.as_deref());
+    filter.and_if(
+        "vswitch IN (SELECT id FROM vswitches WHERE vpc = ?)",
+        query.vpc.as_ref().map(VpcId::as_str),
+    );
     let private_ips = query.private_ips.as_ref();
     filter.one_of("private_ip", private_ips.map(|ips| ips.iter().map(String::as_str)));
     filter.and_if(

@@ -24,6 +24,7 @@ mod error;
 mod filter;
 mod instance;
 mod meta;
+mod network;
 mod page;
 mod query;
 mod record;
@@ -39,6 +40,7 @@ mod tx;
 
 pub use auto_policy::AutoPolicyQuery;
 pub use error::StoreError;
+pub use network::NetworkQuery;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
     TagCountQuery, TagFilter, TagQuery, TagRow,

@@ -2,7 +2,7 @@
 
 use ebb_domain::{
     AccountId, AutoSnapshotPolicyId, Category, DiskId, DiskKind, InstanceId, LockStatus,
-    PerformanceLevel, RegionId, SnapshotCategory, SnapshotId, Timestamp, ZoneId,
+    PerformanceLevel, RegionId, SnapshotCategory, SnapshotId, Timestamp, VpcId, ZoneId,
 };
 
 /// Which part of a list: lists are newest first, then by id.
@@ -222,6 +222,8 @@ pub struct InstanceQuery {
     pub status: Option<String>,
     /// VSwitchId
     pub vswitch: Option<String>,
+    /// VpcId: its VSwitch is one of that
+    pub vpc: Option<VpcId>,
     /// PrivateIpAddresses: it has one of them
     pub private_ips: Option<Vec<String>>,
     /// SecurityGroupId: one of its groups
@@ -255,6 +257,12 @@ pub enum ResourceKind {
     SnapshotGroup,
     /// `snapshotpolicy`
     SnapshotPolicy,
+    /// `securitygroup`
+    SecurityGroup,
+    /// `vswitch`: none, for all that ECS shows of it
+    VSwitch,
+    /// `vpc`: none, for all that ECS shows of it
+    Vpc,
 }
 
 /// ListTagResources.

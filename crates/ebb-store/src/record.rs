@@ -25,16 +25,21 @@ pub(crate) trait Record: Sized {
 
     fn id(&self) -> &str;
     fn created_at(&self) -> Timestamp;
-    fn tags(&mut self) -> &mut Vec<Tag>;
+    /// Does nothing for what has no tags.
+    fn set_tags(&mut self, _: Vec<Tag>) {}
 
     /// Every column but the version: what is inserted is what is saved.
     fn fields(&self) -> Vec<Field>;
     /// The row alone, with neither tags nor parts.
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError>;
     /// Reads what lies in tables of its own, but for tags.
-    fn load_parts(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    fn load_parts(&mut self, _: &Tx<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Writes what lies in tables of its own, but for tags.
-    fn save_parts(&self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl Tx<'_> {
@@ -56,7 +61,8 @@ impl Tx<'_> {
             Ok(record)
         })?;
         for record in &mut records {
-            *record.tags() = self.tags_of(R::KIND, record.id())?;
+            let tags = self.tags_of(R::KIND, record.id())?;
+            record.set_tags(tags);
             record.load_parts(self)?;
         }
         Ok(records)

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0005_snapshot_groups.sql"),
     include_str!("schema/0006_snapshot_copies.sql"),
     include_str!("schema/0007_auto_snapshots.sql"),
+    include_str!("schema/0008_networks.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -127,8 +127,8 @@ impl Record for Snapshot {
         self.created_at
     }
 
-    fn tags(&mut self) -> &mut Vec<Tag> {
-        &mut self.tags
+    fn set_tags(&mut self, tags: Vec<Tag>) {
+        self.tags = tags;
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -182,14 +182,6 @@ impl Record for Snapshot {
             copied_from: copied_from(row)?,
             version: row.engine_id("version")?,
         })
-    }
-
-    fn load_parts(&mut self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

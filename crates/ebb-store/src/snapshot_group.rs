@@ -110,8 +110,8 @@ impl Record for SnapshotGroup {
         self.created_at
     }
 
-    fn tags(&mut self) -> &mut Vec<Tag> {
-        &mut self.tags
+    fn set_tags(&mut self, tags: Vec<Tag>) {
+        self.tags = tags;
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -141,14 +141,6 @@ impl Record for SnapshotGroup {
             tags: Vec::new(),
             created_at: row.time("created_at")?,
         })
-    }
-
-    fn load_parts(&mut self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn save_parts(&self, _: &Tx<'_>) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

@@ -21,6 +21,9 @@ impl ResourceKind {
             Self::Instance => "instance",
             Self::SnapshotGroup => "snapshotgroup",
             Self::SnapshotPolicy => "snapshotpolicy",
+            Self::SecurityGroup => "securitygroup",
+            Self::VSwitch => "vswitch",
+            Self::Vpc => "vpc",
         }
     }
 
@@ -28,7 +31,7 @@ impl ResourceKind {
     fn shown(self, account: &AccountId, region: &RegionId) -> (String, [Value; 3]) {
         let visible = match self {
             Self::Snapshot => " AND status <> 'deleting'",
-            Self::Disk | Self::Instance | Self::SnapshotGroup | Self::SnapshotPolicy => "",
+            _ => "",
         };
         let condition = format!(
             "kind = ? AND resource IN \
@@ -45,6 +48,9 @@ impl ResourceKind {
             Self::Instance => "instances",
             Self::SnapshotGroup => "snapshot_groups",
             Self::SnapshotPolicy => "auto_snapshot_policies",
+            Self::SecurityGroup => "security_groups",
+            Self::VSwitch => "vswitches",
+            Self::Vpc => "vpcs",
         }
     }
 }

@@ -18,7 +18,7 @@ pub const OPERATIONS: &[OperationDef] = &[OperationDef::of::<CreateInstance>()];
 pub struct CreateInstance {
     /// Where.
     pub region_id: RegionId,
-    /// Where in the region; its first zone where none is given.
+    /// Where in the region; its VSwitch's zone, or the first, where none is given.
     pub zone_id: Option<ZoneId>,
     /// What the system disk starts from.
     pub image_id: ImageId,

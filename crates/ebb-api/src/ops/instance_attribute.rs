@@ -2,7 +2,7 @@
 
 use ebb_api_derive::Params;
 use ebb_control::InstanceChange;
-use ebb_domain::{Denied, Instance, InstanceId, RegionId, instance_type};
+use ebb_domain::{Denied, Instance, InstanceId, RegionId, VpcId, instance_type};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -74,12 +74,14 @@ impl Operation for DescribeInstanceAttribute {
         let refuse = refused("DescribeInstanceAttribute");
         let account = cx.control.account(&cx.account).map_err(&refuse)?;
         let instance = cx.control.instance(&scope(cx), &self.instance_id).map_err(&refuse)?;
-        Ok(DescribeInstanceAttributeReply::new(instance, account.arrears))
+        let vpcs = cx.control.vpcs_of(std::slice::from_ref(&instance)).map_err(&refuse)?;
+        let vpc = vpcs.get(&instance.network.vswitch).map_or("", VpcId::as_str);
+        Ok(DescribeInstanceAttributeReply::new(instance, account.arrears, vpc))
     }
 }
 
 impl DescribeInstanceAttributeReply {
-    fn new(instance: Instance, arrears: bool) -> Self {
+    fn new(instance: Instance, arrears: bool, vpc: &str) -> Self {
         let shape = instance_type(&instance.instance_type);
         let reason = |reason| json!({ "LockReason": reason });
         let locks: Vec<Value> = lock_reasons(&instance, arrears).into_iter().map(reason).collect();
@@ -107,7 +109,7 @@ impl DescribeInstanceAttributeReply {
             operation_locks: json!({ "LockReason": locks }),
             security_group_ids: json!({ "SecurityGroupId": network.security_groups }),
             vpc_attributes: json!({
-                "VpcId": "",
+                "VpcId": vpc,
                 "VSwitchId": network.vswitch,
                 "NatIpAddress": "",
                 "PrivateIpAddress": { "IpAddress": addresses(&network.private_ip) },

@@ -2,7 +2,7 @@
 
 use ebb_api_derive::Params;
 use ebb_control::InstanceQuery;
-use ebb_domain::{Denied, Field, Instance, InstanceId, RegionId, ZoneId, instance_type};
+use ebb_domain::{Denied, Field, Instance, InstanceId, RegionId, VpcId, ZoneId, instance_type};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,8 +37,8 @@ pub struct DescribeInstances {
     pub v_switch_id: Option<String>,
     /// As given when it was made; any of them.
     pub private_ip_addresses: Option<JsonList<String>>,
-    /// No instance is in a VPC of this server.
-    pub vpc_id: Option<String>,
+    /// Its VSwitch's.
+    pub vpc_id: Option<VpcId>,
     /// No instance has one.
     pub inner_ip_addresses: Option<JsonList<String>>,
     /// No instance has one.
@@ -103,7 +103,11 @@ impl Operation for DescribeInstances {
         if dry_run {
             return Err(refuse(Denied::DryRun));
         }
-        let item = |instance| InstanceItem::new(instance, account.arrears);
+        let vpcs = cx.control.vpcs_of(&page.items).map_err(refused("DescribeInstances"))?;
+        let item = |instance: Instance| {
+            let vpc = vpcs.get(&instance.network.vswitch).map_or("", VpcId::as_str);
+            InstanceItem::new(instance, account.arrears, vpc)
+        };
         Ok(DescribeInstancesReply {
             total_count: page.total,
             page_number: paged.number,
@@ -142,8 +146,7 @@ impl DescribeInstances {
             Some("recycling" | "dedicatedhostfinancial" | "refunded") => (None, true),
             Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
-        let nowhere = self.vpc_id.is_some()
-            || self.inner_ip_addresses.is_some()
+        let nowhere = self.inner_ip_addresses.is_some()
             || self.public_ip_addresses.is_some()
             || self.eip_addresses.is_some();
         let nothing = no_lock || prepaid || classic || nowhere;
@@ -155,6 +158,7 @@ impl DescribeInstances {
             instance_type: self.instance_type,
             status: status(self.status)?,
             vswitch: self.v_switch_id,
+            vpc: self.vpc_id,
             private_ips: self.private_ip_addresses.map(|ips| ips.0),
             security_group: self.security_group_id,
             key_pair: self.key_pair_name,
@@ -180,6 +184,7 @@ pub(super) fn any(cx: &Context, region: RegionId, page: ebb_control::PageRequest
         instance_type: None,
         status: None,
         vswitch: None,
+        vpc: None,
         private_ips: None,
         security_group: None,
         key_pair: None,
@@ -329,7 +334,7 @@ struct InstanceItem {
 }
 
 impl InstanceItem {
-    fn new(instance: Instance, arrears: bool) -> Self {
+    fn new(instance: Instance, arrears: bool, vpc: &str) -> Self {
         let shape = instance_type(&instance.instance_type);
         let stopped = status_name(instance.status) == "Stopped";
         let mode = if stopped { instance.stopped_mode.clone() } else { "Not-applicable".into() };
@@ -368,7 +373,7 @@ impl InstanceItem {
             operation_locks: locks(&instance, arrears),
             security_group_ids: json!({ "SecurityGroupId": network.security_groups }),
             vpc_attributes: json!({
-                "VpcId": "",
+                "VpcId": vpc,
                 "VSwitchId": network.vswitch,
                 "NatIpAddress": "",
                 "PrivateIpAddress": { "IpAddress": addresses(&network.private_ip) },

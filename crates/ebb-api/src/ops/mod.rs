@@ -12,12 +12,15 @@ pub mod instance_around;
 pub mod instance_attribute;
 pub mod instance_list;
 pub mod instance_type;
+pub mod network;
+pub mod network_interface;
 mod progress;
 pub mod reinit;
 pub mod reset;
 pub mod resize;
 pub mod resource_group;
 pub mod run;
+pub mod security_group;
 pub mod snapshot;
 pub mod snapshot_copy;
 pub mod snapshot_group;
@@ -41,10 +44,13 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     instance_around::OPERATIONS,
     instance_attribute::OPERATIONS,
     instance_type::OPERATIONS,
+    network::OPERATIONS,
+    network_interface::OPERATIONS,
     reinit::OPERATIONS,
     reset::OPERATIONS,
     resize::OPERATIONS,
     resource_group::OPERATIONS,
+    security_group::OPERATIONS,
     snapshot::OPERATIONS,
     snapshot_copy::OPERATIONS,
     snapshot_group::OPERATIONS,

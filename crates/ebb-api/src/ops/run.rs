@@ -14,7 +14,7 @@ use crate::{ApiError, Context, Operation, Repeat};
 pub struct RunInstances {
     /// Where.
     pub region_id: RegionId,
-    /// Where in the region; its first zone where none is given.
+    /// Where in the region; its VSwitch's zone, or the first, where none is given.
     pub zone_id: Option<ZoneId>,
     /// What the system disks start from.
     pub image_id: ImageId,

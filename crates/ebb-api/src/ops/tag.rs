@@ -168,7 +168,7 @@ impl Operation for ListTagResources {
 impl From<TagRow> for TagResource {
     fn from(row: TagRow) -> Self {
         Self {
-            resource_type: kind_name(row.kind),
+            resource_type: row.kind.name(),
             resource_id: row.resource,
             tag_key: row.key,
             tag_value: row.value,
@@ -176,22 +176,18 @@ impl From<TagRow> for TagResource {
     }
 }
 
-const KINDS: [ResourceKind; 3] =
-    [ResourceKind::Disk, ResourceKind::Snapshot, ResourceKind::Instance];
+const KINDS: [ResourceKind; 6] = [
+    ResourceKind::Disk,
+    ResourceKind::Snapshot,
+    ResourceKind::Instance,
+    ResourceKind::SnapshotGroup,
+    ResourceKind::SnapshotPolicy,
+    ResourceKind::SecurityGroup,
+];
 
 pub(super) fn kind(operation: &'static str, name: &str) -> Result<ResourceKind, ApiError> {
     KINDS
         .into_iter()
-        .find(|kind| kind_name(*kind).eq_ignore_ascii_case(name))
+        .find(|kind| kind.name().eq_ignore_ascii_case(name))
         .ok_or_else(|| deny(operation, &Denied::ResourceTypeUnknown))
-}
-
-fn kind_name(kind: ResourceKind) -> &'static str {
-    match kind {
-        ResourceKind::Disk => "disk",
-        ResourceKind::Snapshot => "snapshot",
-        ResourceKind::Instance => "instance",
-        ResourceKind::SnapshotGroup => "snapshotgroup",
-        ResourceKind::SnapshotPolicy => "snapshotpolicy",
-    }
 }

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use ebb_domain::{
-    AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SnapshotGroupId, SnapshotId,
-    TaskId, ZoneId,
+    AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId, SnapshotGroupId,
+    SnapshotId, TaskId, VSwitchId, VpcId, ZoneId,
 };
 use serde_json::Value;
 
@@ -96,9 +96,12 @@ ids!(
     ImageId
     InstanceId
     RegionId
+    SecurityGroupId
     SnapshotGroupId
     SnapshotId
     TaskId
+    VSwitchId
+    VpcId
     ZoneId
 );
 

@@ -78,6 +78,15 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::InstanceStatus => "IncorrectInstanceStatus",
         Denied::InstancesOrRoleMissing => "InvalidParameter.AllEmpty",
         Denied::InstanceOrRenewalMissing => "InvalidParameter.RenewalStatusInstanceId",
+        Denied::VpcNotFound => "InvalidVpcId.NotFound",
+        Denied::VSwitchNotFound => "InvalidVSwitchId.NotFound",
+        Denied::SecurityGroupNotFound => "InvalidSecurityGroupId.NotFound",
+        Denied::CidrLength => "InvalidCirdrBlock.MaskLength",
+        Denied::CidrOutsideVpc => "InvalidParameter",
+        Denied::CidrOverlaps => "InvalidCidrBlock.Overlapped",
+        Denied::VpcHasVSwitches => "DependencyViolation.VSwitch",
+        Denied::VpcHasSecurityGroups => "DependencyViolation.SecurityGroup",
+        Denied::NetworkInUse => "DependencyViolation",
         Denied::UserDataTooLong => "InvalidUserData.SizeExceeded",
         Denied::PayAsYouGo => "ChargeTypeViolation",
         Denied::TypeAndShape => "InvalidParam.TypeAndCpuMem.Conflict",
@@ -167,6 +176,23 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("CreateInstance", Denied::ProvisionedIopsUnsupported | Denied::BurstingUnsupported) => {
             "InvalidDiskCategory.NotSupported"
         }
+        ("CreateVpc", Denied::Malformed(Field::CidrBlock)) => "InvalidParameter",
+        ("CreateVpc", Denied::Malformed(Field::Description)) => "InvalidVpcDiscription.Malformed",
+        ("CreateVSwitch", Denied::Malformed(Field::NetworkName)) => "InvalidVSwitchName.Malformed",
+        ("CreateVSwitch", Denied::Malformed(Field::Description)) => {
+            "InvalidVSwitchDiscription.Malformed"
+        }
+        ("CreateSecurityGroup", Denied::Malformed(Field::NetworkName)) => {
+            "InvalidSecurityGroupName.Malformed"
+        }
+        ("CreateSecurityGroup", Denied::Malformed(Field::Description)) => {
+            "InvalidSecurityGroupDiscription.Malformed"
+        }
+        ("DescribeSecurityGroups", Denied::Malformed(Field::SecurityGroupType)) => {
+            "InvalidParameter.SecurityGroupType"
+        }
+        ("DescribeSecurityGroups", Denied::NextToken) => "InValidParameter.NextToken",
+        ("DeleteSecurityGroup", Denied::SecurityGroupNotFound) => "InvalidSecurityGroup.NotFound",
         ("DescribeInstanceRamRole", Denied::TooManyIds) => "InvalidInstanceIds.Malformed",
         ("DescribeInstanceMaintenanceAttributes", Denied::TooManyIds) => "InstanceIdLimitExceeded",
         ("DescribeAvailableResource", Denied::Malformed(Field::InstanceChargeType)) => {
@@ -195,6 +221,9 @@ fn malformed(field: Field) -> &'static str {
         Field::InstanceName => "InvalidInstanceName.Malformed",
         Field::HostName => "InvalidHostName.Malformed",
         Field::UserData => "InvalidUserData.Base64FormatInvalid",
+        Field::NetworkName => "InvalidVpcName.Malformed",
+        Field::CidrBlock => "InvalidCidrBlock.Malformed",
+        Field::SecurityGroupType => "InvalidParams.GroupType",
         Field::RenewalStatus => "InvalidParameter.RenewalStatus",
         Field::PageNumber => "InvalidParameter.PageNumber",
         Field::PageSize => "InvalidParameter.PageSize",

@@ -139,6 +139,31 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("DescribeInstanceAttachmentAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
     ("DescribeInstanceHistoryEvents", &[&[D::RegionNotFound]]),
+    ("CreateVpc", &[TOKEN, &[
+        D::RegionNotFound, D::Malformed(F::NetworkName), D::Malformed(F::Description),
+        D::Malformed(F::CidrBlock), D::Conflict,
+    ]]),
+    ("DescribeVpcs", &[&[D::RegionNotFound]]),
+    ("DeleteVpc", &[WRITES, &[D::VpcNotFound, D::VpcHasVSwitches, D::VpcHasSecurityGroups]]),
+    ("CreateVSwitch", &[WRITES, TOKEN, &[
+        D::ZoneNotFound, D::VpcNotFound, D::Malformed(F::NetworkName),
+        D::Malformed(F::Description), D::Malformed(F::CidrBlock), D::CidrLength, D::CidrOutsideVpc,
+        D::CidrOverlaps,
+    ]]),
+    ("DescribeVSwitches", &[&[D::RegionNotFound]]),
+    ("DeleteVSwitch", &[WRITES, &[D::VSwitchNotFound, D::NetworkInUse]]),
+    ("CreateSecurityGroup", &[TOKEN, TAGS, &[
+        D::RegionNotFound, D::VpcNotFound, D::Malformed(F::NetworkName),
+        D::Malformed(F::Description), D::Malformed(F::SecurityGroupType), D::Conflict,
+    ]]),
+    ("DescribeSecurityGroups", &[&[
+        D::RegionNotFound, D::Malformed(F::SecurityGroupType), D::NextToken, D::DryRun,
+    ]]),
+    ("DescribeSecurityGroupAttribute", &[&[D::RegionNotFound, D::SecurityGroupNotFound]]),
+    ("DeleteSecurityGroup", &[WRITES, &[
+        D::RegionNotFound, D::SecurityGroupNotFound, D::NetworkInUse,
+    ]]),
+    ("DescribeNetworkInterfaces", &[&[D::RegionNotFound, D::NextToken]]),
     ("DescribeInstanceTypes", &[]),
     ("DescribeInstanceTypeFamilies", &[&[D::RegionNotFound]]),
     ("DescribeAvailableResource", &[&[

@@ -11,8 +11,8 @@ type Catalogue = HashMap<(String, String), Vec<(u16, String)>>;
 
 /// (operation, code) to the (status, message) pairs that the catalogue has.
 fn catalogue() -> Option<Catalogue> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/ecs/errors.tsv");
-    let Ok(text) = std::fs::read_to_string(&path) else {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/ecs");
+    let Ok(text) = std::fs::read_to_string(folder.join("errors.tsv")) else {
         eprintln!("skipped: the catalogue of errors is not beside this checkout");
         return None;
     };
@@ -28,7 +28,23 @@ fn catalogue() -> Option<Catalogue> {
             .or_default()
             .push((status.parse().unwrap(), message.to_owned()));
     }
+    for operation in FAMILIES.iter().copied().flatten() {
+        add_metadata(&mut found, &folder, operation.name);
+    }
     Some(found)
+}
+
+/// What the operation's own metadata lists, where the catalogue has less.
+fn add_metadata(catalogue: &mut Catalogue, folder: &Path, operation: &str) {
+    let path = folder.join("ops").join(operation).with_extension("json");
+    let Ok(text) = std::fs::read_to_string(path) else { return };
+    let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for error in metadata["errors"].as_array().unwrap() {
+        let [code, message] = ["code", "message"].map(|key| error[key].as_str().unwrap());
+        let status = error["http"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
+        let at = (operation.to_owned(), code.to_owned());
+        catalogue.entry(at).or_default().push((status, message.to_owned()));
+    }
 }
 
 #[test]

@@ -703,6 +703,7 @@ fn instance_query(account: &AccountId) -> ebb_store::InstanceQuery {
         instance_type: None,
         status: None,
         vswitch: None,
+        vpc: None,
         private_ips: None,
         security_group: None,
         key_pair: None,

@@ -122,8 +122,8 @@ fn what_is_under_way_is_found_on_start() {
     assert_eq!(ids, ["s-0", "s-3"]);
     let instances = read(&store, |tx| tx.instances_in_transition());
     let ids: Vec<_> = instances.iter().map(|instance| instance.id.as_str()).collect();
-    assert_eq!(ids, ["i-0", "i-1", "i-3", "i-5"]);
-    assert_eq!(read(&store, |tx| tx.running_instances()), [InstanceId::new("i-2")]);
+    assert_eq!(ids, ["i-0", "i-1", "i-2", "i-4", "i-6"]);
+    assert_eq!(read(&store, |tx| tx.running_instances()), [InstanceId::new("i-3")]);
     assert_eq!(read(&store, |tx| tx.all_volumes()), [0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(read(&store, |tx| tx.all_versions()), [0, 1, 2, 3]);
     assert!(read(&store, |tx| tx.disk_resetting_to(&SnapshotId::new("s-1"))));

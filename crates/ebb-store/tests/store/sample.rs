@@ -140,6 +140,7 @@ pub(crate) fn instance_query() -> InstanceQuery {
         instance_type: None,
         status: None,
         vswitch: None,
+        vpc: None,
         private_ips: None,
         security_group: None,
         key_pair: None,
