@@ -14,6 +14,7 @@ use crate::Failure;
 pub struct Server {
     process: Child,
     client: Client,
+    api: String,
     nbd: String,
     socket: PathBuf,
 }
@@ -47,14 +48,29 @@ impl Server {
         let credentials: toml::Table =
             std::fs::read_to_string(data_dir.join("credentials"))?.parse()?;
         let text = |key: &str| credentials[key].as_str().unwrap_or_default().to_owned();
-        let client = Client::new(api, text("access_key_id"), text("access_key_secret"));
-        Ok(Self { process, client, nbd, socket: data_dir.join("nbd.sock") })
+        let api = api.replace("http://", "");
+        let client = Client::new(api.as_str(), text("access_key_id"), text("access_key_secret"));
+        Ok(Self { process, client, api, nbd, socket: data_dir.join("nbd.sock") })
     }
 
     /// The socket for clients of the same machine.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// `host:port` of the API.
+    #[must_use]
+    pub fn api_address(&self) -> &str {
+        &self.api
+    }
+
+    /// One signed request as it goes over a connection.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn wire_request(&self, action: &str, params: &[(&str, &str)]) -> Result<Vec<u8>, Failure> {
+        Ok(self.client.wire_request(action, params)?)
     }
 
     /// One signed call.

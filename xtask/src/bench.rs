@@ -15,6 +15,13 @@ use crate::workspace::Workspace;
 /// What can be measured.
 #[derive(Subcommand)]
 pub(crate) enum What {
+    /// Calls a second, and lists of many records, on the built server from outside, beside moto's
+    /// server, which it installs below the target folder.
+    Api {
+        /// Arguments for the benchmark: --quick
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// ResetDisk, on the built server from outside.
     Reset,
     /// The NBD server beside others, with fio. As root: it installs them, and mounts loops.
@@ -40,11 +47,16 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
     run(cargo().current_dir(&workspace.root).args(build))?;
     let release = workspace.target.join("release");
     let mut command = match what {
+        What::Api { .. } => Command::new(release.join("ebb-bench-api")),
         What::Reset => Command::new(release.join("ebb-bench-reset")),
         What::Nbd { .. } => Command::new(release.join("ebb-bench-nbd")),
         What::Engine { .. } => Command::new(release.join("ebb-bench-engine")),
     };
     match what {
+        What::Api { args } => {
+            let python = install::moto(workspace)?;
+            command.arg(release.join("ebb")).arg("--moto").arg(python).args(args)
+        }
         What::Reset => command.arg(release.join("ebb")),
         What::Nbd { args } => {
             let page = workspace.root.join("docs/benchmarks/nbd.md");

@@ -90,6 +90,22 @@ fn installed(package: &str) -> bool {
         .is_ok_and(|output| output.stdout == b"installed")
 }
 
+/// The interpreter of an environment of its own that has moto's server, for `bench api`.
+pub(crate) fn moto(workspace: &Workspace) -> Result<PathBuf> {
+    const PACKAGE: &str = "moto[ec2,server]==5.1.4";
+
+    let venv = workspace.target.join("bench-tools/moto");
+    let python = venv.join("bin/python");
+    let ready = venv.join("ready");
+    if !ready.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(&python).args(quiet).arg(PACKAGE))?;
+        fs::write(&ready, PACKAGE)?;
+    }
+    Ok(python)
+}
+
 fn python(workspace: &Workspace) -> Result<()> {
     let wanted = workspace.root.join("tests/requirements.txt");
     let venv = workspace.tools().join("venv");

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
-    ("ebb-bench", &["ebb-api", "ebb-local", "ebb-nbd", "ebb-volume"]),
+    ("ebb-bench", &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-store", "ebb-volume"]),
     ("ebb-control", &["ebb-domain", "ebb-store", "ebb-volume"]),
     ("ebb-domain", &[]),
     ("ebb-kill", &["ebb-api", "ebb-nbd"]),

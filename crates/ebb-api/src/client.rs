@@ -32,6 +32,7 @@ pub enum Scheme {
 }
 
 /// Calls operations at one endpoint with one key.
+#[derive(Clone)]
 pub struct Client {
     endpoint: String,
     access_key_id: String,
@@ -102,20 +103,42 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with the server's code, [`ClientError::Failed`] without one.
     pub async fn call(&self, action: &str, params: &[(&str, &str)]) -> Result<Value, ClientError> {
-        #[expect(clippy::disallowed_methods, reason = "a client is at the edge itself")]
-        let now = std::time::SystemTime::now();
-        let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let now =
-            Timestamp::from_unix_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX));
         let exchange = async {
             let authority = self.authority()?;
-            let request = self.request(&authority, action, params, now, &uuid::random())?;
+            let request = self.request(&authority, action, params, now(), &uuid::random())?;
             send(&authority, request).await
         };
         let timed = tokio::time::timeout(TIMEOUT, exchange);
         let outcome = timed.await.unwrap_or_else(|_| Err("no answer within 60 s".to_owned()));
         let (status, body) = outcome.map_err(|reason| self.failed(reason))?;
         self.reply(status, &body)
+    }
+
+    /// The signed request as it goes over a connection, for who keeps one open. Its head is all
+    /// there is of it: parameters are in the query.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] where the endpoint is none.
+    pub fn wire_request(
+        &self,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Vec<u8>, ClientError> {
+        let signed = || {
+            let authority = self.authority()?;
+            let with_query = Self { scheme: Scheme::V3, ..self.clone() };
+            with_query.request(&authority, action, params, now(), &uuid::random())
+        };
+        let (head, _) = signed().map_err(|reason| self.failed(reason))?.into_parts();
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+        for (name, value) in &head.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"content-length: 0\r\n\r\n");
+        Ok(bytes)
     }
 
     fn failed(&self, reason: String) -> ClientError {
@@ -207,6 +230,13 @@ impl Client {
         };
         request.map_err(|error| error.to_string())
     }
+}
+
+fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a client is at the edge itself")]
+    let now = std::time::SystemTime::now();
+    let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn joined<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {

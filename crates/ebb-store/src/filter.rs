@@ -16,6 +16,8 @@ const PATTERN_BYTES: usize = 50_000;
 pub(crate) struct Filter {
     conditions: Vec<String>,
     values: Vec<Value>,
+    /// How many conditions the whole list has, before what was asked for.
+    of_whole: usize,
 }
 
 /// `WHERE …`; nothing where there is no condition.
@@ -33,7 +35,21 @@ impl Filter {
     pub(crate) fn of(account: &str, region: &str) -> Self {
         let mut filter = Self::default();
         filter.and("account = ? AND region = ?", [text(account), text(region)]);
+        filter.of_whole = 1;
         filter
+    }
+
+    /// What every list is limited to, and a condition more that holds for all that is shown.
+    pub(crate) fn of_shown(account: &str, region: &str, shown: &str) -> Self {
+        let mut filter = Self::of(account, region);
+        filter.and(shown, []);
+        filter.of_whole = 2;
+        filter
+    }
+
+    /// Whether this is a whole list: all that an account has in a region.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.conditions.len() == self.of_whole
     }
 
     pub(crate) fn values(&self) -> &[Value] {
@@ -113,10 +129,11 @@ impl Filter {
                 Some(value) => (" AND wanted.value = ?", Some(text(value))),
                 None => ("", None),
             };
+            // IN, so that a list can begin with the tag: few resources have it, as a rule.
             self.and(
                 format!(
-                    "EXISTS (SELECT 1 FROM tags wanted WHERE wanted.kind = ? \
-                     AND wanted.resource = {resource} AND wanted.key = ?{and_value})"
+                    "{resource} IN (SELECT wanted.resource FROM tags wanted \
+                     WHERE wanted.kind = ? AND wanted.key = ?{and_value})"
                 ),
                 [text(kind.name()), text(&tag.key)].into_iter().chain(value),
             );

@@ -124,8 +124,14 @@ impl Tx<'_> {
         request: &PageRequest,
     ) -> Result<Page<R>, StoreError> {
         let table = R::KIND.table();
-        let total =
-            self.count(&format!("SELECT count(*) FROM {table} {filter}"), filter.values())?;
+        let total = match R::KIND.list_size() {
+            Some(sql) if filter.is_whole() => {
+                let mut values = vec![text(table)];
+                values.extend_from_slice(filter.values());
+                self.count(sql, &values)?
+            }
+            _ => self.count(&format!("SELECT count(*) FROM {table} {filter}"), filter.values())?,
+        };
         if let PageRequest::Token { after: Some(token), .. } = request {
             let Cursor(created_at, id) = page::decode(table, token)?;
             let created_at: i64 = created_at.parse().map_err(|_| StoreError::BadToken)?;
@@ -135,8 +141,13 @@ impl Tx<'_> {
                 [created_at.into(), created_at.into(), Value::Text(id)],
             );
         }
-        let tail = format!("{filter} ORDER BY created_at DESC, id LIMIT ? OFFSET ?");
         let [limit, offset] = page::range(request);
+        let mut tail = format!("{filter} ORDER BY created_at DESC, id LIMIT ? OFFSET ?");
+        if offset > 0 {
+            // What is passed over is counted in an index, and its rows are not looked at.
+            tail =
+                format!("WHERE id IN (SELECT id FROM {table} {tail}) ORDER BY created_at DESC, id");
+        }
         let mut values = filter.into_values();
         values.extend([limit.into(), offset.into()]);
         let mut items: Vec<R> = self.select(&tail, &values)?;

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0006_snapshot_copies.sql"),
     include_str!("schema/0007_auto_snapshots.sql"),
     include_str!("schema/0008_networks.sql"),
+    include_str!("schema/0009_large_lists.sql"),
 ];
 
 /// Brings the schema up to date.

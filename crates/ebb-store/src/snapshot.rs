@@ -202,8 +202,8 @@ fn lock(row: &Row<'_>) -> Result<Option<SnapshotLock>, StoreError> {
 }
 
 fn filter(query: &SnapshotQuery) -> Filter {
-    let mut filter = Filter::of(query.account.as_str(), query.region.as_str());
-    filter.and("status <> 'deleting'", []);
+    let (account, region) = (query.account.as_str(), query.region.as_str());
+    let mut filter = Filter::of_shown(account, region, "status <> 'deleting'");
     filter.one_of("id", query.ids.as_ref().map(|ids| ids.iter().map(SnapshotId::as_str)));
     filter.and_if("source_disk = ?", query.disk.as_ref().map(DiskId::as_str));
     filter.and_if(

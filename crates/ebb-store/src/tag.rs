@@ -41,6 +41,17 @@ impl ResourceKind {
         (condition, [text(self.name()), text(account.as_str()), text(region.as_str())])
     }
 
+    /// How long a whole list is, where that is kept: by table, account and region.
+    pub(crate) const fn list_size(self) -> Option<&'static str> {
+        match self {
+            Self::Disk | Self::Snapshot | Self::Instance => Some(
+                "SELECT coalesce(sum(size), 0) FROM list_sizes
+                 WHERE list = ? AND account = ? AND region = ?",
+            ),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn table(self) -> &'static str {
         match self {
             Self::Disk => "disks",

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ebb_domain::{DiskId, InstanceId, SnapshotId};
+use ebb_domain::{DiskId, InstanceId, SnapshotId, SnapshotStatus, Timestamp};
 use ebb_store::{Durability, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::sample::{disk, disk_query, fresh, instance, read, snapshot, write};
+use crate::sample::{disk, disk_query, fresh, instance, read, snapshot, snapshot_query, write};
 
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("metadata.db")
@@ -173,7 +173,8 @@ fn what_is_looked_up_has_an_index() {
     let raw = Connection::open(file(&folder)).unwrap();
     let lookups = [
         "SELECT * FROM disks WHERE account = '' AND region = '' ORDER BY created_at DESC, id",
-        "SELECT * FROM snapshots WHERE account = '' AND region = '' ORDER BY created_at DESC, id",
+        "SELECT * FROM snapshots WHERE account = '' AND region = '' AND status <> 'deleting'
+         ORDER BY created_at DESC, id",
         "SELECT * FROM instances WHERE account = '' AND region = '' ORDER BY created_at DESC, id",
         "SELECT 1 FROM disks WHERE resetting_to = 's'",
         "SELECT count(*) FROM disks WHERE source_snapshot = 's'",
@@ -183,14 +184,78 @@ fn what_is_looked_up_has_an_index() {
         "DELETE FROM client_tokens WHERE used_at < 1",
     ];
     for sql in lookups {
-        let mut statement = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let plan: Vec<String> = statement
-            .query_map([], |row| row.get("detail"))
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
-        let plan = plan.join("; ");
+        let plan = plan(&raw, sql);
         assert!(plan.starts_with("SEARCH"), "{sql}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
+}
+
+/// The length of a whole list is kept beside it: it follows whatever comes, is hidden and goes.
+#[test]
+fn the_length_of_a_list_follows_it() {
+    let (_folder, store) = fresh();
+    let lengths = || {
+        read(&store, |tx| {
+            let snapshots = tx.snapshots(&snapshot_query())?;
+            Ok((tx.disks(&disk_query())?.total, snapshots.total, snapshots.items.len()))
+        })
+    };
+    assert_eq!(lengths(), (0, 0, 0));
+    write(&store, |tx| {
+        tx.insert_disk(&disk("d-1", 1))?;
+        tx.insert_disk(&disk("d-2", 2))?;
+        (1..=3).try_for_each(|n| tx.insert_snapshot(&snapshot(&format!("s-{n}"), "d-1", n)))
+    });
+    assert_eq!(lengths(), (2, 3, 3));
+    write(&store, |tx| {
+        let mut going = tx.snapshot(&SnapshotId::new("s-1"))?.unwrap();
+        going.status = SnapshotStatus::Deleting;
+        tx.save_snapshot(&going)?;
+        tx.remove_snapshot(&SnapshotId::new("s-2"))?;
+        tx.remove_disk(&DiskId::new("d-2"), Timestamp::from_unix_millis(0))
+    });
+    assert_eq!(lengths(), (1, 1, 1));
+    write(&store, |tx| tx.remove_snapshot(&SnapshotId::new("s-1")));
+    assert_eq!(lengths(), (1, 1, 1));
+}
+
+/// What few rows have comes first, though an account's region has an index too.
+#[test]
+fn lists_begin_with_the_narrowest_condition() {
+    let (folder, store) = fresh();
+    drop(store);
+    let raw = Connection::open(file(&folder)).unwrap();
+    let tagged = "id IN (SELECT wanted.resource FROM tags wanted
+                  WHERE wanted.kind = ? AND wanted.key = ? AND wanted.value = ?)";
+    let begins = [
+        ("disks", "id IN (?, ?)", "sqlite_autoindex_disks_1"),
+        ("disks", "name = ?", "disks_by_name"),
+        ("disks", tagged, "sqlite_autoindex_disks_1"),
+        ("snapshots", "id IN (?, ?)", "sqlite_autoindex_snapshots_1"),
+        ("snapshots", "name = ?", "snapshots_by_name"),
+        ("snapshots", "source_disk = ?", "snapshots_by_disk"),
+        ("snapshots", tagged, "sqlite_autoindex_snapshots_1"),
+        ("instances", "name = ?", "instances_by_name"),
+        ("instances", tagged, "sqlite_autoindex_instances_1"),
+    ];
+    for (table, condition, index) in begins {
+        for what in ["count(*)", "*"] {
+            let sql = format!(
+                "SELECT {what} FROM {table} WHERE (account = ? AND region = ?) AND ({condition})
+                 ORDER BY created_at DESC, id LIMIT ? OFFSET ?"
+            );
+            let plan = plan(&raw, &sql);
+            assert!(plan.starts_with(&format!("SEARCH {table} USING INDEX {index}")), "{plan}");
+        }
+    }
+}
+
+fn plan(connection: &Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut steps: Vec<String> = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get("detail").unwrap());
+    }
+    steps.join("; ")
 }
