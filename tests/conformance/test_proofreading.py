@@ -19,6 +19,17 @@ from harness.replies import check_reply
 
 FOLDERS = {"2014-05-26": "ops", "2015-04-01": "sts"}
 
+# Of the Location service, which has no list there: api.md §1.10.
+LOCATION = {
+    "DescribeEndpoints": {
+        "params": [
+            {"name": "Id", "required": True},
+            {"name": "ServiceCode", "required": False},
+            {"name": "Type", "required": False},
+        ]
+    }
+}
+
 # What the server is to offer at the least.
 PROMISED = (
     "AddTags ApplyAutoSnapshotPolicy AttachDisk CancelAutoSnapshotPolicy CancelTask "
@@ -26,20 +37,21 @@ PROMISED = (
     "CreateSnapshot CreateSnapshotGroup CreateVSwitch CreateVpc DeleteAutoSnapshotPolicy "
     "DeleteDisk DeleteInstance DeleteInstances DeleteSecurityGroup DeleteSnapshot "
     "DeleteSnapshotGroup DeleteVSwitch DeleteVpc DescribeAutoSnapshotPolicyAssociations "
-    "DescribeAutoSnapshotPolicyEx DescribeAvailableResource DescribeDisks DescribeImages "
+    "DescribeAutoSnapshotPolicyEx DescribeAvailableResource DescribeDisks "
+    "DescribeDisksFullStatus DescribeEndpoints DescribeImages "
     "DescribeInstanceAttachmentAttributes DescribeInstanceAttribute "
     "DescribeInstanceAutoRenewAttribute DescribeInstanceHistoryEvents "
     "DescribeInstanceMaintenanceAttributes DescribeInstanceRamRole DescribeInstanceStatus "
     "DescribeInstanceTypeFamilies DescribeInstanceTypes DescribeInstances "
     "DescribeLockedSnapshots DescribeNetworkInterfaces DescribeRegions "
     "DescribeSecurityGroupAttribute DescribeSecurityGroups DescribeSnapshotGroups "
-    "DescribeSnapshots DescribeTags DescribeTaskAttribute DescribeTasks DescribeUserData "
-    "DescribeVSwitches DescribeVpcs DescribeZones DetachDisk GetCallerIdentity "
+    "DescribeSnapshotPackage DescribeSnapshots DescribeTags DescribeTaskAttribute DescribeTasks "
+    "DescribeUserData DescribeVSwitches DescribeVpcs DescribeZones DetachDisk GetCallerIdentity "
     "JoinResourceGroup ListTagResources LockSnapshot ModifyAutoSnapshotPolicyEx "
-    "ModifyDiskAttribute ModifyDiskSpec ModifyInstanceAttribute ModifySnapshotAttribute "
-    "ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance RebootInstances "
-    "RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance StartInstances "
-    "StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
+    "ModifyDiskAttribute ModifyDiskChargeType ModifyDiskSpec ModifyInstanceAttribute "
+    "ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance "
+    "RebootInstances RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance "
+    "StartInstances StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.
@@ -60,6 +72,8 @@ def operations() -> dict[str, dict]:
 
 
 def known(operation) -> dict | None:
+    if operation["version"] == "2015-06-12":
+        return LOCATION.get(operation["name"])
     path = SHARED / FOLDERS[operation["version"]] / f"{operation['name']}.json"
     return json.loads(path.read_text()) if path.exists() else None
 

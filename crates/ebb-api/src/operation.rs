@@ -27,6 +27,8 @@ pub struct Product {
 impl Product {
     /// Elastic Compute Service.
     pub const ECS: Self = Self { name: "Ecs", version: "2014-05-26" };
+    /// Which host answers for which product.
+    pub const LOCATION: Self = Self { name: "Location", version: "2015-06-12" };
     /// Security Token Service.
     pub const STS: Self = Self { name: "Sts", version: "2015-04-01" };
 }
@@ -55,6 +57,8 @@ pub struct Context<C = Control> {
     pub access_key_id: String,
     /// The id in the answer and in the log.
     pub request_id: RequestId,
+    /// The host that the request was sent to, as its head names it.
+    pub host: String,
     /// The `RegionId` parameter as sent, where it was sent and not empty.
     pub region: Option<String>,
     fingerprint: [u8; 32],
@@ -66,6 +70,7 @@ impl<C> Context<C> {
         account: AccountId,
         access_key_id: String,
         request_id: RequestId,
+        host: &str,
         params: &Params,
     ) -> Self {
         Self {
@@ -73,6 +78,7 @@ impl<C> Context<C> {
             account,
             access_key_id,
             request_id,
+            host: host.to_owned(),
             region: params.get("RegionId").filter(|id| !id.is_empty()).map(str::to_owned),
             fingerprint: params.fingerprint(),
         }

@@ -85,7 +85,8 @@ impl<C: Authority> Api<C> {
         let params = params.business();
         let id = seen.request_id.clone();
         let control = Arc::clone(&self.control);
-        let cx = Context::new(control, account, claim.access_key_id, id, &params);
+        let host = wire::host(head);
+        let cx = Context::new(control, account, claim.access_key_id, id, host, &params);
         let reply = call(operation, params, cx).await?; // typed parameters, then the operation
         seen.format.success(operation.name, &seen.request_id, reply)
     }

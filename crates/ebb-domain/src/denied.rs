@@ -137,6 +137,8 @@ pub enum Denied {
     InstancesOrRoleMissing,
     /// Neither an instance nor how it is renewed.
     InstanceOrRenewalMissing,
+    /// No endpoint of that product and type.
+    EndpointUnknown,
     /// No such VPC, or another account's.
     VpcNotFound,
     /// No such VSwitch, or another account's.

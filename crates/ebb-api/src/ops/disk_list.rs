@@ -231,7 +231,7 @@ fn category(text: Option<&str>) -> Result<Option<Category>, Denied> {
     }
 }
 
-fn status(text: Option<String>) -> Result<Option<String>, Denied> {
+pub(super) fn status(text: Option<String>) -> Result<Option<String>, Denied> {
     const KNOWN: [&str; 6] =
         ["Available", "In_use", "Attaching", "Detaching", "Creating", "ReIniting"];
     match text {
@@ -404,7 +404,7 @@ pub(crate) fn kind_name(kind: DiskKind) -> &'static str {
     }
 }
 
-fn status_name(status: &DiskStatus) -> &'static str {
+pub(super) fn status_name(status: &DiskStatus) -> &'static str {
     match status {
         DiskStatus::Creating => "Creating",
         DiskStatus::Available => "Available",

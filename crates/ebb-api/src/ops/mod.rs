@@ -5,6 +5,7 @@ pub mod catalogue;
 mod common;
 pub mod create_instance;
 pub mod disk;
+pub mod disk_around;
 pub mod disk_list;
 pub mod disk_monitor;
 pub mod instance;
@@ -12,6 +13,7 @@ pub mod instance_around;
 pub mod instance_attribute;
 pub mod instance_list;
 pub mod instance_type;
+pub mod location;
 pub mod network;
 pub mod network_interface;
 mod progress;
@@ -40,10 +42,12 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     catalogue::OPERATIONS,
     create_instance::OPERATIONS,
     disk::OPERATIONS,
+    disk_around::OPERATIONS,
     instance::OPERATIONS,
     instance_around::OPERATIONS,
     instance_attribute::OPERATIONS,
     instance_type::OPERATIONS,
+    location::OPERATIONS,
     network::OPERATIONS,
     network_interface::OPERATIONS,
     reinit::OPERATIONS,

@@ -78,6 +78,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::InstanceStatus => "IncorrectInstanceStatus",
         Denied::InstancesOrRoleMissing => "InvalidParameter.AllEmpty",
         Denied::InstanceOrRenewalMissing => "InvalidParameter.RenewalStatusInstanceId",
+        Denied::EndpointUnknown => "Illegal Parameter",
         Denied::VpcNotFound => "InvalidVpcId.NotFound",
         Denied::VSwitchNotFound => "InvalidVSwitchId.NotFound",
         Denied::SecurityGroupNotFound => "InvalidSecurityGroupId.NotFound",
@@ -193,6 +194,13 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         }
         ("DescribeSecurityGroups", Denied::NextToken) => "InValidParameter.NextToken",
         ("DeleteSecurityGroup", Denied::SecurityGroupNotFound) => "InvalidSecurityGroup.NotFound",
+        ("DescribeDisksFullStatus", Denied::TooManyIds) => "DiskIdLimitExceeded",
+        (
+            "DescribeDisksFullStatus",
+            Denied::Malformed(Field::Status) | Denied::TooManyTags | Denied::TagWithoutKey,
+        ) => "InvalidParameter",
+        ("DescribeEndpoints", Denied::RegionNotFound) => "InvalidRegionId",
+        ("ModifyDiskChargeType", Denied::DiskNotFound) => "InvalidDiskIds.NotFound",
         ("DescribeInstanceRamRole", Denied::TooManyIds) => "InvalidInstanceIds.Malformed",
         ("DescribeInstanceMaintenanceAttributes", Denied::TooManyIds) => "InstanceIdLimitExceeded",
         ("DescribeAvailableResource", Denied::Malformed(Field::InstanceChargeType)) => {

@@ -229,4 +229,16 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified parameter EndTime is earlier than StartTime."),
         row(400, "InvalidParameter.TooManyDataQueried", "Too many data queried."),
     ]),
+    of("DescribeDisksFullStatus", &[
+        row(403, "DiskIdLimitExceeded", "Disk ids cannot be more than 100."),
+        row(403, "InvalidParameter",
+            "Status must be one that a disk can have, and Tag up to 20 tags with their keys."),
+    ]),
+    of("ModifyDiskChargeType", &[
+        row(404, "InvalidRegionId.NotFound", "The RegionId provided does not exist."),
+        row(400, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
+        row(404, "InvalidDiskIds.NotFound", "Some of the specified data disks do not exist."),
+        row(400, "ChargeTypeViolation",
+            "The operation is not permitted due to charge type of the instance."),
+    ]),
 ];

@@ -7,6 +7,10 @@ use super::{Refusals, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
+    of("DescribeEndpoints", &[
+        row(400, "InvalidRegionId", "The specified region does not exist."),
+        row(400, "Illegal Parameter", "Please check the parameters"),
+    ]),
     of("DescribeZones", &[
         row(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
     ]),

@@ -139,6 +139,15 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("DescribeInstanceAttachmentAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
     ("DescribeInstanceHistoryEvents", &[&[D::RegionNotFound]]),
+    ("DescribeDisksFullStatus", &[&[
+        D::RegionNotFound, D::TooManyIds, D::Malformed(F::Status), D::TooManyTags,
+        D::TagWithoutKey,
+    ]]),
+    ("ModifyDiskChargeType", &[&[
+        D::RegionNotFound, D::InstanceNotFound, D::DiskNotFound, D::PayAsYouGo,
+    ]]),
+    ("DescribeSnapshotPackage", &[&[D::RegionNotFound]]),
+    ("DescribeEndpoints", &[&[D::RegionNotFound, D::EndpointUnknown]]),
     ("CreateVpc", &[TOKEN, &[
         D::RegionNotFound, D::Malformed(F::NetworkName), D::Malformed(F::Description),
         D::Malformed(F::CidrBlock), D::Conflict,
