@@ -79,7 +79,7 @@ pub(crate) struct Peer {
 enum State {
     Stopped,
     Process(#[expect(dead_code, reason = "it is ended with this")] Process),
-    Ebbtide(Server, Machine),
+    Ebbtide(Box<Server>, Machine),
 }
 
 /// A server of a file; it is ended with this.
@@ -114,7 +114,7 @@ impl Peer {
             Kind::Ebbtide => {
                 let server = Server::start(&peer.program, &peer.folder)?;
                 let machine = Machine::new(&server, SIZE_GIB).await?;
-                peer.state = State::Ebbtide(server, machine);
+                peer.state = State::Ebbtide(Box::new(server), machine);
             }
             _ => peer.start_process()?,
         }
@@ -136,7 +136,8 @@ impl Peer {
             State::Ebbtide(server, machine) => {
                 drop(server);
                 drop_caches()?;
-                self.state = State::Ebbtide(Server::start(&self.program, &self.folder)?, machine);
+                let server = Server::start(&self.program, &self.folder)?;
+                self.state = State::Ebbtide(Box::new(server), machine);
             }
             process => {
                 drop(process);
