@@ -36,6 +36,10 @@ const DEBIAN: &[&str] = &[
 /// Debian packages for programs that many machines have from elsewhere.
 const DEBIAN_FOR_PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
 
+/// What builds the clients in other languages.
+const COMPILERS: &[(&str, &str)] =
+    &[("go", "golang-go"), ("javac", "default-jdk-headless"), ("mvn", "maven")];
+
 /// Installs everything that is missing.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
     debian()?;
@@ -56,12 +60,20 @@ pub(crate) fn node_path(workspace: &Workspace) -> PathBuf {
 /// Installs the Debian packages among them.
 pub(crate) fn debian() -> Result<()> {
     let mut missing: Vec<&str> = DEBIAN.iter().copied().filter(|name| !installed(name)).collect();
-    missing.extend(
-        DEBIAN_FOR_PROGRAMS
-            .iter()
-            .filter(|(program, _)| !exists(program))
-            .map(|(_, package)| *package),
-    );
+    missing.extend(packages_of_missing(DEBIAN_FOR_PROGRAMS));
+    debian_packages(&missing)
+}
+
+/// Installs the compilers that the machine has from nowhere.
+pub(crate) fn compilers() -> Result<()> {
+    debian_packages(&packages_of_missing(COMPILERS).collect::<Vec<_>>())
+}
+
+fn packages_of_missing(programs: &[(&str, &'static str)]) -> impl Iterator<Item = &'static str> {
+    programs.iter().filter(|(program, _)| !exists(program)).map(|(_, package)| *package)
+}
+
+fn debian_packages(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -73,7 +85,7 @@ pub(crate) fn debian() -> Result<()> {
         bail!("the tests need these Debian packages, and only root can install them: {wanted}");
     }
     run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(missing))
 }
 
 fn apt_get() -> Command {

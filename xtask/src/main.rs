@@ -5,6 +5,7 @@
 //!        generated pages, and the Python and Node tests that drive the built server
 //! e2e    only the Python and Node tests, with arguments for pytest
 //! bench  measures the release build
+//! clients  runs the official SDKs of every language against the built server
 //! sim    runs worlds of the engine's simulator, or searches for its planted bugs
 //! fuzz   drives the decoders of what comes from disks and networks, by coverage
 //! kill   kills the release build under real clients, again and again
@@ -16,6 +17,7 @@
 //! leftovers) are not here: they are tests of this crate, in `tests/`.
 
 mod bench;
+mod clients;
 mod command;
 mod docs;
 mod fuzz;
@@ -59,6 +61,8 @@ enum Task {
         #[command(subcommand)]
         what: Option<bench::What>,
     },
+    /// Run the official SDKs of every language against the built server.
+    Clients,
     /// Run worlds of the engine's simulator.
     Sim(sim::Args),
     /// Run the fuzz targets.
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Task::Test { only } => stages::run(&workspace, &only),
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
         Task::Bench { what } => bench::bench(&workspace, what.unwrap_or(bench::What::Reset)),
+        Task::Clients => clients::for_developers(&workspace),
         Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Task::Kill(args) => kill::kill(&workspace, &args),

@@ -34,6 +34,7 @@ pub(crate) fn pytest<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S
         .args(args)
         .current_dir(workspace.root.join("tests"))
         .env("EBB_BIN", server)
+        .env("EBB_CLIENTS", workspace.clients())
         .env("NODE_PATH", install::node_path(workspace))
         .env("PYTHONDONTWRITEBYTECODE", "1"))
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
-use crate::{docs, install, kill, pytest, sim};
+use crate::{clients, docs, install, kill, pytest, sim};
 
 struct Stage {
     name: &'static str,
@@ -29,6 +29,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
     Stage { name: "python", needs: &["install"], run: pytest::lint },
     Stage { name: "conformance", needs: &["install", "build"], run: conformance },
+    Stage { name: "clients", needs: &["install", "build"], run: clients::gate },
     Stage { name: "e2e", needs: &["install", "build"], run: e2e },
 ];
 

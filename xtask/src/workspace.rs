@@ -28,6 +28,11 @@ impl Workspace {
         self.target.join("test-tools")
     }
 
+    /// The clients in other languages, as `cargo xtask clients` builds them.
+    pub(crate) fn clients(&self) -> PathBuf {
+        self.tools().join("clients")
+    }
+
     /// The server as `cargo build` leaves it. Its checks of its own invariants are on, which is
     /// why the tests run this one rather than the optimised build.
     pub(crate) fn server(&self) -> PathBuf {
