@@ -27,9 +27,13 @@ impl Control {
         snapshot: &SnapshotId,
         dry_run: bool,
     ) -> Result<(), ControlError> {
-        let (volume, version) = self.store.write(Durability::Recoverable, |tx| {
-            self.intend_reset(tx, scope, disk, snapshot, dry_run)
-        })?;
+        let intend = |tx: &Tx<'_>| self.intend_reset(tx, scope, disk, snapshot, dry_run);
+        let (volume, version) = if dry_run {
+            // It ends with a refusal before it would write, and waits for nobody who does.
+            self.store.read(intend)?
+        } else {
+            self.store.write(Durability::Recoverable, intend)?
+        };
         self.pass(Step::ResetIntended);
         let outcome = self.engine.reset(self.new_op(), volume, version);
         self.pass(Step::VolumeReset);

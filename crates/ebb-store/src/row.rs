@@ -1,5 +1,7 @@
 //! Reading a row's columns: every failure names the table, the row and the column.
 
+use std::cell::Cell;
+
 use ebb_domain::Timestamp;
 use rusqlite::types::FromSql;
 
@@ -10,11 +12,24 @@ pub(crate) struct Row<'r> {
     table: &'static str,
     key: &'static str,
     row: &'r rusqlite::Row<'r>,
+    /// The column after the one that was read last.
+    next: Cell<usize>,
 }
 
 impl<'r> Row<'r> {
     pub(crate) fn new(table: &'static str, key: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
-        Self { table, key, row }
+        Self { table, key, row, next: Cell::new(0) }
+    }
+
+    /// Where a column is. Records read theirs nearly in the order of the table, so it is looked for
+    /// from the last one on: to find each from the start was a tenth of the time of a list.
+    fn index(&self, column: &str) -> Option<usize> {
+        let columns = self.row.as_ref();
+        let (next, count) = (self.next.get(), columns.column_count());
+        let is_it = |index: &usize| columns.column_name(*index).is_ok_and(|name| name == column);
+        let found = (next..count).chain(0..next).find(is_it)?;
+        self.next.set(found + 1);
+        Some(found)
     }
 
     pub(crate) fn corrupt(&self, column: &'static str) -> StoreError {
@@ -24,7 +39,8 @@ impl<'r> Row<'r> {
 
     /// A value of that type; an `Option` where the column may be empty.
     pub(crate) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
-        self.row.get(column).map_err(|_| self.corrupt(column))
+        let value = self.index(column).and_then(|index| self.row.get(index).ok());
+        value.ok_or_else(|| self.corrupt(column))
     }
 
     /// An id or a name that is kept as it is.
