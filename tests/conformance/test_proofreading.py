@@ -33,13 +33,13 @@ LOCATION = {
 # What the server is to offer at the least.
 PROMISED = (
     "AddTags ApplyAutoSnapshotPolicy AttachDisk CancelAutoSnapshotPolicy CancelTask "
-    "CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateInstance CreateSecurityGroup "
-    "CreateSnapshot CreateSnapshotGroup CreateVSwitch CreateVpc DeleteAutoSnapshotPolicy "
-    "DeleteDisk DeleteInstance DeleteInstances DeleteSecurityGroup DeleteSnapshot "
-    "DeleteSnapshotGroup DeleteVSwitch DeleteVpc DescribeAutoSnapshotPolicyAssociations "
-    "DescribeAutoSnapshotPolicyEx DescribeAvailableResource DescribeDisks "
-    "DescribeDisksFullStatus DescribeEndpoints DescribeImages "
-    "DescribeInstanceAttachmentAttributes DescribeInstanceAttribute "
+    "CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateImage CreateInstance "
+    "CreateSecurityGroup CreateSnapshot CreateSnapshotGroup CreateVSwitch CreateVpc "
+    "DeleteAutoSnapshotPolicy DeleteDisk DeleteImage DeleteInstance DeleteInstances "
+    "DeleteSecurityGroup DeleteSnapshot DeleteSnapshotGroup DeleteVSwitch DeleteVpc "
+    "DescribeAutoSnapshotPolicyAssociations DescribeAutoSnapshotPolicyEx "
+    "DescribeAvailableResource DescribeDisks DescribeDisksFullStatus DescribeEndpoints "
+    "DescribeImages DescribeInstanceAttachmentAttributes DescribeInstanceAttribute "
     "DescribeInstanceAutoRenewAttribute DescribeInstanceHistoryEvents "
     "DescribeInstanceMaintenanceAttributes DescribeInstanceRamRole DescribeInstanceStatus "
     "DescribeInstanceTypeFamilies DescribeInstanceTypes DescribeInstances "
@@ -48,10 +48,11 @@ PROMISED = (
     "DescribeSnapshotPackage DescribeSnapshots DescribeTags DescribeTaskAttribute DescribeTasks "
     "DescribeUserData DescribeVSwitches DescribeVpcs DescribeZones DetachDisk GetCallerIdentity "
     "JoinResourceGroup ListTagResources LockSnapshot ModifyAutoSnapshotPolicyEx "
-    "ModifyDiskAttribute ModifyDiskChargeType ModifyDiskSpec ModifyInstanceAttribute "
-    "ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance "
-    "RebootInstances RemoveTags ResetDisk ResetDisks ResizeDisk RunInstances StartInstance "
-    "StartInstances StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
+    "ModifyDiskAttribute ModifyDiskChargeType ModifyDiskSpec ModifyImageAttribute "
+    "ModifyInstanceAttribute ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService "
+    "ReInitDisk RebootInstance RebootInstances RemoveTags ResetDisk ResetDisks ResizeDisk "
+    "RunInstances StartInstance StartInstances StopInstance StopInstances TagResources "
+    "UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.

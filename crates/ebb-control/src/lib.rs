@@ -30,6 +30,7 @@ mod edge;
 mod error;
 mod expire;
 mod export;
+mod image;
 mod import;
 mod instance;
 mod instance_attribute;
@@ -61,6 +62,7 @@ pub use copy::CopySnapshot;
 pub use disk::{Attach, CreateDisk, DiskChange};
 pub use edge::{Clock, Entropy, ExportTable, Exported, SystemEntropy};
 pub use error::ControlError;
+pub use image::{CreateImage, DeviceMapping, ImageChange};
 pub use import::{Import, ImportRequest};
 pub use instance::{BatchOutcome, DeleteInstance, Stop};
 pub use instance_attribute::InstanceChange;
@@ -77,7 +79,7 @@ pub use step::Step;
 pub use token::ClientToken;
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    AutoPolicyQuery, DiskQuery, InstanceQuery, NetworkQuery, Page, PageRequest, ResourceKind,
-    SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow,
-    TaskQuery,
+    AutoPolicyQuery, DiskQuery, ImageQuery, InstanceQuery, NetworkQuery, Page, PageRequest,
+    ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery,
+    TagRow, TaskQuery,
 };

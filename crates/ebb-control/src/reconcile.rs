@@ -10,6 +10,7 @@
 //! | disk Deleting         | the volume and the row go                                         |
 //! | snapshot progressing  | accomplished if the engine has it, else gone: nobody was answered |
 //! | group progressing     | accomplished if it has snapshots then, else gone                  |
+//! | image Creating        | Available if it has its snapshots then, else gone                 |
 //! | import progressing    | failed: its stream is broken                                      |
 //! | snapshot deleting     | the version and the row go                                        |
 //! | instance …ing         | carried on by the workers                                         |
@@ -60,6 +61,9 @@ impl Control {
         }
         for group in self.store.read(|tx| tx.snapshot_groups_in_transition())? {
             go_on(&group.id, self.reconcile_group(&group))?;
+        }
+        for image in self.store.read(|tx| tx.images_in_transition())? {
+            go_on(&image.id, self.reconcile_image(&image))?;
         }
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
             go_on(&disk.id, self.reconcile_disk(&disk))?;

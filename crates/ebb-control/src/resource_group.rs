@@ -5,8 +5,8 @@
 //! service that is not here. So any id is taken.
 
 use ebb_domain::{
-    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SecurityGroupId,
-    SnapshotGroupId, SnapshotId,
+    AccountId, AutoSnapshotPolicyId, Denied, DiskId, ImageId, InstanceId, RegionId,
+    SecurityGroupId, SnapshotGroupId, SnapshotId,
 };
 use ebb_store::{Durability, ResourceKind, Tx};
 
@@ -81,6 +81,14 @@ impl Control {
                     .ok_or(Denied::ResourceNotFound)?;
                 group.clone_into(&mut found.resource_group);
                 tx.save_auto_policy(&found)?;
+            }
+            ResourceKind::Image => {
+                let found = tx.image(&ImageId::new(id))?;
+                let mut found = found
+                    .filter(|found| is_theirs((&found.account, &found.region), owner, region))
+                    .ok_or(Denied::ResourceNotFound)?;
+                group.clone_into(&mut found.resource_group);
+                tx.save_image(&found)?;
             }
             ResourceKind::SecurityGroup => {
                 let found = tx.security_group(&SecurityGroupId::new(id))?;

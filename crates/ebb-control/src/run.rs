@@ -1,15 +1,16 @@
 //! RunInstances and CreateInstance, which is the same but that nothing is started.
 
 use ebb_domain::{
-    AccountId, Attachment, BLANK_IMAGE, Category, Denied, Disk, DiskKind, DiskStatus, Field, Image,
-    ImageId, Instance, InstanceId, InstanceStatus, Network, NewDisk, RegionId, SnapshotId, Tag,
-    VSwitchId, ZoneId, check_tags, description, device, disk_size, host_name, images,
-    instance_name, instance_type, user_data,
+    AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Field, ImageDisk, ImageId,
+    ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk, PerformanceLevel,
+    RegionId, SnapshotId, Tag, VSwitchId, ZoneId, check_tags, description, device, disk_size,
+    host_name, instance_name, instance_type, public_images, user_data,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
 use crate::control::account;
+use crate::image::find_image;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
 
@@ -21,7 +22,7 @@ const DEFAULT_CATEGORY: Category = Category::CloudEssd;
 const SYSTEM_DISK_GIB_MAX: i64 = 2048;
 
 /// The device of a system disk.
-const SYSTEM_DEVICE: &str = "/dev/xvda";
+pub(crate) const SYSTEM_DEVICE: &str = "/dev/xvda";
 
 /// SystemDisk.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +83,69 @@ pub struct RunInstances {
     pub dry_run: bool,
 }
 
+/// What the disks of an instance start from.
+struct Source {
+    /// The smallest system disk.
+    size_gib: u32,
+    /// What the system disk reads as; nothing where it is `None`.
+    system: Option<SnapshotId>,
+    /// Data disks that come with it.
+    data: Vec<ImageDisk>,
+}
+
+impl Source {
+    fn find(tx: &Tx<'_>, owner: &AccountId, request: &RunInstances) -> Result<Self, ControlError> {
+        let id = request.image.as_str();
+        if let Some(public) = public_images().iter().find(|image| image.id == id) {
+            return Ok(Self { size_gib: public.size_gib, system: None, data: Vec::new() });
+        }
+        let image = find_image(tx, owner, &request.region, &request.image)?;
+        if image.status == ImageStatus::Creating {
+            return Err(Denied::ImageNotFound.into());
+        }
+        let size_gib = image.size_gib();
+        let (system, data): (Vec<_>, Vec<_>) =
+            image.disks.into_iter().partition(|disk| disk.kind == DiskKind::System);
+        let system = system.into_iter().next().map(|disk| disk.snapshot);
+        Ok(Self { size_gib, system, data })
+    }
+
+    /// The data disks that are asked for and those of the image. One of a device that an image's
+    /// disk has is that disk, as it is asked for.
+    fn with_its_disks(&self, asked: &[DataDisk]) -> Vec<DataDisk> {
+        let of_image = |device: Option<&String>| {
+            let its = |disk: &&ImageDisk| Some(&disk.device) == device;
+            self.data.iter().find(its).map(|disk| disk.snapshot.clone())
+        };
+        let mut all = asked.to_vec();
+        for disk in &mut all {
+            disk.snapshot = disk.snapshot.take().or_else(|| of_image(disk.device.as_ref()));
+        }
+        for its in &self.data {
+            if !asked.iter().any(|disk| disk.device.as_ref() == Some(&its.device)) {
+                all.push(of_its_own(its));
+            }
+        }
+        all
+    }
+}
+
+/// A disk of an image that nothing else was asked of: of the category that is meant where none is
+/// given, and where that level starts too large, of the one that starts smaller.
+fn of_its_own(disk: &ImageDisk) -> DataDisk {
+    let small = disk.size_gib < PerformanceLevel::Pl1.smallest_gib();
+    DataDisk {
+        disk: NewDisk {
+            size_gib: Some(disk.size_gib.into()),
+            performance_level: small.then(|| PerformanceLevel::Pl0.name().to_owned()),
+            ..NewDisk::default()
+        },
+        snapshot: Some(disk.snapshot.clone()),
+        device: Some(disk.device.clone()),
+        delete_with_instance: None,
+    }
+}
+
 /// Instances and their disks, as one transaction wrote them.
 struct Made {
     instances: Vec<Instance>,
@@ -138,7 +202,7 @@ impl Control {
         let mut made = Made { instances: Vec::new(), disks: Vec::new() };
         for _ in 0..request.amount {
             let instance = self.new_instance(owner, request, &zone);
-            made.disks.extend(self.new_disks(tx, request, image, &instance)?);
+            made.disks.extend(self.new_disks(tx, request, &image, &instance)?);
             made.instances.push(instance);
         }
         if request.dry_run {
@@ -160,7 +224,7 @@ impl Control {
         tx: &Tx<'_>,
         owner: &AccountId,
         request: &RunInstances,
-    ) -> Result<(ZoneId, Image), ControlError> {
+    ) -> Result<(ZoneId, Source), ControlError> {
         let region = self.region(&request.region)?;
         let zone = match &request.zone {
             None => match tx.vswitch(&VSwitchId::new(request.network.vswitch.as_str()))? {
@@ -172,8 +236,7 @@ impl Control {
             Some(zone) if region.zones().contains(zone) => zone.clone(),
             Some(_) => return Err(Denied::ZoneNotFound.into()),
         };
-        let image = images().iter().find(|image| image.id == request.image.as_str());
-        let image = *image.ok_or(Denied::ImageNotFound)?;
+        let image = Source::find(tx, owner, request)?;
         instance_type(&request.instance_type).ok_or(Denied::InstanceTypeUnknown)?;
         if !(1..=100).contains(&request.amount) {
             return Err(Denied::Malformed(Field::Amount).into());
@@ -226,15 +289,15 @@ impl Control {
         &self,
         tx: &Tx<'_>,
         request: &RunInstances,
-        image: Image,
+        image: &Source,
         instance: &Instance,
     ) -> Result<Vec<Disk>, ControlError> {
         let mut disks = vec![self.new_system_disk(tx, request, image, instance)?];
         let mut used = vec![SYSTEM_DEVICE.to_owned()];
-        for data in &request.data_disks {
+        for data in image.with_its_disks(&request.data_disks) {
             let device = device(&used, data.device.as_deref())?;
             used.push(device.clone());
-            disks.push(self.new_data_disk(tx, data, instance, device)?);
+            disks.push(self.new_data_disk(tx, &data, instance, device)?);
         }
         Ok(disks)
     }
@@ -243,7 +306,7 @@ impl Control {
         &self,
         tx: &Tx<'_>,
         request: &RunInstances,
-        image: Image,
+        image: &Source,
         instance: &Instance,
     ) -> Result<Disk, ControlError> {
         let mut new = request.system_disk.disk.clone();
@@ -267,7 +330,8 @@ impl Control {
         let disk = self.new_disk(&instance.account, &new, size, gib, level);
         Ok(Disk {
             kind: DiskKind::System,
-            image: Some(ImageId::new(BLANK_IMAGE)),
+            image: Some(request.image.clone()),
+            source_snapshot: image.system.clone(),
             delete_with_instance: true,
             ..placed(disk, instance, SYSTEM_DEVICE.to_owned())
         })

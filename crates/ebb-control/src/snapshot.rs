@@ -199,6 +199,9 @@ impl Control {
             let region = self.given_region(scope)?;
             let mut snapshot = visible(tx, &scope.account, region.as_ref(), id)?;
             check(&snapshot, tx.disks_made_from(id)?, is_held(tx, id)?)?;
+            if tx.has_images(id)? {
+                return Err(Denied::SnapshotHasImages.into());
+            }
             let before = std::mem::replace(&mut snapshot.status, SnapshotStatus::Deleting);
             tx.save_snapshot(&snapshot)?;
             Ok(before)

@@ -272,6 +272,9 @@ impl Control {
         for snapshot in &snapshots {
             let (disks, held) = (tx.disks_made_from(&snapshot.id)?, is_held(tx, &snapshot.id)?);
             check_delete_snapshot(snapshot, disks, held, false, self.now())?;
+            if tx.has_images(&snapshot.id)? {
+                return Err(Denied::SnapshotHasImages.into());
+            }
             let deleting = Snapshot { status: SnapshotStatus::Deleting, ..snapshot.clone() };
             tx.save_snapshot(&deleting)?;
         }

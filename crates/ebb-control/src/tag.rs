@@ -1,8 +1,8 @@
 //! Tags on disks, snapshots and instances.
 
 use ebb_domain::{
-    AccountId, AutoSnapshotPolicyId, Denied, DiskId, InstanceId, RegionId, SecurityGroupId,
-    SnapshotGroupId, SnapshotId, Tag, check_tags,
+    AccountId, AutoSnapshotPolicyId, Denied, DiskId, ImageId, InstanceId, RegionId,
+    SecurityGroupId, SnapshotGroupId, SnapshotId, Tag, check_tags,
 };
 use ebb_store::{
     Durability, Page, ResourceKind, TagCount, TagCountQuery, TagFilter, TagQuery, TagRow, Tx,
@@ -137,6 +137,9 @@ fn check_resource(
         }
         ResourceKind::SnapshotGroup => {
             tx.snapshot_group(&SnapshotGroupId::new(id))?.map(|found| (found.account, found.region))
+        }
+        ResourceKind::Image => {
+            tx.image(&ImageId::new(id))?.map(|found| (found.account, found.region))
         }
         ResourceKind::SecurityGroup => {
             tx.security_group(&SecurityGroupId::new(id))?.map(|found| (found.account, found.region))

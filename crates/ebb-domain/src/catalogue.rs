@@ -20,19 +20,19 @@ impl Region {
 /// The public image that every server has: an empty system disk.
 pub const BLANK_IMAGE: &str = "ebb_blank_20G.raw";
 
-/// An image.
+/// A public image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Image {
+pub struct PublicImage {
     /// Its id, which is its name too.
     pub id: &'static str,
     /// The smallest system disk it fits on, in GiB.
     pub size_gib: u32,
 }
 
-/// The images of a server.
+/// The public images of a server.
 #[must_use]
-pub const fn images() -> &'static [Image] {
-    &[Image { id: BLANK_IMAGE, size_gib: 20 }]
+pub const fn public_images() -> &'static [PublicImage] {
+    &[PublicImage { id: BLANK_IMAGE, size_gib: 20 }]
 }
 
 /// An instance type: what a poller of DescribeInstances sees of a machine.

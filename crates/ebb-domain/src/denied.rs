@@ -17,6 +17,20 @@ pub enum Denied {
     ZoneNotFound,
     /// No image of this id.
     ImageNotFound,
+    /// An image of the server, which nobody deletes.
+    ImageIsPublic,
+    /// Instances were made from the image.
+    ImageInUse,
+    /// The image is not Available.
+    ImageNotAvailable,
+    /// The image is not Deprecated.
+    ImageNotDeprecated,
+    /// Nothing to make an image of.
+    ImageSourceMissing,
+    /// What an image is made of has not one system disk.
+    NoSystemDisk,
+    /// Images were made of the snapshot.
+    SnapshotHasImages,
     /// No instance type of this id.
     InstanceTypeUnknown,
     /// ZoneId and InstanceId exclude each other.
@@ -270,6 +284,8 @@ pub enum Field {
     SnapshotName,
     /// An instance's name
     InstanceName,
+    /// ImageName
+    ImageName,
     /// HostName
     HostName,
     /// UserData

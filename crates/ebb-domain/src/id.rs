@@ -104,6 +104,14 @@ impl SnapshotGroupId {
     }
 }
 
+impl ImageId {
+    /// A new id from random bytes.
+    #[must_use]
+    pub fn mint(entropy: [u8; 17]) -> Self {
+        Self(mint("m-", entropy))
+    }
+}
+
 impl VpcId {
     /// A new id from random bytes.
     #[must_use]

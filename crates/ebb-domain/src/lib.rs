@@ -14,6 +14,7 @@ mod category;
 mod denied;
 mod disk;
 mod id;
+mod image;
 mod instance;
 mod lock;
 mod names;
@@ -35,7 +36,7 @@ pub use auto_policy::{
     AUTO_POLICIES_MAX, AutoSnapshotPolicy, Slots, policy_name, policy_retention,
 };
 pub use catalogue::{
-    BLANK_IMAGE, Image, InstanceType, Region, images, instance_type, instance_types,
+    BLANK_IMAGE, InstanceType, PublicImage, Region, instance_type, instance_types, public_images,
 };
 pub use category::{Category, PerformanceLevel};
 pub use denied::{Denied, Field};
@@ -44,10 +45,15 @@ pub use id::{
     AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId,
     SnapshotGroupId, SnapshotId, TaskId, VSwitchId, VpcId, ZoneId,
 };
+pub use image::{
+    Image, ImageDisk, ImageStatus, check_delete_image, check_image_disks, check_image_snapshot,
+    image_status,
+};
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};
 pub use names::{
-    description, disk_name, host_name, instance_name, network_name, snapshot_name, user_data,
+    description, disk_name, host_name, image_name, instance_name, network_name, snapshot_name,
+    user_data,
 };
 pub use network::{Cidr, SecurityGroup, VSwitch, Vpc, vpc_cidr, vswitch_cidr};
 pub use performance::{Ceiling, Performance};

@@ -29,6 +29,17 @@ pub fn instance_name(text: &str) -> Result<(), Denied> {
     name(text, Field::InstanceName)
 }
 
+/// An image's name.
+///
+/// # Errors
+/// [`Denied::Malformed`] with [`Field::ImageName`].
+pub fn image_name(text: &str) -> Result<(), Denied> {
+    if text.starts_with("aliyun") || text.starts_with("acs:") {
+        return Err(Denied::Malformed(Field::ImageName));
+    }
+    name(text, Field::ImageName)
+}
+
 /// The name of a VPC, a VSwitch or a security group.
 ///
 /// # Errors

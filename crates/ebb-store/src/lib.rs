@@ -22,6 +22,7 @@ mod category;
 mod disk;
 mod error;
 mod filter;
+mod image;
 mod instance;
 mod meta;
 mod network;
@@ -40,6 +41,7 @@ mod tx;
 
 pub use auto_policy::AutoPolicyQuery;
 pub use error::StoreError;
+pub use image::ImageQuery;
 pub use network::NetworkQuery;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,

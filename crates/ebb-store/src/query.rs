@@ -257,6 +257,8 @@ pub enum ResourceKind {
     SnapshotGroup,
     /// `snapshotpolicy`
     SnapshotPolicy,
+    /// `image`
+    Image,
     /// `securitygroup`
     SecurityGroup,
     /// `vswitch`: none, for all that ECS shows of it

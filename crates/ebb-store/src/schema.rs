@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0007_auto_snapshots.sql"),
     include_str!("schema/0008_networks.sql"),
     include_str!("schema/0009_large_lists.sql"),
+    include_str!("schema/0010_images.sql"),
 ];
 
 /// Brings the schema up to date.

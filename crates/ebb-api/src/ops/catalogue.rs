@@ -1,20 +1,16 @@
-//! Regions, zones and images (api.md §3.8, §3.9).
+//! Regions and zones (api.md §3.8).
 
 use ebb_api_derive::Params;
-use ebb_domain::{Category, ImageId, Region, RegionId, ZoneId, images, instance_types};
+use ebb_domain::{Category, Region, RegionId, ZoneId, instance_types};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::common::{PageNumber, PageSize, Paging};
 use crate::refusals::deny;
 use crate::{ApiError, Context, Operation, OperationDef};
 
 /// The family.
-pub const OPERATIONS: &[OperationDef] = &[
-    OperationDef::of::<DescribeRegions>(),
-    OperationDef::of::<DescribeZones>(),
-    OperationDef::of::<DescribeImages>(),
-];
+pub const OPERATIONS: &[OperationDef] =
+    &[OperationDef::of::<DescribeRegions>(), OperationDef::of::<DescribeZones>()];
 
 /// Lists the regions of this server.
 #[derive(Debug, Params)]
@@ -119,115 +115,5 @@ fn zone(id: &ZoneId) -> Value {
             "InstanceGenerations": { "supportedInstanceGeneration": ["ecs-7"] },
             "NetworkTypes": { "supportedNetworkCategory": ["vpc"] },
         }] },
-    })
-}
-
-/// Lists images.
-#[derive(Debug, Params)]
-pub struct DescribeImages {
-    /// Where; every image is everywhere.
-    pub region_id: RegionId,
-    /// Which, up to 100, with commas between.
-    pub image_id: Option<String>,
-    /// Its name; `*` stands for anything.
-    pub image_name: Option<String>,
-    /// `system` for public images, which all are here.
-    pub image_owner_alias: Option<String>,
-    /// Statuses with commas between; `Available` where none is given.
-    pub status: Option<String>,
-    /// `linux` or `windows`.
-    #[param(name = "OSType")]
-    pub os_type: Option<String>,
-    /// From 1.
-    pub page_number: Option<PageNumber>,
-    /// 1 to 100.
-    pub page_size: Option<PageSize>,
-}
-
-/// A page of images.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeImagesReply {
-    region_id: String,
-    total_count: usize,
-    page_number: u32,
-    page_size: u32,
-    images: Value,
-}
-
-impl Operation for DescribeImages {
-    type Reply = DescribeImagesReply;
-
-    fn call(self, cx: &Context) -> Result<DescribeImagesReply, ApiError> {
-        let region = cx.control.region(&self.region_id);
-        region.map_err(|denied| deny("DescribeImages", &denied))?;
-        let paging = Paging {
-            number: self.page_number,
-            size: self.page_size,
-            token: None,
-            max_results: None,
-            max_results_range: (1, 100),
-        };
-        let paged = paging.resolve();
-        let fits: Vec<_> = images().iter().filter(|image| self.fits(image.id)).collect();
-        let (first, size) = ((paged.number - 1) as usize * paged.size as usize, paged.size);
-        let page: Vec<Value> =
-            fits.iter().skip(first).take(size as usize).map(|image| self::image(image)).collect();
-        Ok(DescribeImagesReply {
-            region_id: self.region_id.to_string(),
-            total_count: fits.len(),
-            page_number: paged.number,
-            page_size: paged.size,
-            images: json!({ "Image": page }),
-        })
-    }
-}
-
-impl DescribeImages {
-    fn fits(&self, id: &str) -> bool {
-        let listed = |list: &Option<String>, value: &str| {
-            list.as_deref().is_none_or(|list| list.split(',').any(|entry| entry.trim() == value))
-        };
-        let named = self.image_name.as_deref().is_none_or(|name| match name.split_once('*') {
-            None => name == id,
-            Some((start, end)) => id.starts_with(start) && id.ends_with(end),
-        });
-        let available = listed(&self.status, "Available")
-            || self.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("all"));
-        let system = self.image_owner_alias.as_deref().is_none_or(|alias| alias == "system");
-        let linux = self.os_type.as_deref().is_none_or(|os| os == "linux");
-        listed(&self.image_id, id) && named && available && system && linux
-    }
-}
-
-fn image(image: &ebb_domain::Image) -> Value {
-    let id = ImageId::new(image.id);
-    json!({
-        "ImageId": id.as_str(),
-        "ImageName": id.as_str(),
-        "Description": "An empty system disk",
-        "Status": "Available",
-        "Progress": "100%",
-        "Size": image.size_gib,
-        "ImageOwnerAlias": "system",
-        "IsPublic": true,
-        "IsSelfShared": "",
-        "IsSubscribed": false,
-        "IsCopied": false,
-        "IsSupportIoOptimized": true,
-        "IsSupportCloudinit": false,
-        "OSType": "linux",
-        "OSName": "",
-        "OSNameEn": "",
-        "Platform": "Others Linux",
-        "Architecture": "x86_64",
-        "Usage": "none",
-        "ImageVersion": "",
-        "ImageFamily": "",
-        "ProductCode": "",
-        "ResourceGroupId": "",
-        "CreationTime": "2026-01-01T00:00:00Z",
-        "DiskDeviceMappings": { "DiskDeviceMapping": [] },
-        "Tags": { "Tag": [] },
     })
 }

@@ -8,6 +8,8 @@ pub mod disk;
 pub mod disk_around;
 pub mod disk_list;
 pub mod disk_monitor;
+pub mod image;
+pub mod image_list;
 pub mod instance;
 pub mod instance_around;
 pub mod instance_attribute;
@@ -43,6 +45,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     create_instance::OPERATIONS,
     disk::OPERATIONS,
     disk_around::OPERATIONS,
+    image::OPERATIONS,
     instance::OPERATIONS,
     instance_around::OPERATIONS,
     instance_attribute::OPERATIONS,

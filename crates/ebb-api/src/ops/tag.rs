@@ -176,10 +176,11 @@ impl From<TagRow> for TagResource {
     }
 }
 
-const KINDS: [ResourceKind; 6] = [
+const KINDS: [ResourceKind; 7] = [
     ResourceKind::Disk,
     ResourceKind::Snapshot,
     ResourceKind::Instance,
+    ResourceKind::Image,
     ResourceKind::SnapshotGroup,
     ResourceKind::SnapshotPolicy,
     ResourceKind::SecurityGroup,

@@ -79,6 +79,13 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::InstancesOrRoleMissing => "InvalidParameter.AllEmpty",
         Denied::InstanceOrRenewalMissing => "InvalidParameter.RenewalStatusInstanceId",
         Denied::EndpointUnknown => "Illegal Parameter",
+        Denied::ImageIsPublic => "ImageIsPublic",
+        Denied::ImageInUse => "ImageUsingByInstance",
+        Denied::ImageNotAvailable => "ImageStatus.NotAvailable",
+        Denied::ImageNotDeprecated => "ImageStatus.NotDeprecated",
+        Denied::ImageSourceMissing => "MissingParameter",
+        Denied::NoSystemDisk => "InvalidInstance.NotFoundSystemDisk",
+        Denied::SnapshotHasImages => "SnapshotCreatedImage",
         Denied::VpcNotFound => "InvalidVpcId.NotFound",
         Denied::VSwitchNotFound => "InvalidVSwitchId.NotFound",
         Denied::SecurityGroupNotFound => "InvalidSecurityGroupId.NotFound",
@@ -143,9 +150,10 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
     Some(match (operation, denied) {
         ("DescribeDisks", Denied::RegionNotFound) => "InvalidRegion.NotFound",
         ("DescribeDisks", Denied::TooManyIds) => "InvalidDiskIds.Malformed",
-        ("DescribeDisks" | "DescribeSnapshots" | "DescribeInstances", Denied::TooManyTags) => {
-            "InvalidTagCount"
-        }
+        (
+            "DescribeDisks" | "DescribeSnapshots" | "DescribeInstances" | "DescribeImages",
+            Denied::TooManyTags,
+        ) => "InvalidTagCount",
         ("DescribeSnapshots", Denied::TooManyIds) => "InvalidSnapshotIds.Malformed",
         ("DescribeSnapshots" | "DescribeInstances", Denied::Malformed(Field::Status)) => {
             "InvalidStatus.NotFound"
@@ -201,6 +209,15 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ) => "InvalidParameter",
         ("DescribeEndpoints", Denied::RegionNotFound) => "InvalidRegionId",
         ("ModifyDiskChargeType", Denied::DiskNotFound) => "InvalidDiskIds.NotFound",
+        ("CreateImage", Denied::TokenMismatch) => "InvalidParamter.Conflict",
+        ("CreateImage", Denied::SnapshotCategory) => {
+            "InvalidSnapshotCategory.NotSupportImageCreation"
+        }
+        ("CreateImage", Denied::CategoryUnsupported) => "InvalidDiskCategory.CreateImage",
+        ("CreateImage", Denied::SizeUnknown) => "InvalidSize.ValueNotSupported",
+        ("ModifyImageAttribute", Denied::Malformed(Field::Status)) => "ImageStatus.NotAvailable",
+        ("DeleteImage", Denied::Conflict) => "OperationDenied.ImageCopying",
+        ("DeleteSnapshotGroup", Denied::SnapshotHasImages) => "Operation.Forbidden",
         ("DescribeInstanceRamRole", Denied::TooManyIds) => "InvalidInstanceIds.Malformed",
         ("DescribeInstanceMaintenanceAttributes", Denied::TooManyIds) => "InstanceIdLimitExceeded",
         ("DescribeAvailableResource", Denied::Malformed(Field::InstanceChargeType)) => {
@@ -227,6 +244,7 @@ fn malformed(field: Field) -> &'static str {
         Field::DiskName => "InvalidDiskName.Malformed",
         Field::SnapshotName => "InvalidSnapshotName.Malformed",
         Field::InstanceName => "InvalidInstanceName.Malformed",
+        Field::ImageName => "InvalidImageName.Malformed",
         Field::HostName => "InvalidHostName.Malformed",
         Field::UserData => "InvalidUserData.Base64FormatInvalid",
         Field::NetworkName => "InvalidVpcName.Malformed",

@@ -7,6 +7,7 @@
 
 mod code;
 mod disk;
+mod image;
 mod instance;
 mod network;
 mod other;
@@ -67,7 +68,8 @@ pub const INTERNAL_ERROR: Refusal =
 /// What an operation refuses, beyond [`COMMON`].
 #[must_use]
 pub fn refusals(operation: &str) -> &'static [Refusal] {
-    let tables = [disk::TABLE, snapshot::TABLE, instance::TABLE, network::TABLE, other::TABLE];
+    let tables =
+        [disk::TABLE, snapshot::TABLE, image::TABLE, instance::TABLE, network::TABLE, other::TABLE];
     let mut all = tables.into_iter().flatten();
     all.find(|refusals| refusals.operation == operation).map_or(&[], |refusals| refusals.rows)
 }

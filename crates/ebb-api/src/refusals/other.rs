@@ -29,9 +29,6 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidParam.TypeAndCpuMem.Conflict",
             "The specified 'InstanceType' and 'Cores','Memory' are not blank at the same time."),
     ]),
-    of("DescribeImages", &[
-        row(404, "InvalidFilterKey.NotFound", "The specified Filter Key is not found."),
-    ]),
     of("JoinResourceGroup", &[
         row(403, "MissingParameter",
             "The input parameter \"ResourceId\" that is mandatory for processing this request is \

@@ -65,7 +65,26 @@ type Reachable = (&'static str, &'static [&'static [D]]);
 const REACHABLE: &[Reachable] = &[
     ("DescribeRegions", &[]),
     ("DescribeZones", &[&[D::RegionNotFound]]),
-    ("DescribeImages", &[&[D::RegionNotFound]]),
+    ("DescribeImages", &[&[
+        D::RegionNotFound, D::DryRun, D::TooManyTags, D::TagWithoutKey,
+    ]]),
+    ("CreateImage", &[TAGS, TOKEN, &[
+        D::RegionNotFound, D::Malformed(F::ImageName), D::Malformed(F::Description),
+        D::NotEnoughBalance, D::SnapshotServiceClosed, D::InstanceNotFound, D::NoSystemDisk,
+        D::InstanceLocked, D::InstanceStatus, D::DiskStatus, D::CreatingSnapshot, D::NeverAttached,
+        D::SnapshotQuota, D::CategoryUnsupported, D::ImageSourceMissing, D::SnapshotNotFound,
+        D::SnapshotNotReady, D::SnapshotTooOld, D::SnapshotCategory, D::Malformed(F::Device),
+        D::DeviceInUse, D::SizeUnknown, D::DryRun, D::Conflict,
+    ]]),
+    ("ModifyImageAttribute", &[&[
+        D::RegionNotFound, D::Malformed(F::ImageName), D::Malformed(F::Description),
+        D::ImageNotFound, D::ImageNotAvailable, D::ImageNotDeprecated, D::Malformed(F::Status),
+        D::DryRun, D::Conflict,
+    ]]),
+    ("DeleteImage", &[&[
+        D::RegionNotFound, D::ImageIsPublic, D::ImageNotFound, D::ImageInUse, D::DryRun,
+        D::Conflict,
+    ]]),
     ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
         D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ZoneAndInstance, D::Missing("ZoneId"),
         D::InstanceNotFound, D::NotSubscription, D::CategoryUnknown, D::CategoryNotOffered,
@@ -270,6 +289,7 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("DeleteSnapshotGroup", &[WRITES, &[
         D::RegionNotFound, D::SnapshotGroupNotFound, D::SnapshotHasDisks, D::SnapshotLocked,
+        D::SnapshotHasImages,
     ]]),
     ("LockSnapshot", &[WRITES, TOKEN, &[
         D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::LockNotLonger,
@@ -283,7 +303,7 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::TooManyIds, D::NextToken, D::DryRun,
     ]]),
     ("DeleteSnapshot", &[WRITES, &[
-        D::SnapshotNotFound, D::SnapshotHasDisks, D::SnapshotLocked,
+        D::SnapshotNotFound, D::SnapshotHasDisks, D::SnapshotLocked, D::SnapshotHasImages,
     ]]),
     ("OpenSnapshotService", &[&[D::RegionNotFound]]),
     ("GetCallerIdentity", &[]),

@@ -315,6 +315,8 @@ pub(super) const TABLE: &[Refusals] = &[
     ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),
+        row(403, "SnapshotCreatedImage",
+            "The snapshot has been used to create user defined image(s)."),
         row(403, "SnapshotCreatedDisk", "The snapshot has been used to create disk(s)."),
         row(403, "Operation.Conflict",
             "The operation may conflicts with others, please retry later."),

@@ -5,7 +5,7 @@ use ebb_control::{ControlError, DataDisk};
 use ebb_domain::{Disk, Instance, InstanceStatus, NewDisk, Snapshot};
 
 use crate::engine::Call;
-use crate::world::{B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
+use crate::world::{B, Base, World, attach_to, new_disk, new_image, new_instance, new_snapshot};
 
 type Records = (Vec<Disk>, Vec<Snapshot>, Vec<Instance>);
 
@@ -176,6 +176,18 @@ fn run_instances() {
                 world.until_instance(&id, InstanceStatus::Running);
             }
             Ok(())
+        },
+    );
+}
+
+/// An image comes with all its snapshots or not at all.
+#[test]
+fn create_image() {
+    fails_cleanly(
+        |call| matches!(call, Call::Snapshot(..)),
+        as_it_is,
+        |world, base| {
+            world.control.create_image(&world.root(), &new_image(&base.instance)).map(drop)
         },
     );
 }

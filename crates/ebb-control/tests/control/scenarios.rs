@@ -4,11 +4,13 @@
 use bytes::Bytes;
 use ebb_control::{DataDisk, ImportRequest, Step, Stop};
 use ebb_domain::{
-    Disk, DiskId, DiskKind, DiskStatus, InstanceId, InstanceStatus, NewDisk, SnapshotCategory,
-    SnapshotGroupStatus, SnapshotStatus, Timestamp,
+    Disk, DiskId, DiskKind, DiskStatus, ImageStatus, InstanceId, InstanceStatus, NewDisk,
+    SnapshotCategory, SnapshotGroupStatus, SnapshotStatus, Timestamp,
 };
 
-use crate::world::{A, B, Base, World, attach_to, new_disk, new_instance, new_snapshot};
+use crate::world::{
+    A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
+};
 
 /// How far the call had come: the number of steps it had passed, the answer counting as the last.
 /// The records may have come less far than the engine, where a power loss took unsynced commits.
@@ -112,6 +114,11 @@ fn create_instance(world: &World, _: &Base) {
     let mut run = new_instance();
     run.starts = false;
     world.control.run_instances(&world.root(), &run).unwrap();
+}
+
+fn create_image(world: &World, base: &Base) {
+    let request = new_image(&base.instance);
+    world.control.create_image(&world.root(), &request).unwrap();
 }
 
 fn import(world: &World, base: &Base) {
@@ -455,6 +462,25 @@ pub(crate) const ALL: &[Scenario] = &[
             let made = world.instances().into_iter().find(|found| found.id != base.instance);
             let expected = (reached.records > 0).then_some(InstanceStatus::Stopped);
             assert_eq!(made.map(|made| made.status), expected);
+        },
+    },
+    Scenario {
+        name: "make an image of an instance",
+        prepare: as_it_is,
+        act: create_image,
+        steps: &[Step::SnapshotIntended, Step::VersionMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let images = world.read(|tx| tx.images(&all_images(world)));
+            // Where the engine has the versions and the records are there, it is finished.
+            let whole = reached.records > 0 && reached.engine > 1;
+            let statuses: Vec<_> = images.items.iter().map(|image| image.status).collect();
+            assert_eq!(statuses, vec![ImageStatus::Available; usize::from(whole)]);
+            for disk in images.items.iter().flat_map(|image| &image.disks) {
+                let status = world.find_snapshot(&disk.snapshot).unwrap().status;
+                assert_eq!(status, SnapshotStatus::Accomplished);
+            }
         },
     },
     Scenario {

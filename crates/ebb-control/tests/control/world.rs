@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_control::{
-    Activity, Attach, Clock, Control, ControlError, CopySnapshot, CreateDisk, CreateSnapshot,
-    CreateSnapshotGroup, DeleteInstance, Entropy, ExportTable, Exported, GroupAndSnapshots, Parts,
-    ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step, Stop, SystemDisk,
+    Activity, Attach, Clock, Control, ControlError, CopySnapshot, CreateDisk, CreateImage,
+    CreateSnapshot, CreateSnapshotGroup, DeleteInstance, Entropy, ExportTable, Exported,
+    GroupAndSnapshots, ImageQuery, PageRequest, Parts, ResizeDisk, RunInstances, Scope, Secret,
+    SnapshotGroupQuery, Step, Stop, SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
@@ -356,6 +357,41 @@ pub(crate) fn new_instance() -> RunInstances {
     }
 }
 
+pub(crate) fn new_image(instance: &InstanceId) -> CreateImage {
+    CreateImage {
+        region: region(),
+        instance: Some(instance.clone()),
+        snapshot: None,
+        mappings: Vec::new(),
+        name: String::new(),
+        family: String::new(),
+        version: String::new(),
+        description: String::new(),
+        architecture: String::new(),
+        platform: String::new(),
+        resource_group: String::new(),
+        tags: Vec::new(),
+        token: None,
+        dry_run: false,
+    }
+}
+
+pub(crate) fn all_images(world: &World) -> ImageQuery {
+    ImageQuery {
+        account: world.root(),
+        region: region(),
+        ids: None,
+        name: None,
+        family: None,
+        snapshot: None,
+        architecture: None,
+        statuses: ["Creating", "Available", "Deprecated"].map(str::to_owned).to_vec(),
+        resource_group: None,
+        tags: Vec::new(),
+        page: PageRequest::Number { number: 1, size: 100 },
+    }
+}
+
 pub(crate) fn new_snapshot(disk: &DiskId) -> CreateSnapshot {
     CreateSnapshot {
         disk: disk.clone(),
@@ -593,6 +629,7 @@ impl World {
         until("disks rest", || self.read(|tx| tx.disks_in_transition()).is_empty());
         assert_eq!(self.read(|tx| tx.snapshots_in_transition()), []);
         assert_eq!(self.read(|tx| tx.snapshot_groups_in_transition()), []);
+        assert_eq!(self.read(|tx| tx.images_in_transition()), []);
         self.assert_agreed();
         self.assert_exported();
     }
