@@ -50,9 +50,9 @@ PROMISED = (
     "JoinResourceGroup ListTagResources LockSnapshot ModifyAutoSnapshotPolicyEx "
     "ModifyDiskAttribute ModifyDiskChargeType ModifyDiskSpec ModifyImageAttribute "
     "ModifyInstanceAttribute ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService "
-    "ReInitDisk RebootInstance RebootInstances RemoveTags ResetDisk ResetDisks ResizeDisk "
-    "RunInstances StartInstance StartInstances StopInstance StopInstances TagResources "
-    "UnlockSnapshot UntagResources"
+    "ReInitDisk RebootInstance RebootInstances RemoveTags ReplaceSystemDisk ResetDisk "
+    "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance StopInstances "
+    "TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.
@@ -152,6 +152,8 @@ def test_every_required_parameter_is_required():
                     ("RunInstances", "ImageId"),
                     ("CreateInstance", "ImageId"),
                     ("RunInstances", "InstanceType"),
+                    # Its errors say so.
+                    ("ReplaceSystemDisk", "ImageId"),
                     # Its errors say so of one of them; without the others it means nothing.
                     ("JoinResourceGroup", "ResourceGroupId"),
                     ("JoinResourceGroup", "ResourceId"),

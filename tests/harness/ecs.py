@@ -40,6 +40,7 @@ WITHOUT_REGION = {
     "ModifySnapshotAttribute",
     "ReInitDisk",
     "RebootInstance",
+    "ReplaceSystemDisk",
     "ResetDisk",
     "ResizeDisk",
     "StartInstance",

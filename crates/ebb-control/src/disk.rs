@@ -477,7 +477,7 @@ fn apply(disk: &mut Disk, change: &DiskChange) -> Result<(), Denied> {
 }
 
 /// The disk that the first call with a token made, once it has ended.
-fn replayed_disk(tx: &Tx<'_>, made: &[String]) -> Result<DiskId, ControlError> {
+pub(crate) fn replayed_disk(tx: &Tx<'_>, made: &[String]) -> Result<DiskId, ControlError> {
     let id = DiskId::new(made.first().cloned().unwrap_or_default());
     match tx.disk(&id)? {
         Some(disk) if disk.status == DiskStatus::Creating => Err(Denied::TokenProcessing.into()),

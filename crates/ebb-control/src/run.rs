@@ -19,7 +19,7 @@ use crate::{ClientToken, Control, ControlError, Step};
 const DEFAULT_CATEGORY: Category = Category::CloudEssd;
 
 /// The largest system disk (api.md §3.3, ReplaceSystemDisk).
-const SYSTEM_DISK_GIB_MAX: i64 = 2048;
+pub(crate) const SYSTEM_DISK_GIB_MAX: i64 = 2048;
 
 /// The device of a system disk.
 pub(crate) const SYSTEM_DEVICE: &str = "/dev/xvda";
@@ -84,22 +84,26 @@ pub struct RunInstances {
 }
 
 /// What the disks of an instance start from.
-struct Source {
+pub(crate) struct Source {
     /// The smallest system disk.
-    size_gib: u32,
+    pub(crate) size_gib: u32,
     /// What the system disk reads as; nothing where it is `None`.
-    system: Option<SnapshotId>,
+    pub(crate) system: Option<SnapshotId>,
     /// Data disks that come with it.
     data: Vec<ImageDisk>,
 }
 
 impl Source {
-    fn find(tx: &Tx<'_>, owner: &AccountId, request: &RunInstances) -> Result<Self, ControlError> {
-        let id = request.image.as_str();
-        if let Some(public) = public_images().iter().find(|image| image.id == id) {
+    pub(crate) fn find(
+        tx: &Tx<'_>,
+        owner: &AccountId,
+        region: &RegionId,
+        id: &ImageId,
+    ) -> Result<Self, ControlError> {
+        if let Some(public) = public_images().iter().find(|image| image.id == id.as_str()) {
             return Ok(Self { size_gib: public.size_gib, system: None, data: Vec::new() });
         }
-        let image = find_image(tx, owner, &request.region, &request.image)?;
+        let image = find_image(tx, owner, region, id)?;
         if image.status == ImageStatus::Creating {
             return Err(Denied::ImageNotFound.into());
         }
@@ -236,7 +240,7 @@ impl Control {
             Some(zone) if region.zones().contains(zone) => zone.clone(),
             Some(_) => return Err(Denied::ZoneNotFound.into()),
         };
-        let image = Source::find(tx, owner, request)?;
+        let image = Source::find(tx, owner, &request.region, &request.image)?;
         instance_type(&request.instance_type).ok_or(Denied::InstanceTypeUnknown)?;
         if !(1..=100).contains(&request.amount) {
             return Err(Denied::Malformed(Field::Amount).into());

@@ -20,6 +20,7 @@ pub mod network;
 pub mod network_interface;
 mod progress;
 pub mod reinit;
+pub mod replace;
 pub mod reset;
 pub mod resize;
 pub mod resource_group;
@@ -54,6 +55,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     network::OPERATIONS,
     network_interface::OPERATIONS,
     reinit::OPERATIONS,
+    replace::OPERATIONS,
     reset::OPERATIONS,
     resize::OPERATIONS,
     resource_group::OPERATIONS,

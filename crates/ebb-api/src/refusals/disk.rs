@@ -241,4 +241,23 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "ChargeTypeViolation",
             "The operation is not permitted due to charge type of the instance."),
     ]),
+    of("ReplaceSystemDisk", &[
+        row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
+        row(404, "InvalidImageId.NotFound", "The specified ImageId does not exist."),
+        row(400, "InvalidInstance.NotFoundSystemDisk",
+            "The specified instance has no system disk."),
+        row(403, "InstanceExpiredOrInArrears",
+            "The specified operation is denied as your prepay instance is expired (prepay mode) or \
+             in arrears (afterpay mode)."),
+        row(403, "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation."),
+        row(403, "IncorrectDiskStatus", "The current disk status does not support this operation."),
+        row(403, "DiskCreatingSnapshot",
+            "The operation is denied due to a snapshot of the specified disk is not completed \
+            yet."),
+        row(404, "InvalidSystemDiskSize.LessThanImageSize",
+            "The specified parameter SystemDisk.Size is less than the image size."),
+        row(400, "InvalidSystemDiskSize.ValueNotSupported",
+            "The specified parameter SystemDisk.Size is invalid."),
+    ]),
 ];

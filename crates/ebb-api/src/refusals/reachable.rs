@@ -167,6 +167,11 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("DescribeSnapshotPackage", &[&[D::RegionNotFound]]),
     ("DescribeEndpoints", &[&[D::RegionNotFound, D::EndpointUnknown]]),
+    ("ReplaceSystemDisk", &[WRITES, TOKEN, &[
+        D::InstanceNotFound, D::ImageNotFound, D::NoSystemDisk, D::InstanceExpired,
+        D::InstanceStatus, D::DiskStatus, D::DiskCreatingSnapshot, D::SmallerThanImage,
+        D::Malformed(F::SystemDiskSize),
+    ]]),
     ("CreateVpc", &[TOKEN, &[
         D::RegionNotFound, D::Malformed(F::NetworkName), D::Malformed(F::Description),
         D::Malformed(F::CidrBlock), D::Conflict,

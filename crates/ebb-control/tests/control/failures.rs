@@ -192,6 +192,16 @@ fn create_image() {
     );
 }
 
+/// The instance keeps the disk that it had.
+#[test]
+fn replace_system_disk() {
+    fails_cleanly(
+        |call| matches!(call, Call::Create(..)),
+        |world, base| world.stop(&base.instance),
+        crate::scenarios::replace,
+    );
+}
+
 #[test]
 fn delete_disk() {
     fails_cleanly(

@@ -2,10 +2,10 @@
 //! true wherever between them the machine stops.
 
 use bytes::Bytes;
-use ebb_control::{DataDisk, ImportRequest, Step, Stop};
+use ebb_control::{ControlError, DataDisk, ImportRequest, ReplaceSystemDisk, Step, Stop};
 use ebb_domain::{
-    Disk, DiskId, DiskKind, DiskStatus, ImageStatus, InstanceId, InstanceStatus, NewDisk,
-    SnapshotCategory, SnapshotGroupStatus, SnapshotStatus, Timestamp,
+    BLANK_IMAGE, Disk, DiskId, DiskKind, DiskStatus, ImageId, ImageStatus, InstanceId,
+    InstanceStatus, NewDisk, SnapshotCategory, SnapshotGroupStatus, SnapshotStatus, Timestamp,
 };
 
 use crate::world::{
@@ -114,6 +114,16 @@ fn create_instance(world: &World, _: &Base) {
     let mut run = new_instance();
     run.starts = false;
     world.control.run_instances(&world.root(), &run).unwrap();
+}
+
+pub(crate) fn replace(world: &World, base: &Base) -> Result<(), ControlError> {
+    let request = ReplaceSystemDisk {
+        instance: base.instance.clone(),
+        image: ImageId::new(BLANK_IMAGE),
+        size_gib: Some(60),
+        token: None,
+    };
+    world.control.replace_system_disk(&world.scope(), &request).map(drop)
 }
 
 fn create_image(world: &World, base: &Base) {
@@ -462,6 +472,23 @@ pub(crate) const ALL: &[Scenario] = &[
             let made = world.instances().into_iter().find(|found| found.id != base.instance);
             let expected = (reached.records > 0).then_some(InstanceStatus::Stopped);
             assert_eq!(made.map(|made| made.status), expected);
+        },
+    },
+    Scenario {
+        name: "replace a system disk",
+        prepare: stopped,
+        act: |world, base| replace(world, base).unwrap(),
+        steps: &[Step::DiskIntended, Step::VolumeMade, Step::VolumeDeleted],
+        synced: |step| if step < 3 { 0 } else { 3 },
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let disks = world.read(|tx| tx.disks_of_instance(&base.instance));
+            let mut systems = disks.iter().filter(|disk| disk.kind == DiskKind::System);
+            let (system, another) = (systems.next().unwrap(), systems.next());
+            assert!(another.is_none());
+            assert_eq!(system.status, DiskStatus::InUse);
+            assert_eq!(system.size_gib, if reached.records > 0 { 60 } else { 40 });
+            assert_eq!(world.disks().len(), 2);
         },
     },
     Scenario {
