@@ -7,10 +7,10 @@ use std::fmt;
 /// 36 symbols for 17 places, after three that stand for the region.
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Each kind of id is a type of its own, so that no two can be mixed up. A macro because there are
-/// ten of them, alike to the letter.
+/// Each kind of id is a type of its own, so that no two can be mixed up; those that are made here
+/// have a prefix. A macro because they are alike to the letter.
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $($prefix:literal)?)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -29,6 +29,14 @@ macro_rules! ids {
             }
         }
 
+        $(impl $name {
+            /// A new id from random bytes.
+            #[must_use]
+            pub fn mint(entropy: [u8; 17]) -> Self {
+                Self(mint($prefix, entropy))
+            }
+        })?
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -41,114 +49,36 @@ ids! {
     /// An account: 16 digits.
     AccountId
     /// An automatic snapshot policy: `sp-…`.
-    AutoSnapshotPolicyId
+    AutoSnapshotPolicyId "sp-"
     /// A disk: `d-…`.
-    DiskId
+    DiskId "d-"
     /// An image: `m-…`, or a public image's name.
-    ImageId
+    ImageId "m-"
     /// An instance: `i-…`.
-    InstanceId
+    InstanceId "i-"
     /// A region: `cn-hangzhou`.
     RegionId
     /// A security group: `sg-…`.
-    SecurityGroupId
+    SecurityGroupId "sg-"
     /// A group of snapshots: `ssg-…`.
-    SnapshotGroupId
+    SnapshotGroupId "ssg-"
     /// A snapshot: `s-…`.
-    SnapshotId
+    SnapshotId "s-"
     /// A task: `t-…`.
-    TaskId
+    TaskId "t-"
     /// A part of a VPC: `vsw-…`.
-    VSwitchId
+    VSwitchId "vsw-"
     /// A network: `vpc-…`.
-    VpcId
+    VpcId "vpc-"
     /// A zone of a region: `cn-hangzhou-a`.
     ZoneId
 }
 
 impl DiskId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("d-", entropy))
-    }
-
     /// What the disk reports as its serial number: the id without its prefix.
     #[must_use]
     pub fn serial_number(&self) -> &str {
         self.0.strip_prefix("d-").unwrap_or(&self.0)
-    }
-}
-
-impl SnapshotId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("s-", entropy))
-    }
-}
-
-impl AutoSnapshotPolicyId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("sp-", entropy))
-    }
-}
-
-impl SnapshotGroupId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("ssg-", entropy))
-    }
-}
-
-impl ImageId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("m-", entropy))
-    }
-}
-
-impl VpcId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("vpc-", entropy))
-    }
-}
-
-impl VSwitchId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("vsw-", entropy))
-    }
-}
-
-impl SecurityGroupId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("sg-", entropy))
-    }
-}
-
-impl TaskId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("t-", entropy))
-    }
-}
-
-impl InstanceId {
-    /// A new id from random bytes.
-    #[must_use]
-    pub fn mint(entropy: [u8; 17]) -> Self {
-        Self(mint("i-", entropy))
     }
 }
 

@@ -10,7 +10,7 @@ use ebb_domain::{
 };
 use serde::Serialize;
 
-use super::common::{Done, PageNumber, PageSize, Paging, TagParam, Tags, tag_filters, tags};
+use super::common::{Done, PageNumber, PageSize, Paged, Paging, TagParam, Tags, tag_filters, tags};
 use crate::refusals::{deny, refused};
 use crate::time::minutes;
 use crate::{ApiError, Context, JsonList, Operation, OperationDef};
@@ -253,14 +253,7 @@ impl Operation for DescribeAutoSnapshotPolicyEx {
         let refuse = |denied: Denied| deny("DescribeAutoSnapshotPolicyEx", &denied);
         cx.control.region(&self.region_id).map_err(refuse)?;
         let tags: Vec<TagFilter> = tag_filters(self.tag).map_err(refuse)?;
-        let paged = Paging {
-            number: self.page_number,
-            size: self.page_size,
-            token: None,
-            max_results: None,
-            max_results_range: (1, 100),
-        }
-        .resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let query = AutoPolicyQuery {
             account: cx.account.clone(),
             region: self.region_id,

@@ -87,6 +87,12 @@ impl Paging {
 }
 
 impl Paged {
+    /// Of a list that has pages by number alone.
+    pub(crate) fn by_number(number: Option<PageNumber>, size: Option<PageSize>) -> Self {
+        Paging { number, size, token: None, max_results: None, max_results_range: (1, 100) }
+            .resolve()
+    }
+
     /// NextToken: empty on the last page, and for pages by number.
     pub(crate) fn next_token(&self, next: Option<String>) -> String {
         next.filter(|_| self.by_token).unwrap_or_default()

@@ -6,7 +6,7 @@ use ebb_domain::{Denied, Disk, DiskId, InstanceId, RegionId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::common::{PageNumber, PageSize, Paging, TagParam, Token, scope, tag_filters};
+use super::common::{PageNumber, PageSize, Paged, TagParam, Token, scope, tag_filters};
 use super::disk_list::{status, status_name};
 use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, JsonList, Operation, OperationDef, Repeat};
@@ -63,10 +63,7 @@ impl Operation for DescribeDisksFullStatus {
         if self.disk_id.0.len() > 100 {
             return Err(refuse(Denied::TooManyIds));
         }
-        let (number, size) = (self.page_number, self.page_size);
-        let paged =
-            Paging { number, size, token: None, max_results: None, max_results_range: (1, 100) }
-                .resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let well = self.health_status.is_none_or(|wanted| wanted.eq_ignore_ascii_case("Ok"));
         let any = well && self.event_id.0.is_empty() && self.event_type.is_none();
         let named = Some(self.disk_id.0).filter(|ids| !ids.is_empty());
@@ -167,10 +164,7 @@ impl Operation for DescribeSnapshotPackage {
     fn call(self, cx: &Context) -> Result<DescribeSnapshotPackageReply, ApiError> {
         let region = cx.control.region(&self.region_id);
         region.map_err(|denied| deny("DescribeSnapshotPackage", &denied))?;
-        let (number, size) = (self.page_number, self.page_size);
-        let paged =
-            Paging { number, size, token: None, max_results: None, max_results_range: (1, 100) }
-                .resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         Ok(DescribeSnapshotPackageReply {
             total_count: 0,
             page_number: paged.number,

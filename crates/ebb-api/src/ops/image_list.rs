@@ -9,7 +9,7 @@ use ebb_domain::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::common::{PageNumber, PageSize, Paged, Paging, TagParam, Tags, tag_filters};
+use super::common::{PageNumber, PageSize, Paged, TagParam, Tags, tag_filters};
 use crate::refusals::{deny, refused};
 use crate::time::seconds;
 use crate::{ApiError, Context, Operation};
@@ -68,10 +68,7 @@ impl Operation for DescribeImages {
         const ACTION: &str = "DescribeImages";
         let refuse = |denied: Denied| deny(ACTION, &denied);
         cx.control.region(&self.region_id).map_err(refuse)?;
-        let (number, size) = (self.page_number, self.page_size);
-        let paged =
-            Paging { number, size, token: None, max_results: None, max_results_range: (1, 100) }
-                .resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let query = self.query(cx, &paged).map_err(refuse)?;
         let page = cx.control.images(&query).map_err(refused(ACTION))?;
         if self.dry_run == Some(true) {

@@ -10,7 +10,7 @@ use ebb_domain::{Denied, Field, Instance, InstanceId, RegionId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::common::{PageNumber, PageSize, Paged, Paging, SmallPageSize};
+use super::common::{PageNumber, PageSize, Paged, SmallPageSize};
 use super::instance_list::any;
 use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, JsonList, Operation, OperationDef, Repeat};
@@ -42,10 +42,6 @@ fn named(
     let query = InstanceQuery { ids, ..any(cx, region.clone(), paged.request.clone()) };
     let page = cx.control.instances(&query).map_err(refused(operation))?;
     Ok((page.items, page.total))
-}
-
-fn by_number(number: Option<PageNumber>, size: Option<PageSize>) -> Paged {
-    Paging { number, size, token: None, max_results: None, max_results_range: (1, 100) }.resolve()
 }
 
 /// Lists the roles of instances: none has one.
@@ -84,7 +80,7 @@ impl Operation for DescribeInstanceRamRole {
             Some(_) => Vec::new(),
             None => self.instance_ids.map(|ids| ids.0).unwrap_or_default(),
         };
-        let paged = by_number(self.page_number, self.page_size.map(Into::into));
+        let paged = Paged::by_number(self.page_number, self.page_size.map(Into::into));
         let (found, total_count) = named(cx, ACTION, &self.region_id, Some(ids), &paged)?;
         let item = |instance: Instance| {
             json!({
@@ -128,7 +124,7 @@ impl Operation for DescribeInstanceMaintenanceAttributes {
 
     fn call(self, cx: &Context) -> Result<Self::Reply, ApiError> {
         const ACTION: &str = "DescribeInstanceMaintenanceAttributes";
-        let paged = by_number(self.page_number, self.page_size);
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let ids = Some(self.instance_id.0).filter(|ids| !ids.is_empty());
         let (found, total_count) = named(cx, ACTION, &self.region_id, ids, &paged)?;
         let item = |instance: Instance| {
@@ -239,7 +235,7 @@ impl Operation for DescribeInstanceAttachmentAttributes {
 
     fn call(self, cx: &Context) -> Result<Self::Reply, ApiError> {
         const ACTION: &str = "DescribeInstanceAttachmentAttributes";
-        let paged = by_number(self.page_number, self.page_size);
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let ids = Some(self.instance_ids.0);
         let (found, total_count) = named(cx, ACTION, &self.region_id, ids, &paged)?;
         let item = |instance: Instance| {
@@ -289,7 +285,7 @@ impl Operation for DescribeInstanceHistoryEvents {
     fn call(self, cx: &Context) -> Result<Self::Reply, ApiError> {
         let region = cx.control.region(&self.region_id);
         region.map_err(|denied| deny("DescribeInstanceHistoryEvents", &denied))?;
-        let paged = by_number(self.page_number, self.page_size);
+        let paged = Paged::by_number(self.page_number, self.page_size);
         Ok(DescribeInstanceHistoryEventsReply {
             total_count: 0,
             page_number: paged.number,

@@ -254,14 +254,7 @@ impl Operation for DescribeInstanceStatus {
         if self.instance_id.0.len() > 100 {
             return Err(refuse(Denied::TooManyIds));
         }
-        let paging = Paging {
-            number: self.page_number,
-            size: self.page_size.map(Into::into),
-            token: None,
-            max_results: None,
-            max_results_range: (1, 50),
-        };
-        let paged = paging.resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size.map(Into::into));
         let ids = Some(self.instance_id.0).filter(|ids| !ids.is_empty());
         let base = any(cx, self.region_id, paged.request.clone());
         let query = InstanceQuery { ids, zone: self.zone_id, ..base };

@@ -8,7 +8,7 @@ use ebb_domain::{RegionId, VSwitch, VSwitchId, Vpc, VpcId, ZoneId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::common::{Done, PageNumber, Paged, Paging, SmallPageSize, Token, client_token, scope};
+use super::common::{Done, PageNumber, Paged, SmallPageSize, Token, client_token, scope};
 use crate::refusals::refused;
 use crate::time::seconds;
 use crate::{ApiError, Context, Operation, OperationDef};
@@ -102,7 +102,7 @@ impl Operation for DescribeVpcs {
     type Reply = DescribeVpcsReply;
 
     fn call(self, cx: &Context) -> Result<DescribeVpcsReply, ApiError> {
-        let paged = by_number(self.page_number, self.page_size);
+        let paged = Paged::by_number(self.page_number, self.page_size.map(Into::into));
         let base = NetworkQuery::all(cx.account.clone(), self.region_id, paged.request.clone());
         let query = NetworkQuery { ids: ids(self.vpc_id, self.is_default), ..base };
         let page = cx.control.vpcs(&query).map_err(refused("DescribeVpcs"))?;
@@ -114,11 +114,6 @@ impl Operation for DescribeVpcs {
             vpcs: json!({ "Vpc": items }),
         })
     }
-}
-
-fn by_number(number: Option<PageNumber>, size: Option<SmallPageSize>) -> Paged {
-    let size = size.map(Into::into);
-    Paging { number, size, token: None, max_results: None, max_results_range: (1, 50) }.resolve()
 }
 
 fn ids(list: Option<String>, is_default: Option<bool>) -> Option<Vec<String>> {
@@ -236,7 +231,7 @@ impl Operation for DescribeVSwitches {
     type Reply = DescribeVSwitchesReply;
 
     fn call(self, cx: &Context) -> Result<DescribeVSwitchesReply, ApiError> {
-        let paged = by_number(self.page_number, self.page_size);
+        let paged = Paged::by_number(self.page_number, self.page_size.map(Into::into));
         let region = self.region_id.unwrap_or_else(|| cx.control.regions()[0].id.clone());
         let base = NetworkQuery::all(cx.account.clone(), region, paged.request.clone());
         let query = NetworkQuery {

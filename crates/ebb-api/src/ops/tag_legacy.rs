@@ -5,7 +5,7 @@ use ebb_control::{TagCount, TagCountQuery};
 use ebb_domain::{Denied, Field, RegionId};
 use serde::Serialize;
 
-use super::common::{Done, PageNumber, PageSize, Paging, TagParam, tag_filters, tags};
+use super::common::{Done, PageNumber, PageSize, Paged, TagParam, tag_filters, tags};
 use super::tag::kind;
 use crate::refusals::{deny, refused};
 use crate::{ApiError, Context, Operation, OperationDef};
@@ -137,14 +137,7 @@ impl Operation for DescribeTags {
             Some("system") => true,
             Some(_) => return Err(denied(Denied::Malformed(Field::TagCategory))),
         };
-        let paging = Paging {
-            number: self.page_number,
-            size: self.page_size,
-            token: None,
-            max_results: None,
-            max_results_range: (1, 1),
-        };
-        let paged = paging.resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let query = TagCountQuery {
             account: cx.account.clone(),
             region: self.region_id,

@@ -7,7 +7,7 @@ use ebb_control::TaskQuery;
 use ebb_domain::{Denied, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
 use serde::Serialize;
 
-use super::common::{Done, PageNumber, PageSize, Paging};
+use super::common::{Done, PageNumber, PageSize, Paged};
 use super::progress::{Progress, ProgressSet};
 use crate::refusals::{deny, refused};
 use crate::time::{minutes, parse_either};
@@ -107,14 +107,7 @@ impl Operation for DescribeTasks {
 
     fn call(self, cx: &Context) -> Result<DescribeTasksReply, ApiError> {
         cx.control.region(&self.region_id).map_err(|denied| deny("DescribeTasks", &denied))?;
-        let paged = Paging {
-            number: self.page_number,
-            size: self.page_size,
-            token: None,
-            max_results: None,
-            max_results_range: (1, 100),
-        }
-        .resolve();
+        let paged = Paged::by_number(self.page_number, self.page_size);
         let query = TaskQuery {
             account: cx.account.clone(),
             region: self.region_id.clone(),
