@@ -1,0 +1,439 @@
+"""Random calls on a server and on a model of it: states, refusals and lists must agree, also after
+`kill -9`.
+
+The model is a few dictionaries. Each step chooses a call, asks the model what must become of it,
+makes the call, and compares all that the server lists with all that the model holds. A refusal
+changes neither. `EBB_SEED` repeats a run; `EBB_MODEL_STEPS` makes it longer.
+"""
+
+import os
+
+import pytest
+
+from harness import blocks
+from harness.crash import seeded
+from harness.ecs import Ecs, Refused
+
+STEPS = int(os.environ.get("EBB_MODEL_STEPS", "400"))
+
+# One step in so many kills the server.
+KILL_EVERY = 40
+
+
+class Model:
+    """What there is, by id: what the server must say, and what only bytes can tell."""
+
+    def __init__(self):
+        self.instances = {}  # status
+        self.disks = {}  # instance, size, policy, tags, content, attached before, source
+        self.snapshots = {}  # disk, content, group
+        self.groups = {}  # snapshots
+        self.policies = set()
+
+    def attached(self, instance) -> list[str]:
+        return [id_ for id_, disk in self.disks.items() if disk["instance"] == instance]
+
+    def seen(self) -> dict:
+        """As `listed` tells it of the server."""
+        return {
+            "instances": dict(self.instances),
+            "disks": {
+                id_: (
+                    "In_use" if disk["instance"] else "Available",
+                    disk["instance"] or "",
+                    disk["size"],
+                    disk["policy"] or "",
+                    tuple(sorted(disk["tags"].items())),
+                )
+                for id_, disk in self.disks.items()
+            },
+            "snapshots": {
+                id_: (each["disk"], "accomplished") for id_, each in self.snapshots.items()
+            },
+            "groups": {id_: frozenset(held) for id_, held in self.groups.items()},
+            "policies": frozenset(self.policies),
+        }
+
+
+def listed(ecs) -> dict:
+    disks = ecs.disks(DiskType="data", PageSize=100)
+    groups = ecs.call("DescribeSnapshotGroups", MaxResults=100)["SnapshotGroups"]["SnapshotGroup"]
+    policies = ecs.call("DescribeAutoSnapshotPolicyEx", PageSize=100)
+    return {
+        "instances": {each["InstanceId"]: each["Status"] for each in ecs.instances(PageSize=100)},
+        "disks": {
+            each["DiskId"]: (
+                each["Status"],
+                each["InstanceId"],
+                each["Size"],
+                each["AutoSnapshotPolicyId"],
+                tuple(sorted((tag["TagKey"], tag["TagValue"]) for tag in each["Tags"]["Tag"])),
+            )
+            for each in disks
+        },
+        "snapshots": {
+            each["SnapshotId"]: (each["SourceDiskId"], each["Status"])
+            for each in ecs.all_snapshots()
+        },
+        "groups": {
+            each["SnapshotGroupId"]: frozenset(
+                member["SnapshotId"] for member in each["Snapshots"]["Snapshot"]
+            )
+            for each in groups
+        },
+        "policies": frozenset(
+            each["AutoSnapshotPolicyId"]
+            for each in policies["AutoSnapshotPolicies"]["AutoSnapshotPolicy"]
+        ),
+    }
+
+
+class Run:
+    """A server and its model, and the calls that change both."""
+
+    def __init__(self, server, rng):
+        self.server, self.ecs, self.rng = server, Ecs(server), rng
+        self.model, self.written = Model(), 0
+
+    # What the calls are made with.
+
+    def any_of(self, things, absent="none"):
+        """One of those that there are; now and then one that there is not."""
+        known = sorted(things)
+        return self.rng.choice(known) if known and self.rng.random() < 0.95 else absent
+
+    def disk(self):
+        return self.any_of(self.model.disks, "d-none")
+
+    def instance(self):
+        return self.any_of(self.model.instances, "i-none")
+
+    def snapshot(self):
+        return self.any_of(self.model.snapshots, "s-none")
+
+    def expect(self, code, action, **params):
+        """The call is refused with this code, or made where there is none."""
+        try:
+            reply = self.ecs.call(action, params)
+        except Refused as refused:
+            assert refused.code == code, f"{refused}; expected {code or 'an answer'}"
+            return None
+        assert code is None, f"{action} {params}: answered; expected {code}"
+        return reply
+
+    # The calls. Each says first what must become of it.
+
+    def run_instance(self):
+        if len(self.model.instances) < 3:
+            self.model.instances[self.ecs.run_instance()] = "Running"
+
+    def create_disk(self):
+        if len(self.model.disks) >= 8:
+            return
+        source = self.snapshot() if self.rng.random() < 0.3 else None
+        if source in self.model.snapshots:
+            of = self.model.snapshots[source]
+            size, content = of["size"], of["content"]
+            given = {"SnapshotId": source}
+        else:
+            size, content, source = self.rng.randint(1, 4), 0, None
+            given = {}
+        id_ = self.ecs.create_disk(size, **given)
+        self.model.disks[id_] = {
+            "instance": None,
+            "size": size,
+            "policy": None,
+            "tags": {},
+            "content": content,
+            "was attached": False,
+            "source": source,
+        }
+
+    def attach_disk(self):
+        id_, instance = self.disk(), self.instance()
+        disk = self.model.disks.get(id_)
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
+        elif disk["instance"]:
+            code = "IncorrectDiskStatus"
+        if self.expect(code, "AttachDisk", DiskId=id_, InstanceId=instance) is not None:
+            disk["instance"], disk["was attached"] = instance, True
+
+    def detach_disk(self):
+        id_, instance = self.disk(), self.instance()
+        disk = self.model.disks.get(id_)
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
+        elif not disk["instance"]:
+            code = "InvalidDisk.AlreadyDetached"
+        elif disk["instance"] != instance:
+            code = "DependencyViolation"
+        if self.expect(code, "DetachDisk", DiskId=id_, InstanceId=instance) is not None:
+            self.ecs.await_disk(id_, "Available")
+            disk["instance"] = None
+
+    def delete_disk(self):
+        id_ = self.disk()
+        disk = self.model.disks.get(id_)
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif disk["instance"]:
+            code = "IncorrectDiskStatus"
+        if self.expect(code, "DeleteDisk", DiskId=id_) is not None:
+            del self.model.disks[id_]
+
+    def create_snapshot(self):
+        id_ = self.disk()
+        disk = self.model.disks.get(id_)
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif not disk["was attached"]:
+            code = "IncorrectDiskStatus.NeverAttached"
+        reply = self.expect(code, "CreateSnapshot", DiskId=id_)
+        if reply is not None:
+            self.add_snapshot(reply["SnapshotId"], id_, None)
+
+    def add_snapshot(self, id_, disk, group):
+        of = self.model.disks[disk]
+        self.model.snapshots[id_] = {
+            "disk": disk,
+            "content": of["content"],
+            "size": of["size"],
+            "group": group,
+        }
+
+    def delete_snapshot(self):
+        id_, force = self.snapshot(), self.rng.random() < 0.5
+        code = None
+        if id_ not in self.model.snapshots:
+            code = "InvalidSnapshotId.NotFound"
+        elif not force and any(disk["source"] == id_ for disk in self.model.disks.values()):
+            code = "SnapshotCreatedDisk"
+        if self.expect(code, "DeleteSnapshot", SnapshotId=id_, Force=force) is not None:
+            group = self.model.snapshots.pop(id_)["group"]
+            if group:
+                self.model.groups[group].discard(id_)
+
+    def reset_disk(self):
+        id_, snapshot = self.disk(), self.snapshot()
+        if self.rng.random() < 0.7:
+            own = [s for s, each in self.model.snapshots.items() if each["disk"] == id_]
+            snapshot = self.any_of(own, snapshot)
+        disk, version = self.model.disks.get(id_), self.model.snapshots.get(snapshot)
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif disk["instance"] and self.model.instances[disk["instance"]] != "Stopped":
+            code = "IncorrectInstanceStatus"
+        elif version is None:
+            code = "InvalidSnapshotId.NotFound"
+        elif version["disk"] != id_:
+            code = "InvalidParameter.Mismatch"
+        if self.expect(code, "ResetDisk", DiskId=id_, SnapshotId=snapshot) is not None:
+            disk["content"] = version["content"]
+
+    def resize_disk(self):
+        id_ = self.disk()
+        disk = self.model.disks.get(id_)
+        runs = disk and self.model.instances.get(disk["instance"]) == "Running"
+        size = (disk["size"] if disk else 1) + self.rng.choice([-1, 1, 2])
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif size < disk["size"]:
+            code = "InvalidDiskSize.TooSmall"
+        given = {"DiskId": id_, "NewSize": max(size, 1), "Type": "online" if runs else "offline"}
+        if size < 1:
+            return
+        if self.expect(code, "ResizeDisk", **given) is not None:
+            disk["size"] = size
+
+    def stop_instance(self):
+        self.turn("StopInstance", "Running", "Stopped")
+
+    def start_instance(self):
+        self.turn("StartInstance", "Stopped", "Running")
+
+    def turn(self, action, before, after):
+        instance = self.instance()
+        code = None
+        if instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
+        elif self.model.instances[instance] != before:
+            code = "IncorrectInstanceStatus"
+        if self.expect(code, action, InstanceId=instance) is not None:
+            self.ecs.await_instance(instance, after)
+            self.model.instances[instance] = after
+
+    def delete_instance(self):
+        instance, force = self.instance(), self.rng.random() < 0.3
+        if self.rng.random() < 0.6:
+            return
+        code = None
+        if instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
+        elif self.model.instances[instance] == "Running" and not force:
+            code = "IncorrectInstanceStatus"
+        if self.expect(code, "DeleteInstance", InstanceId=instance, Force=force) is not None:
+            for id_ in self.model.attached(instance):
+                self.model.disks[id_]["instance"] = None
+            del self.model.instances[instance]
+
+    def create_group(self):
+        instance = self.instance()
+        disks = self.model.attached(instance)
+        if len(self.model.groups) >= 3 or (instance in self.model.instances and not disks):
+            return
+        given = {f"DiskId.{n}": id_ for n, id_ in enumerate(disks, 1)}
+        code = None if instance in self.model.instances else "InvalidInstanceId.NotFound"
+        reply = self.expect(code, "CreateSnapshotGroup", InstanceId=instance, **given)
+        if reply is not None:
+            group = reply["SnapshotGroupId"]
+            (shown,) = self.ecs.call("DescribeSnapshotGroups", {"SnapshotGroupId.1": group})[
+                "SnapshotGroups"
+            ]["SnapshotGroup"]
+            self.model.groups[group] = set()
+            for member in shown["Snapshots"]["Snapshot"]:
+                assert member["SourceDiskId"] in disks
+                self.add_snapshot(member["SnapshotId"], member["SourceDiskId"], group)
+                self.model.groups[group].add(member["SnapshotId"])
+            assert len(self.model.groups[group]) == len(disks)
+
+    def delete_group(self):
+        group = self.any_of(self.model.groups, "ssg-none")
+        members = self.model.groups.get(group, ())
+        code = None
+        if group not in self.model.groups:
+            code = "InvalidSnapshotGroup.NotFound"
+        elif any(disk["source"] in members for disk in self.model.disks.values()):
+            code = "SnapshotCreatedDisk"
+        if self.expect(code, "DeleteSnapshotGroup", SnapshotGroupId=group) is not None:
+            for id_ in self.model.groups.pop(group):
+                del self.model.snapshots[id_]
+
+    def create_policy(self):
+        if len(self.model.policies) < 3:
+            given = {"timePoints": ["3"], "repeatWeekdays": ["1"], "retentionDays": -1}
+            reply = self.ecs.call("CreateAutoSnapshotPolicy", given)
+            self.model.policies.add(reply["AutoSnapshotPolicyId"])
+
+    def apply_policy(self):
+        policy, id_ = self.any_of(self.model.policies, "sp-none"), self.disk()
+        code = None
+        if policy not in self.model.policies:
+            code = "ParameterInvalid"
+        elif id_ not in self.model.disks:
+            code = "InvalidDiskId.NotFound"
+        given = {"autoSnapshotPolicyId": policy, "diskIds": [id_]}
+        if self.expect(code, "ApplyAutoSnapshotPolicy", **given) is not None:
+            self.model.disks[id_]["policy"] = policy
+
+    def delete_policy(self):
+        policy = self.any_of(self.model.policies, "sp-none")
+        code = None if policy in self.model.policies else "ParameterInvalid"
+        given = {"autoSnapshotPolicyId": policy}
+        if self.expect(code, "DeleteAutoSnapshotPolicy", **given) is not None:
+            self.model.policies.discard(policy)
+            for disk in self.model.disks.values():
+                disk["policy"] = None if disk["policy"] == policy else disk["policy"]
+
+    def tag_disk(self):
+        id_, key = self.disk(), self.rng.choice("abc")
+        code = None if id_ in self.model.disks else "InvalidResourceId.NotFound"
+        value = str(self.rng.randint(0, 9))
+        given = {"ResourceType": "disk", "ResourceId.1": id_, "Tag.1.Key": key}
+        if self.expect(code, "TagResources", **given, **{"Tag.1.Value": value}) is not None:
+            self.model.disks[id_]["tags"][key] = value
+
+    # The bytes.
+
+    def answering(self) -> list[str]:
+        running = [i for i, status in self.model.instances.items() if status == "Running"]
+        return sorted(id_ for i in running for id_ in self.model.attached(i))
+
+    def write(self):
+        if disks := self.answering():
+            id_ = self.rng.choice(disks)
+            self.written += 1
+            with blocks.export(self.server, id_) as handle:
+                handle.pwrite(block(self.written), 0)
+                handle.flush()
+            self.model.disks[id_]["content"] = self.written
+
+    def read(self):
+        if disks := self.answering():
+            id_ = self.rng.choice(disks)
+            found = blocks.read(self.server, id_, 0, 4096)
+            assert found == block(self.model.disks[id_]["content"]), id_
+
+    def kill(self):
+        self.server.kill()
+        self.server.start()
+        for instance, status in self.model.instances.items():
+            self.ecs.await_instance(instance, status)
+
+    STEPS = (
+        (run_instance, 3),
+        (create_disk, 6),
+        (attach_disk, 12),
+        (detach_disk, 5),
+        (delete_disk, 2),
+        (create_snapshot, 8),
+        (delete_snapshot, 3),
+        (reset_disk, 12),
+        (resize_disk, 3),
+        (stop_instance, 6),
+        (start_instance, 6),
+        (delete_instance, 1),
+        (create_group, 3),
+        (delete_group, 2),
+        (create_policy, 1),
+        (apply_policy, 3),
+        (delete_policy, 1),
+        (tag_disk, 3),
+        (write, 12),
+        (read, 8),
+    )
+
+    def step(self):
+        steps, weights = zip(*self.STEPS, strict=True)
+        (chosen,) = self.rng.choices(steps, weights)
+        if self.rng.randrange(KILL_EVERY) == 0:
+            chosen = Run.kill
+        chosen(self)
+        assert listed(self.ecs) == self.model.seen(), chosen.__name__
+        return chosen.__name__
+
+
+def block(content: int) -> bytes:
+    """A disk that nothing was written to reads zero."""
+    return content.to_bytes(8, "big") * 512
+
+
+@pytest.mark.timeout(600)
+def test_the_server_is_as_its_model(server):
+    run = Run(server, seeded())
+    done = [run.step() for _ in range(STEPS)]
+    # Every disk holds what the model says, also those that no instance has now.
+    for id_, disk in run.model.disks.items():
+        assert blocks_of(run, id_) == block(disk["content"]), id_
+    assert {"reset_disk", "write", "create_snapshot"} <= set(done)
+
+
+def blocks_of(run, disk) -> bytes:
+    instance = run.model.disks[disk]["instance"]
+    if instance is None:
+        instance = run.ecs.run_instance()
+        run.ecs.attach(disk, instance)
+    elif run.model.instances[instance] == "Stopped":
+        run.ecs.start_instance(instance)
+        run.model.instances[instance] = "Running"
+    return blocks.read(run.server, disk, 0, 4096)
