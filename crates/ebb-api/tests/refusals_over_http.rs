@@ -143,6 +143,7 @@ fn each_row_answers_before_those_below_it() {
         balance_fen: Some(-1),
         arrears: Some(true),
         snapshot_service: Some(false),
+        disk_quota_gib: None,
     });
     for category in [Category::CloudEssd, Category::LocalSsdPro] {
         control.restrict_category(category, &[]).unwrap();

@@ -14,6 +14,8 @@ pub struct AccountChange {
     pub arrears: Option<bool>,
     /// Open or closed.
     pub snapshot_service: Option<bool>,
+    /// GiB that its disks may be together; 0 for no end.
+    pub disk_quota_gib: Option<u64>,
 }
 
 impl Control {
@@ -34,6 +36,9 @@ impl Control {
             account.balance_fen = change.balance_fen.unwrap_or(account.balance_fen);
             account.arrears = change.arrears.unwrap_or(account.arrears);
             account.snapshot_service = change.snapshot_service.unwrap_or(account.snapshot_service);
+            if let Some(quota) = change.disk_quota_gib {
+                account.disk_quota_gib = Some(quota).filter(|quota| *quota > 0);
+            }
             tx.put_account(&account)?;
             Ok(account)
         })

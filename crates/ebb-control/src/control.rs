@@ -211,6 +211,19 @@ pub(crate) fn account(tx: &Tx<'_>, id: &AccountId) -> Result<Account, ControlErr
     Ok(tx.account(id)?.unwrap_or_else(|| Account::new(id.clone())))
 }
 
+/// Refuses so many GiB more where the account's disks would be too large together. They are summed
+/// up only where there is a quota.
+pub(crate) fn check_disk_quota(
+    tx: &Tx<'_>,
+    account: &Account,
+    more_gib: u64,
+) -> Result<(), ControlError> {
+    if account.disk_quota_gib.is_none() {
+        return Ok(());
+    }
+    Ok(account.check_disk_quota(tx.disk_gib(&account.id)?.saturating_add(more_gib))?)
+}
+
 /// The disk of that id, as far as this account and region may know of it.
 pub(crate) fn find_disk(
     tx: &Tx<'_>,

@@ -10,7 +10,7 @@ use ebb_domain::{
 use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
 
-use crate::control::{account, find_instance, get_disk};
+use crate::control::{account, check_disk_quota, find_instance, get_disk};
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -122,6 +122,7 @@ impl Control {
         }
         let source_gib = self.source_size(tx, owner, request, size)?;
         let (size_gib, level) = disk_size(size, source_gib)?;
+        check_disk_quota(tx, &account, size_gib.into())?;
         let disk = self.new_disk(owner, &request.disk, size, size_gib, level);
         Ok(Disk {
             region: request.region.clone(),

@@ -49,6 +49,14 @@ impl Control {
         Ok(self.store.read(|tx| tx.disks_of_instance(id))?)
     }
 
+    /// What an account has: GiB of disks, and how many instances of each type.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn usage(&self, id: &AccountId) -> Result<(u64, Vec<(String, u32)>), ControlError> {
+        self.store.read(|tx| Ok((tx.disk_gib(id)?, tx.instance_types_of(id)?)))
+    }
+
     /// The account of that id.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use ebb_domain::{
 };
 use ebb_store::{Durability, Tx};
 
-use crate::control::{account, find_instance};
+use crate::control::{account, check_disk_quota, find_instance};
 use crate::disk::replayed_disk;
 use crate::run::{SYSTEM_DEVICE, SYSTEM_DISK_GIB_MAX, Source};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
@@ -90,6 +90,8 @@ impl Control {
             .ok_or(Denied::NoSystemDisk)?;
         check_replace(&account(tx, owner)?, &before, &old, tx.has_unfinished_snapshot(&old.id)?)?;
         let new = self.successor(&old, &before, request, source)?;
+        let more_gib = new.size_gib.saturating_sub(old.size_gib);
+        check_disk_quota(tx, &account(tx, owner)?, more_gib.into())?;
         let kept = old.clone();
         old.attachments.clear();
         old.status = DiskStatus::Deleting;

@@ -4,7 +4,7 @@ use ebb_domain::{Denied, Disk, DiskId, ResizeFacts, ResizeType, check_resize};
 use ebb_store::{Durability, Tx};
 use ebb_volume::{EngineError, VolumeId};
 
-use crate::control::{account, get_disk, instances_of};
+use crate::control::{account, check_disk_quota, get_disk, instances_of};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
 /// ResizeDisk.
@@ -64,7 +64,9 @@ impl Control {
             unfinished_snapshot: tx.has_unfinished_snapshot(&disk.id)?,
             instances: &instances_of(tx, &disk)?,
         };
-        disk.size_gib = check_resize(&facts, request.kind, request.size_gib)?;
+        let size_gib = check_resize(&facts, request.kind, request.size_gib)?;
+        check_disk_quota(tx, facts.account, (size_gib - disk.size_gib).into())?;
+        disk.size_gib = size_gib;
         tx.save_disk(&disk)?;
         self.remember(tx, &scope.account, request.token.as_ref(), vec![disk.id.to_string()])?;
         Ok(disk)

@@ -9,7 +9,7 @@ use ebb_domain::{
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
-use crate::control::account;
+use crate::control::{account, check_disk_quota};
 use crate::image::find_image;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
@@ -209,6 +209,8 @@ impl Control {
             made.disks.extend(self.new_disks(tx, request, &image, &instance)?);
             made.instances.push(instance);
         }
+        let gib = made.disks.iter().map(|disk| u64::from(disk.size_gib)).sum();
+        check_disk_quota(tx, &account(tx, owner)?, gib)?;
         if request.dry_run {
             return Err(Denied::DryRun.into());
         }

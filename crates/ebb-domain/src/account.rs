@@ -13,13 +13,21 @@ pub struct Account {
     pub arrears: bool,
     /// Whether the snapshot service has been opened.
     pub snapshot_service: bool,
+    /// How many GiB its disks may be together; `None` where there is no end.
+    pub disk_quota_gib: Option<u64>,
 }
 
 impl Account {
     /// What every new account starts with.
     #[must_use]
     pub fn new(id: AccountId) -> Self {
-        Self { id, balance_fen: 1_000_000, arrears: false, snapshot_service: true }
+        Self {
+            id,
+            balance_fen: 1_000_000,
+            arrears: false,
+            snapshot_service: true,
+            disk_quota_gib: None,
+        }
     }
 
     /// Refuses where the account cannot pay.
@@ -28,6 +36,17 @@ impl Account {
     /// [`Denied::NotEnoughBalance`].
     pub fn check_balance(&self) -> Result<(), Denied> {
         if self.balance_fen < 0 { Err(Denied::NotEnoughBalance) } else { Ok(()) }
+    }
+
+    /// Refuses disks that would be too many GiB together.
+    ///
+    /// # Errors
+    /// [`Denied::DiskQuota`].
+    pub fn check_disk_quota(&self, gib_together: u64) -> Result<(), Denied> {
+        match self.disk_quota_gib {
+            Some(most) if gib_together > most => Err(Denied::DiskQuota),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses what needs the snapshot service.

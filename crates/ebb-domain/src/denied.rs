@@ -41,6 +41,8 @@ pub enum Denied {
     SizeOrSnapshotMissing,
     /// The balance is below zero.
     NotEnoughBalance,
+    /// The account's disks would be too large together.
+    DiskQuota,
     /// The account is in arrears.
     AccountInArrears,
     /// The snapshot service has not been opened.

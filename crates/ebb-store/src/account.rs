@@ -18,6 +18,7 @@ impl Tx<'_> {
                 balance_fen: row.get("balance_fen")?,
                 arrears: row.get("arrears")?,
                 snapshot_service: row.get("snapshot_service")?,
+                disk_quota_gib: row.get::<Option<i64>>("disk_quota_gib")?.map(i64::cast_unsigned),
             })
         })?;
         Ok(found.pop())
@@ -28,18 +29,43 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn put_account(&self, account: &Account) -> Result<(), StoreError> {
-        let Account { id, balance_fen, arrears, snapshot_service } = account;
+        let quota = account.disk_quota_gib.map(u64::cast_signed);
         self.execute(
-            "INSERT INTO accounts (id, balance_fen, arrears, snapshot_service) VALUES (?, ?, ?, ?)
+            "INSERT INTO accounts (id, balance_fen, arrears, snapshot_service, disk_quota_gib)
+             VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET balance_fen = excluded.balance_fen,
-                 arrears = excluded.arrears, snapshot_service = excluded.snapshot_service",
+                 arrears = excluded.arrears, snapshot_service = excluded.snapshot_service,
+                 disk_quota_gib = excluded.disk_quota_gib",
             &[
-                text(id.as_str()),
-                (*balance_fen).into(),
-                (*arrears).into(),
-                (*snapshot_service).into(),
+                text(account.id.as_str()),
+                account.balance_fen.into(),
+                account.arrears.into(),
+                account.snapshot_service.into(),
+                quota.into(),
             ],
         )?;
         Ok(())
+    }
+
+    /// How many GiB an account's disks are together, but for those on their way out.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn disk_gib(&self, id: &AccountId) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(size_gib), 0) FROM disks
+                   WHERE account = ? AND status <> 'Deleting'";
+        self.count(sql, &[text(id.as_str())])
+    }
+
+    /// How many instances of each type an account has.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn instance_types_of(&self, id: &AccountId) -> Result<Vec<(String, u32)>, StoreError> {
+        let sql = "SELECT instance_type, count(*) AS instances FROM instances
+                   WHERE account = ? GROUP BY instance_type ORDER BY instance_type";
+        self.rows(("instances", "instance_type"), sql, &[text(id.as_str())], |row| {
+            Ok((row.get("instance_type")?, row.get("instances")?))
+        })
     }
 }

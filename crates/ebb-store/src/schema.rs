@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0008_networks.sql"),
     include_str!("schema/0009_large_lists.sql"),
     include_str!("schema/0010_images.sql"),
+    include_str!("schema/0011_disk_quota.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -53,6 +53,9 @@ enum Account {
         /// Whether the snapshot service is open.
         #[arg(long)]
         snapshot_service: Option<OpenClosed>,
+        /// How many GiB its disks may be together; 0 for no end.
+        #[arg(long, value_name = "GIB")]
+        disk_quota: Option<u64>,
     },
 }
 
@@ -175,12 +178,13 @@ fn print_words(changed: &Value) {
 
 impl From<Account> for Command {
     fn from(account: Account) -> Self {
-        let Account::Set { account, balance, arrears, snapshot_service } = account;
+        let Account::Set { account, balance, arrears, snapshot_service, disk_quota } = account;
         Self::SetAccount {
             account,
             balance_fen: balance,
             arrears: arrears.map(|value| value == OnOff::On),
             snapshot_service: snapshot_service.map(|value| value == OpenClosed::Open),
+            disk_quota_gib: disk_quota,
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Command {
         arrears: Option<bool>,
         /// Whether the snapshot service is open.
         snapshot_service: Option<bool>,
+        /// GiB that its disks may be together; 0 for no end.
+        disk_quota_gib: Option<u64>,
     },
     /// Locks an instance for security, or unlocks it.
     LockInstance {
@@ -87,11 +89,18 @@ impl Command {
     /// Carries it out; answers what it changed.
     fn run(&self, control: &Control) -> Result<Value, Refusal> {
         match self {
-            Self::SetAccount { account, balance_fen, arrears, snapshot_service } => {
+            Self::SetAccount {
+                account,
+                balance_fen,
+                arrears,
+                snapshot_service,
+                disk_quota_gib,
+            } => {
                 let change = AccountChange {
                     balance_fen: *balance_fen,
                     arrears: *arrears,
                     snapshot_service: *snapshot_service,
+                    disk_quota_gib: *disk_quota_gib,
                 };
                 let id = account.as_deref().map(AccountId::new);
                 let now = control.set_account(id.as_ref(), change)?;
@@ -100,6 +109,7 @@ impl Command {
                     "balance_fen": now.balance_fen,
                     "arrears": now.arrears,
                     "snapshot_service": if now.snapshot_service { "open" } else { "closed" },
+                    "disk_quota_gib": now.disk_quota_gib,
                 }))
             }
             Self::LockInstance { instance, locked } => {

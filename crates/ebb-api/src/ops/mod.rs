@@ -1,5 +1,6 @@
 //! The operations, one file a family; the longer lists have a file of their own.
 
+pub mod account;
 pub mod auto_policy;
 pub mod catalogue;
 mod common;
@@ -41,6 +42,7 @@ use crate::OperationDef;
 
 /// Every operation the server answers.
 pub static FAMILIES: &[&[OperationDef]] = &[
+    account::OPERATIONS,
     auto_policy::OPERATIONS,
     catalogue::OPERATIONS,
     create_instance::OPERATIONS,

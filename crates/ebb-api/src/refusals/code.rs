@@ -86,6 +86,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::ImageSourceMissing => "MissingParameter",
         Denied::NoSystemDisk => "InvalidInstance.NotFoundSystemDisk",
         Denied::SnapshotHasImages => "SnapshotCreatedImage",
+        Denied::DiskQuota => "QuotaExceed.DiskCapacity",
         Denied::VpcNotFound => "InvalidVpcId.NotFound",
         Denied::VSwitchNotFound => "InvalidVSwitchId.NotFound",
         Denied::SecurityGroupNotFound => "InvalidSecurityGroupId.NotFound",

@@ -7,6 +7,9 @@ use super::{Refusals, of, row};
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("CreateDisk", &[
+        row(400, "QuotaExceed.DiskCapacity",
+            "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
+             have the operator raise the account's disk quota."),
         row(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
         row(404, "InvalidZoneId.NotFound", "The specified zone does not exist."),
         row(403, "InvalidParam.ZoneIdAndInstanceId.Conflict",
@@ -170,6 +173,9 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "UserNotInTheWhiteList", "The user is not in modify disk category white list."),
     ]),
     of("ResizeDisk", &[
+        row(400, "QuotaExceed.DiskCapacity",
+            "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
+             have the operator raise the account's disk quota."),
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(400, "InvalidParam.Type", "The specified type is not supported."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
@@ -242,6 +248,9 @@ pub(super) const TABLE: &[Refusals] = &[
             "The operation is not permitted due to charge type of the instance."),
     ]),
     of("ReplaceSystemDisk", &[
+        row(400, "QuotaExceed.DiskCapacity",
+            "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
+             have the operator raise the account's disk quota."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
         row(404, "InvalidImageId.NotFound", "The specified ImageId does not exist."),
         row(400, "InvalidInstance.NotFoundSystemDisk",

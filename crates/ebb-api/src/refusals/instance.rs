@@ -7,6 +7,9 @@ use super::{Refusals, of, row};
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("RunInstances", &[
+        row(400, "QuotaExceed.DiskCapacity",
+            "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
+             have the operator raise the account's disk quota."),
         row(404, "InvalidRegionId.NotFound",
             "The RegionId provided does not exist in our records."),
         row(404, "InvalidZoneId.NotFound", "The ZoneId provided does not exist in our records."),
@@ -164,6 +167,9 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidParameter.TooManyInstanceIds", "Instance ids cannot be more than 100."),
     ]),
     of("CreateInstance", &[
+        row(400, "QuotaExceed.DiskCapacity",
+            "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
+             have the operator raise the account's disk quota."),
         row(404, "InvalidRegionId.NotFound",
             "The RegionId provided does not exist in our records."),
         row(404, "InvalidZoneId.NotFound", "The ZoneId provided does not exist in our records."),

@@ -56,6 +56,7 @@ const NEW_INSTANCE: &[D] = &[
     D::Malformed(F::DataDiskCategory),
     D::Malformed(F::DataDiskSize),
     D::SmallerThanImage,
+    D::DiskQuota,
     D::DryRun,
 ];
 
@@ -86,6 +87,7 @@ const REACHABLE: &[Reachable] = &[
         D::Conflict,
     ]]),
     ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
+        D::DiskQuota,
         D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ZoneAndInstance, D::Missing("ZoneId"),
         D::InstanceNotFound, D::NotSubscription, D::CategoryUnknown, D::CategoryNotOffered,
         D::Malformed(F::MultiAttach), D::MultiAttachUnsupported, D::KeyWithoutEncryption,
@@ -117,6 +119,7 @@ const REACHABLE: &[Reachable] = &[
         D::DiskIdAndDiskIds, D::DiskIdOrDiskIdsMissing, D::NothingToModify,
     ]]),
     ("ResizeDisk", &[WRITES, TOKEN, &[
+        D::DiskQuota,
         D::Malformed(F::ResizeType), D::DiskNotFound, D::NotOnWhiteList, D::CategoryUnsupported,
         D::DiskInArrears, D::DiskStatus, D::DiskCreatingSnapshot, D::InstanceNotFound,
         D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::MultiAttachOnline,
@@ -167,7 +170,9 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("DescribeSnapshotPackage", &[&[D::RegionNotFound]]),
     ("DescribeEndpoints", &[&[D::RegionNotFound, D::EndpointUnknown]]),
+    ("DescribeAccountAttributes", &[&[D::RegionNotFound]]),
     ("ReplaceSystemDisk", &[WRITES, TOKEN, &[
+        D::DiskQuota,
         D::InstanceNotFound, D::ImageNotFound, D::NoSystemDisk, D::InstanceExpired,
         D::InstanceStatus, D::DiskStatus, D::DiskCreatingSnapshot, D::SmallerThanImage,
         D::Malformed(F::SystemDiskSize),

@@ -313,6 +313,7 @@ fn an_account_is_read_as_it_was_put() {
     account.balance_fen = -1;
     account.arrears = true;
     account.snapshot_service = false;
+    account.disk_quota_gib = Some(7);
     write(&store, |tx| tx.put_account(&account));
     assert_eq!(read(&store, |tx| tx.account(&id)), Some(account));
 }
