@@ -12,7 +12,7 @@ import pytest
 
 from harness import blocks
 from harness.crash import seeded
-from harness.ecs import Ecs, Refused
+from harness.ecs import IMAGE, Ecs, Refused
 
 STEPS = int(os.environ.get("EBB_MODEL_STEPS", "400"))
 
@@ -25,13 +25,27 @@ class Model:
 
     def __init__(self):
         self.instances = {}  # status
-        self.disks = {}  # instance, size, policy, tags, content, attached before, source
+        self.images_of = {}  # of each instance
+        self.systems = {}  # what each instance's system disk was made from
+        # instance, size, policy, tags, content, whether it was attached before, source, whether it
+        # goes with its instance
+        self.disks = {}
         self.snapshots = {}  # disk, content, group
         self.groups = {}  # snapshots
+        self.images = {}  # system snapshot, and data snapshots by device
         self.policies = set()
 
     def attached(self, instance) -> list[str]:
         return [id_ for id_, disk in self.disks.items() if disk["instance"] == instance]
+
+    def has_disks(self, snapshot) -> bool:
+        made = [disk["source"] for disk in self.disks.values()]
+        return snapshot in made or snapshot in self.systems.values()
+
+    def has_images(self, snapshot) -> bool:
+        return any(
+            snapshot == system or snapshot in data.values() for system, data in self.images.values()
+        )
 
     def seen(self) -> dict:
         """As `listed` tells it of the server."""
@@ -52,6 +66,7 @@ class Model:
             },
             "groups": {id_: frozenset(held) for id_, held in self.groups.items()},
             "policies": frozenset(self.policies),
+            "images": frozenset(self.images),
         }
 
 
@@ -85,7 +100,12 @@ def listed(ecs) -> dict:
             each["AutoSnapshotPolicyId"]
             for each in policies["AutoSnapshotPolicies"]["AutoSnapshotPolicy"]
         ),
+        "images": frozenset(each["ImageId"] for each in own_images(ecs)),
     }
+
+
+def own_images(ecs, **filters) -> list[dict]:
+    return ecs.call("DescribeImages", ImageOwnerAlias="self", **filters)["Images"]["Image"]
 
 
 class Run:
@@ -124,14 +144,31 @@ class Run:
     # The calls. Each says first what must become of it.
 
     def run_instance(self):
-        if len(self.model.instances) < 3:
-            self.model.instances[self.ecs.run_instance()] = "Running"
+        if len(self.model.instances) >= 3:
+            return
+        image = self.any_of(self.model.images, IMAGE) if self.rng.random() < 0.5 else IMAGE
+        system, data = self.model.images.get(image, (None, {}))
+        if len(self.model.disks) + len(data) > 10:
+            return
+        instance = self.ecs.run_instance(ImageId=image)
+        self.model.instances[instance] = "Running"
+        self.model.images_of[instance], self.model.systems[instance] = image, system
+        for disk in self.ecs.disks(InstanceId=instance, DiskType="data"):
+            source = data[disk["Device"]]
+            of = self.model.snapshots[source]
+            self.add_disk(disk["DiskId"], of["size"], of["content"], source)
+            self.model.disks[disk["DiskId"]] |= {
+                "instance": instance,
+                "was attached": True,
+                "goes": True,
+            }
+        assert len(self.model.attached(instance)) == len(data)
 
     def create_disk(self):
         if len(self.model.disks) >= 8:
             return
         source = self.snapshot() if self.rng.random() < 0.3 else None
-        if source in self.model.snapshots:
+        if source in self.model.snapshots and not self.model.snapshots[source]["system"]:
             of = self.model.snapshots[source]
             size, content = of["size"], of["content"]
             given = {"SnapshotId": source}
@@ -139,6 +176,9 @@ class Run:
             size, content, source = self.rng.randint(1, 4), 0, None
             given = {}
         id_ = self.ecs.create_disk(size, **given)
+        self.add_disk(id_, size, content, source)
+
+    def add_disk(self, id_, size, content, source):
         self.model.disks[id_] = {
             "instance": None,
             "size": size,
@@ -147,6 +187,7 @@ class Run:
             "content": content,
             "was attached": False,
             "source": source,
+            "goes": False,
         }
 
     def attach_disk(self):
@@ -208,6 +249,7 @@ class Run:
             "content": of["content"],
             "size": of["size"],
             "group": group,
+            "system": False,
         }
 
     def delete_snapshot(self):
@@ -215,8 +257,10 @@ class Run:
         code = None
         if id_ not in self.model.snapshots:
             code = "InvalidSnapshotId.NotFound"
-        elif not force and any(disk["source"] == id_ for disk in self.model.disks.values()):
+        elif not force and self.model.has_disks(id_):
             code = "SnapshotCreatedDisk"
+        elif self.model.has_images(id_):
+            code = "SnapshotCreatedImage"
         if self.expect(code, "DeleteSnapshot", SnapshotId=id_, Force=force) is not None:
             group = self.model.snapshots.pop(id_)["group"]
             if group:
@@ -285,7 +329,10 @@ class Run:
         if self.expect(code, "DeleteInstance", InstanceId=instance, Force=force) is not None:
             for id_ in self.model.attached(instance):
                 self.model.disks[id_]["instance"] = None
-            del self.model.instances[instance]
+                if self.model.disks[id_]["goes"]:
+                    del self.model.disks[id_]
+            for kept in (self.model.instances, self.model.images_of, self.model.systems):
+                del kept[instance]
 
     def create_group(self):
         instance = self.instance()
@@ -313,11 +360,58 @@ class Run:
         code = None
         if group not in self.model.groups:
             code = "InvalidSnapshotGroup.NotFound"
-        elif any(disk["source"] in members for disk in self.model.disks.values()):
+        elif any(self.model.has_disks(member) for member in members):
             code = "SnapshotCreatedDisk"
         if self.expect(code, "DeleteSnapshotGroup", SnapshotGroupId=group) is not None:
             for id_ in self.model.groups.pop(group):
                 del self.model.snapshots[id_]
+
+    def create_image(self):
+        instance = self.instance()
+        if len(self.model.images) >= 2 or len(self.model.snapshots) > 40:
+            return
+        code = None if instance in self.model.instances else "InvalidInstanceId.NotFound"
+        reply = self.expect(code, "CreateImage", InstanceId=instance)
+        if reply is None:
+            return
+        (shown,) = own_images(self.ecs, ImageId=reply["ImageId"])
+        system, data = None, {}
+        for each in shown["DiskDeviceMappings"]["DiskDeviceMapping"]:
+            snapshot = each["SnapshotId"]
+            source = self.ecs.snapshot(snapshot)["SourceDiskId"]
+            if each["Type"] == "data":
+                data[each["Device"]] = snapshot
+                self.add_snapshot(snapshot, source, None)
+            else:
+                system = snapshot
+                of = {"disk": source, "content": None, "size": 40, "group": None, "system": True}
+                self.model.snapshots[snapshot] = of
+        assert len(data) == len(self.model.attached(instance)) and system
+        self.model.images[reply["ImageId"]] = (system, data)
+
+    def delete_image(self):
+        image, force = self.any_of(self.model.images, "m-none"), self.rng.random() < 0.5
+        code = None
+        if image not in self.model.images:
+            code = "InvalidImageId.NotFound"
+        elif not force and image in self.model.images_of.values():
+            code = "ImageUsingByInstance"
+        if self.expect(code, "DeleteImage", ImageId=image, Force=force) is not None:
+            del self.model.images[image]
+
+    def replace_system_disk(self):
+        instance, image = self.instance(), self.any_of([*self.model.images, IMAGE], "m-none")
+        system, _ = self.model.images.get(image, (None, {}))
+        code = None
+        if instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
+        elif image == "m-none":
+            code = "InvalidImageId.NotFound"
+        elif self.model.instances[instance] != "Stopped":
+            code = "IncorrectInstanceStatus"
+        given = {"InstanceId": instance, "ImageId": image}
+        if self.expect(code, "ReplaceSystemDisk", **given) is not None:
+            self.model.images_of[instance], self.model.systems[instance] = image, system
 
     def create_policy(self):
         if len(self.model.policies) < 3:
@@ -395,6 +489,9 @@ class Run:
         (delete_instance, 1),
         (create_group, 3),
         (delete_group, 2),
+        (create_image, 2),
+        (delete_image, 2),
+        (replace_system_disk, 2),
         (create_policy, 1),
         (apply_policy, 3),
         (delete_policy, 1),
