@@ -40,7 +40,8 @@ struct Intended {
 
 impl Control {
     /// Gives a stopped instance a new system disk. The old one and its automatic snapshots are
-    /// gone when this returns; its other snapshots stay.
+    /// gone when this returns, or where the engine cannot delete it now, with the next start; its
+    /// other snapshots stay.
     ///
     /// # Errors
     /// The first refusal, or a failure, after which the instance has the disk that it had.
@@ -68,7 +69,12 @@ impl Control {
         self.pass(Step::VolumeMade);
         self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &new.id))?;
         // Only now that no power loss can bring it back.
-        self.finish_delete_disk(&old.id)?;
+        match self.finish_delete_disk(&old.id) {
+            Err(error) if error.is_undone() => {
+                tracing::error!(disk = %old.id, %error, "replaced, and goes with the next start");
+            }
+            other => other?,
+        }
         Ok(new.id)
     }
 

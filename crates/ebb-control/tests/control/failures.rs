@@ -202,6 +202,20 @@ fn replace_system_disk() {
     );
 }
 
+/// The new disk is answered; what cannot go now goes with the next start.
+#[test]
+fn replace_system_disk_whose_old_bytes_stay() {
+    let world = World::new();
+    let base = world.base();
+    world.stop(&base.instance);
+    world.engine.fail(|call| matches!(call, Call::DeleteVolume(_)));
+    crate::scenarios::replace(&world, &base).unwrap();
+    world.engine.look_away();
+    let world = world.restart();
+    world.assert_at_rest();
+    assert_eq!(world.disks().len(), 2);
+}
+
 #[test]
 fn delete_disk() {
     fails_cleanly(
