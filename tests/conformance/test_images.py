@@ -197,6 +197,7 @@ def test_lists_of_images(ecs, machine):
     assert {each["ImageId"] for each in images(ecs, ImageOwnerAlias="self")} == set(ids)
     assert [each["ImageId"] for each in images(ecs, ImageOwnerAlias="system")] == [IMAGE]
     assert [each["ImageId"] for each in images(ecs, IsPublic=True)] == [IMAGE]
+    assert images(ecs, ImageOwnerAlias="others") == []
     assert [each["ImageName"] for each in images(ecs, ImageName="im-1*")] == ["im-1"]
     assert images(ecs, Architecture="arm64") == [] and images(ecs, OSType="windows") == []
     assert ecs.call("DescribeImages", PageSize=1)["TotalCount"] == 4

@@ -27,7 +27,7 @@ pub struct DescribeImages {
     pub image_family: Option<String>,
     /// One of its disks starts from it.
     pub snapshot_id: Option<SnapshotId>,
-    /// `system` for public images, `self` for those of the account.
+    /// `system` for public images, `self` for those of the account; nobody else has any.
     pub image_owner_alias: Option<String>,
     /// Statuses with commas between; `Available` where none is given.
     pub status: Option<String>,
@@ -96,13 +96,14 @@ impl Operation for DescribeImages {
 impl DescribeImages {
     fn query(&self, cx: &Context, paged: &Paged) -> Result<ImageQuery, Denied> {
         let listed = |list: &str| list.split(',').map(|entry| entry.trim().to_owned()).collect();
-        let public_only = self.alias() == Some("system") || self.is_public == Some(true);
+        let of_others = self.alias().is_some_and(|alias| alias != "self");
+        let none = of_others || self.is_public == Some(true);
         let ids: Option<Vec<String>> = self.image_id.as_deref().map(listed);
         let linux = self.os_type.as_deref().is_none_or(|os| os == "linux");
         Ok(ImageQuery {
             account: cx.account.clone(),
             region: self.region_id.clone(),
-            ids: if public_only || !linux { Some(Vec::new()) } else { ids },
+            ids: if none || !linux { Some(Vec::new()) } else { ids },
             name: self.image_name.clone(),
             family: self.image_family.clone(),
             snapshot: self.snapshot_id.clone(),
