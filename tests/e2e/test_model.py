@@ -6,6 +6,7 @@ makes the call, and compares all that the server lists with all that the model h
 changes neither. `EBB_SEED` repeats a run; `EBB_MODEL_STEPS` makes it longer.
 """
 
+import datetime
 import os
 
 import pytest
@@ -415,7 +416,9 @@ class Run:
 
     def create_policy(self):
         if len(self.model.policies) < 3:
-            given = {"timePoints": ["3"], "repeatWeekdays": ["1"], "retentionDays": -1}
+            # Far from now, so that it takes nothing by itself.
+            hour = (datetime.datetime.now(datetime.UTC).hour + 12) % 24
+            given = {"timePoints": [str(hour)], "repeatWeekdays": ["1"], "retentionDays": -1}
             reply = self.ecs.call("CreateAutoSnapshotPolicy", given)
             self.model.policies.add(reply["AutoSnapshotPolicyId"])
 
