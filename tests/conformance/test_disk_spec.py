@@ -151,3 +151,17 @@ def test_tasks_refuse(shared):
     shared.refused(400, "InvalidRegionId.NotFound", "DescribeTasks", RegionId="nowhere")
     shared.refused(400, "MissingParameter", "DescribeTasks", RegionId=None)
     shared.refused(400, "InvalidParameter", "DescribeTasks", StartTime="yesterday")
+
+
+def test_a_deployment(shared):
+    disk = shared.create_disk(500)
+    given = {"DiskId": disk, "PerformanceLevel": "PL1"}
+    shared.refused(400, "DryRunOperation", "ModifyDiskDeployment", given, DryRun=True)
+    task = shared.call("ModifyDiskDeployment", given)["TaskId"]
+    assert spec(shared, disk)[1] == "PL1"
+    [told] = tasks(shared, TaskIds=task)
+    assert (told["TaskAction"], told["ResourceId"]) == ("ModifyDiskDeployment", disk)
+    code = "NoChangeInDiskCategoryAndPerformanceLevel"
+    shared.refused(403, code, "ModifyDiskDeployment", given)
+    code = "InvalidStorageClusterId.NotExist"
+    shared.refused(404, code, "ModifyDiskDeployment", given, StorageClusterId="dbsc-none")

@@ -35,6 +35,7 @@ WITHOUT_REGION = {
     "GetCallerIdentity",
     "JoinResourceGroup",
     "ModifyDiskAttribute",
+    "ModifyDiskDeployment",
     "ModifyDiskSpec",
     "ModifyInstanceAttribute",
     "ModifySnapshotAttribute",

@@ -93,6 +93,7 @@ fn disk(account: &AccountId, n: u32) -> Disk {
         provisioned_iops: None,
         bursting: false,
         source_snapshot: None,
+        cloned_from: None,
         image: None,
         resource_group: String::new(),
         tags: tags(n),

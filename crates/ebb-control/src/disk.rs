@@ -11,6 +11,7 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, check_disk_quota, find_instance, get_disk};
+use crate::encryption::check_encryption;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -120,6 +121,7 @@ impl Control {
         if tx.is_restricted(size.category, owner)? {
             return Err(Denied::NotOnWhiteList.into());
         }
+        check_encryption(tx, owner, &request.region, &request.disk)?;
         let source_gib = self.source_size(tx, owner, request, size)?;
         let (size_gib, level) = disk_size(size, source_gib)?;
         check_disk_quota(tx, &account, size_gib.into())?;
@@ -198,6 +200,7 @@ impl Control {
             provisioned_iops: new.provisioned_iops,
             bursting: new.bursting.unwrap_or(false),
             source_snapshot: None,
+            cloned_from: None,
             image: None,
             resource_group: new.resource_group.clone(),
             tags: new.tags.clone(),

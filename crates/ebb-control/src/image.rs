@@ -3,7 +3,7 @@
 
 use ebb_domain::{
     AccountId, Denied, Disk, DiskKind, Image, ImageDisk, ImageId, ImageStatus, InstanceId,
-    RegionId, Snapshot, SnapshotId, SnapshotStatus, Tag, check_create_snapshot, check_delete_image,
+    RegionId, Snapshot, SnapshotId, Tag, check_create_snapshot, check_delete_image,
     check_image_disks, check_image_snapshot, check_tags, description, image_name, image_status,
     public_images,
 };
@@ -353,10 +353,7 @@ pub(crate) fn find_image(
 fn complete(tx: &Tx<'_>, id: &ImageId) -> Result<(), ControlError> {
     let Some(mut image) = tx.image(id)? else { return Ok(()) };
     for disk in &image.disks {
-        let found = tx.snapshot(&disk.snapshot)?;
-        if found.is_some_and(|found| found.status == SnapshotStatus::Progressing) {
-            accomplish(tx, &disk.snapshot)?;
-        }
+        accomplish(tx, &disk.snapshot)?;
     }
     image.status = ImageStatus::Available;
     Ok(tx.save_image(&image)?)

@@ -23,10 +23,12 @@
 mod admin;
 mod auto_policy;
 mod auto_snapshot;
+mod clone;
 mod control;
 mod copy;
 mod disk;
 mod edge;
+mod encryption;
 mod error;
 mod expire;
 mod export;
@@ -58,6 +60,7 @@ mod work;
 
 pub use admin::AccountChange;
 pub use auto_policy::{AutoPolicy, AutoPolicyChange};
+pub use clone::CloneDisk;
 pub use control::{Control, Parts, Scope};
 pub use copy::CopySnapshot;
 pub use disk::{Attach, CreateDisk, DiskChange};

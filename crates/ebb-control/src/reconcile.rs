@@ -3,6 +3,7 @@
 //! | found                 | then                                                              |
 //! |-----------------------|-------------------------------------------------------------------|
 //! | disk Creating         | the volume is made, the disk rests                                |
+//! | clone Creating        | rests if its volume is there, else gone: nobody was answered       |
 //! | disk Attaching        | rests, attached                                                   |
 //! | disk Detaching        | its export stays closed, rests, detached                          |
 //! | disk ReIniting        | rests: the volume was reset wholly or not at all                  |
@@ -66,7 +67,7 @@ impl Control {
             go_on(&image.id, self.reconcile_image(&image))?;
         }
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
-            go_on(&disk.id, self.reconcile_disk(&disk))?;
+            go_on(&disk.id, self.reconcile_disk(&disk, &held))?;
         }
         self.grow_volumes(&held)?;
         self.remove_orphans()?;
@@ -100,11 +101,15 @@ impl Control {
         }
     }
 
-    fn reconcile_disk(&self, disk: &Disk) -> Result<(), ControlError> {
+    fn reconcile_disk(&self, disk: &Disk, held: &Inventory) -> Result<(), ControlError> {
         tracing::info!(disk = %disk.id, status = ?disk.status, "found under way");
         match disk.status {
             DiskStatus::Detaching => self.finish_detach(&disk.id),
             DiskStatus::Deleting => self.finish_delete_disk(&disk.id),
+            DiskStatus::Creating if disk.cloned_from.is_some() => {
+                let is_made = held.volumes.iter().any(|volume| volume.id.0 == disk.volume);
+                self.reconcile_clone(disk, is_made)
+            }
             DiskStatus::Creating => {
                 self.make_volume(disk)?;
                 self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))

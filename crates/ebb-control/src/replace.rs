@@ -9,12 +9,13 @@
 
 use ebb_domain::{
     Account, Attachment, Denied, Disk, DiskId, DiskKind, DiskStatus, Field, ImageId, Instance,
-    InstanceId, InstanceStatus, SizeRequest, disk_size,
+    InstanceId, InstanceStatus, NewDisk, SizeRequest, disk_size,
 };
 use ebb_store::{Durability, Tx};
 
 use crate::control::{account, check_disk_quota, find_instance};
 use crate::disk::replayed_disk;
+use crate::encryption::check_encryption;
 use crate::run::{SYSTEM_DEVICE, SYSTEM_DISK_GIB_MAX, Source};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -94,10 +95,12 @@ impl Control {
             .into_iter()
             .find(is_system)
             .ok_or(Denied::NoSystemDisk)?;
-        check_replace(&account(tx, owner)?, &before, &old, tx.has_unfinished_snapshot(&old.id)?)?;
+        let account = account(tx, owner)?;
+        check_replace(&account, &before, &old, tx.has_unfinished_snapshot(&old.id)?)?;
+        check_encryption(tx, owner, &before.region, &NewDisk::default())?;
         let new = self.successor(&old, &before, request, source)?;
         let more_gib = new.size_gib.saturating_sub(old.size_gib);
-        check_disk_quota(tx, &account(tx, owner)?, more_gib.into())?;
+        check_disk_quota(tx, &account, more_gib.into())?;
         let kept = old.clone();
         old.attachments.clear();
         old.status = DiskStatus::Deleting;
@@ -139,6 +142,7 @@ impl Control {
             performance_level: level,
             status: DiskStatus::Creating,
             source_snapshot: source.system,
+            cloned_from: None,
             image: Some(request.image.clone()),
             created_at: now,
             attached_at: Some(now),

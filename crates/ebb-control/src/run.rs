@@ -1,8 +1,8 @@
 //! RunInstances and CreateInstance, which is the same but that nothing is started.
 
 use ebb_domain::{
-    AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Field, ImageDisk, ImageId,
-    ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk, PerformanceLevel,
+    Account, AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Field, ImageDisk,
+    ImageId, ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk, PerformanceLevel,
     RegionId, SnapshotId, Tag, VSwitchId, ZoneId, check_tags, description, device, disk_size,
     host_name, instance_name, instance_type, public_images, user_data,
 };
@@ -10,6 +10,7 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
 use crate::control::{account, check_disk_quota};
+use crate::encryption::check_encryption;
 use crate::image::find_image;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
@@ -202,7 +203,8 @@ impl Control {
         owner: &AccountId,
         request: &RunInstances,
     ) -> Result<Made, ControlError> {
-        let (zone, image) = self.check_run(tx, owner, request)?;
+        let account = account(tx, owner)?;
+        let (zone, image) = self.check_run(tx, &account, request)?;
         let mut made = Made { instances: Vec::new(), disks: Vec::new() };
         for _ in 0..request.amount {
             let instance = self.new_instance(owner, request, &zone);
@@ -210,7 +212,7 @@ impl Control {
             made.instances.push(instance);
         }
         let gib = made.disks.iter().map(|disk| u64::from(disk.size_gib)).sum();
-        check_disk_quota(tx, &account(tx, owner)?, gib)?;
+        check_disk_quota(tx, &account, gib)?;
         if request.dry_run {
             return Err(Denied::DryRun.into());
         }
@@ -228,13 +230,13 @@ impl Control {
     fn check_run(
         &self,
         tx: &Tx<'_>,
-        owner: &AccountId,
+        account: &Account,
         request: &RunInstances,
     ) -> Result<(ZoneId, Source), ControlError> {
         let region = self.region(&request.region)?;
         let zone = match &request.zone {
             None => match tx.vswitch(&VSwitchId::new(request.network.vswitch.as_str()))? {
-                Some(found) if found.account == *owner && found.region == request.region => {
+                Some(found) if found.account == account.id && found.region == request.region => {
                     found.zone
                 }
                 _ => region.zones()[0].clone(),
@@ -242,7 +244,7 @@ impl Control {
             Some(zone) if region.zones().contains(zone) => zone.clone(),
             Some(_) => return Err(Denied::ZoneNotFound.into()),
         };
-        let image = Source::find(tx, owner, &request.region, &request.image)?;
+        let image = Source::find(tx, &account.id, &request.region, &request.image)?;
         instance_type(&request.instance_type).ok_or(Denied::InstanceTypeUnknown)?;
         if !(1..=100).contains(&request.amount) {
             return Err(Denied::Malformed(Field::Amount).into());
@@ -252,7 +254,6 @@ impl Control {
         description(&request.description)?;
         user_data(&request.network.user_data)?;
         check_tags(&request.tags)?;
-        let account = account(tx, owner)?;
         account.check_balance()?;
         if account.arrears {
             return Err(Denied::AccountInArrears.into());
@@ -321,6 +322,7 @@ impl Control {
         if !size.category.has_snapshots() {
             return Err(Denied::Malformed(Field::SystemDiskCategory).into());
         }
+        check_encryption(tx, &instance.account, &instance.region, &new)?;
         if tx.is_restricted(size.category, &instance.account)? {
             return Err(Denied::NotOnWhiteList.into());
         }
@@ -353,6 +355,7 @@ impl Control {
         let mut new = data.disk.clone();
         new.category.get_or_insert_with(|| DEFAULT_CATEGORY.name().to_owned());
         let size = new.check().map_err(|denied| of_data_disk(&denied))?;
+        check_encryption(tx, &instance.account, &instance.region, &data.disk)?;
         if tx.is_restricted(size.category, &instance.account)? {
             return Err(Denied::NotOnWhiteList.into());
         }

@@ -1,6 +1,8 @@
-//! ModifyDiskSpec.
+//! ModifyDiskSpec and ModifyDiskDeployment.
 
-use ebb_domain::{Denied, DiskId, SpecChange, SpecFacts, TaskAction, TaskId, check_spec};
+use ebb_domain::{
+    Denied, Disk, DiskId, SpecChange, SpecFacts, TaskAction, TaskId, TaskStatus, check_spec,
+};
 use ebb_store::{Durability, Tx};
 
 use crate::control::{account, get_disk, instances_of};
@@ -21,9 +23,44 @@ impl Control {
         change: &SpecChange,
         dry_run: bool,
     ) -> Result<TaskId, ControlError> {
-        let task = self
-            .store
-            .write(Durability::Durable, |tx| self.change_spec(tx, scope, disk, change, dry_run))?;
+        self.respecify(TaskAction::ModifyDiskSpec, scope, disk, change, dry_run)
+    }
+
+    /// Moves a disk to where it is of another category or performance level. All are one pool here,
+    /// so this is the same as the other. No dedicated cluster is there to move one to.
+    ///
+    /// # Errors
+    /// [`Denied::StorageClusterNotFound`], and those of [`Control::modify_disk_spec`].
+    pub fn modify_disk_deployment(
+        &self,
+        scope: &Scope,
+        disk: &DiskId,
+        cluster: Option<&str>,
+        change: &SpecChange,
+        dry_run: bool,
+    ) -> Result<TaskId, ControlError> {
+        if cluster.is_some() {
+            return Err(Denied::StorageClusterNotFound.into());
+        }
+        self.respecify(TaskAction::ModifyDiskDeployment, scope, disk, change, dry_run)
+    }
+
+    fn respecify(
+        &self,
+        action: TaskAction,
+        scope: &Scope,
+        disk: &DiskId,
+        change: &SpecChange,
+        dry_run: bool,
+    ) -> Result<TaskId, ControlError> {
+        let task = self.store.write(Durability::Durable, |tx| {
+            let disk = self.change_spec(tx, scope, disk, change, dry_run)?;
+            let task = self
+                .new_task(action, &disk.account, &disk.region, disk.id.as_str())
+                .ended(TaskStatus::Finished, self.now());
+            self.add_task(tx, &task)?;
+            Ok::<_, ControlError>(task.id)
+        })?;
         self.settle(disk)?;
         Ok(task)
     }
@@ -35,7 +72,7 @@ impl Control {
         disk: &DiskId,
         change: &SpecChange,
         dry_run: bool,
-    ) -> Result<TaskId, ControlError> {
+    ) -> Result<Disk, ControlError> {
         let region = self.given_region(scope)?;
         let mut disk = get_disk(tx, &scope.account, region.as_ref(), disk)?;
         let facts = SpecFacts {
@@ -55,6 +92,6 @@ impl Control {
         }
         spec.apply(&mut disk);
         tx.save_disk(&disk)?;
-        self.finished_task(tx, TaskAction::ModifyDiskSpec, &disk)
+        Ok(disk)
     }
 }

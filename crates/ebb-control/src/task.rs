@@ -1,6 +1,6 @@
 //! Tasks: DescribeTasks, DescribeTaskAttribute, CancelTask.
 
-use ebb_domain::{AccountId, Denied, Disk, RegionId, Task, TaskAction, TaskId, TaskStatus};
+use ebb_domain::{AccountId, Denied, RegionId, Task, TaskAction, TaskId, TaskStatus};
 use ebb_store::{Page, TaskQuery, Tx};
 
 use crate::{Control, ControlError};
@@ -9,27 +9,33 @@ use crate::{Control, ControlError};
 const SHOWN_SECONDS: i64 = 30 * 24 * 3600;
 
 impl Control {
-    /// Records a task that ends in the transaction that does what it is about.
-    pub(crate) fn finished_task(
+    /// A task that has just begun.
+    pub(crate) fn new_task(
         &self,
-        tx: &Tx<'_>,
         action: TaskAction,
-        disk: &Disk,
-    ) -> Result<TaskId, ControlError> {
-        let now = self.now();
-        tx.purge_tasks(now.plus_seconds(-SHOWN_SECONDS))?;
-        let task = Task {
+        account: &AccountId,
+        region: &RegionId,
+        resource: &str,
+    ) -> Task {
+        Task {
             id: TaskId::mint(self.random()),
-            account: disk.account.clone(),
-            region: disk.region.clone(),
+            group: None,
+            account: account.clone(),
+            region: region.clone(),
             action,
-            resource: disk.id.to_string(),
-            status: TaskStatus::Finished,
-            created_at: now,
-            finished_at: Some(now),
-        };
-        tx.insert_task(&task)?;
-        Ok(task.id)
+            resource: resource.to_owned(),
+            status: TaskStatus::Processing,
+            percent: 0,
+            error: String::new(),
+            created_at: self.now(),
+            finished_at: None,
+        }
+    }
+
+    /// Records a task, and forgets those that ended long ago.
+    pub(crate) fn add_task(&self, tx: &Tx<'_>, task: &Task) -> Result<(), ControlError> {
+        tx.purge_tasks(self.now().plus_seconds(-SHOWN_SECONDS))?;
+        Ok(tx.insert_task(task)?)
     }
 
     /// Tasks that a query asks for.
@@ -65,8 +71,7 @@ impl Control {
         region: &RegionId,
         id: &TaskId,
     ) -> Result<(), ControlError> {
-        match self.task(account, region, id)?.action {
-            TaskAction::ModifyDiskSpec => Err(Denied::TaskNotCancelable.into()),
-        }
+        self.task(account, region, id)?;
+        Err(Denied::TaskNotCancelable.into())
     }
 }

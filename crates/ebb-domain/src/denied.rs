@@ -103,6 +103,12 @@ pub enum Denied {
     BurstingUnsupported,
     /// Encryption, which needs a key service that is not there.
     EncryptionUnavailable,
+    /// Encrypted=false where the account encrypts its disks by default.
+    EncryptedByDefault,
+    /// No such key, or another account's.
+    KeyNotFound,
+    /// No such dedicated block storage cluster.
+    StorageClusterNotFound,
     /// A key without Encrypted=true.
     KeyWithoutEncryption,
     /// More tags than a resource can have.

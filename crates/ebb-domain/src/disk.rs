@@ -89,6 +89,8 @@ pub struct Disk {
     pub bursting: bool,
     /// What it was made from, if from a snapshot.
     pub source_snapshot: Option<SnapshotId>,
+    /// The disk it was cloned from, which may be gone.
+    pub cloned_from: Option<DiskId>,
     /// What it was made from, if from an image.
     pub image: Option<ImageId>,
     /// May be empty.
@@ -160,7 +162,7 @@ pub struct NewDisk {
     /// BurstingEnabled
     pub bursting: Option<bool>,
     /// Encrypted
-    pub encrypted: bool,
+    pub encrypted: Option<bool>,
     /// KMSKeyId
     pub key: Option<String>,
     /// ResourceGroupId
@@ -195,13 +197,25 @@ impl NewDisk {
         if self.bursting == Some(true) && !category.allows_provisioned_iops() {
             return Err(Denied::BurstingUnsupported);
         }
-        if self.key.is_some() && !self.encrypted {
+        if self.key.is_some() && self.encrypted != Some(true) {
             return Err(Denied::KeyWithoutEncryption);
         }
-        if self.encrypted {
+        if self.encrypted == Some(true) {
             return Err(Denied::EncryptionUnavailable);
         }
         Ok(SizeRequest { category, level, size_gib: self.size_gib, multi_attach })
+    }
+
+    /// What follows where the account encrypts its disks by default, checked or not. A disk that
+    /// asks for nothing would be encrypted.
+    ///
+    /// # Errors
+    /// [`Denied::EncryptedByDefault`], [`Denied::EncryptionUnavailable`].
+    pub fn check_encrypted_by_default(&self) -> Result<(), Denied> {
+        match self.encrypted {
+            Some(false) => Err(Denied::EncryptedByDefault),
+            None | Some(true) => Err(Denied::EncryptionUnavailable),
+        }
     }
 
     fn check_multi_attach(&self, category: Category) -> Result<bool, Denied> {
@@ -277,6 +291,7 @@ pub(crate) fn sample() -> Disk {
         provisioned_iops: None,
         bursting: false,
         source_snapshot: None,
+        cloned_from: None,
         image: None,
         resource_group: String::new(),
         tags: Vec::new(),
@@ -350,6 +365,6 @@ mod tests {
         );
         assert_eq!(new(|d| d.provisioned_iops = Some(1)), Err(Denied::ProvisionedIopsUnsupported));
         assert_eq!(new(|d| d.key = Some("k".into())), Err(Denied::KeyWithoutEncryption));
-        assert_eq!(new(|d| d.encrypted = true), Err(Denied::EncryptionUnavailable));
+        assert_eq!(new(|d| d.encrypted = Some(true)), Err(Denied::EncryptionUnavailable));
     }
 }

@@ -66,6 +66,8 @@ ids! {
     SnapshotId "s-"
     /// A task: `t-…`.
     TaskId "t-"
+    /// Tasks that one call began: `tg-…`.
+    TaskGroupId "tg-"
     /// A part of a VPC: `vsw-…`.
     VSwitchId "vsw-"
     /// A network: `vpc-…`.

@@ -43,7 +43,7 @@ pub use denied::{Denied, Field};
 pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
 pub use id::{
     AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId,
-    SnapshotGroupId, SnapshotId, TaskId, VSwitchId, VpcId, ZoneId,
+    SnapshotGroupId, SnapshotId, TaskGroupId, TaskId, VSwitchId, VpcId, ZoneId,
 };
 pub use image::{
     Image, ImageDisk, ImageStatus, check_delete_image, check_image_disks, check_image_snapshot,

@@ -1,27 +1,44 @@
 //! Tasks: what was begun by a call that answered with a TaskId (api.md §3.6).
 
-use crate::{AccountId, RegionId, TaskId, Timestamp};
+use crate::{AccountId, RegionId, TaskGroupId, TaskId, Timestamp};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskAction {
     /// `ModifyDiskSpec`
     ModifyDiskSpec,
+    /// `ModifyDiskDeployment`
+    ModifyDiskDeployment,
+    /// `CloneDisks`
+    CloneDisks,
 }
 
 impl TaskAction {
+    /// Every action.
+    pub const ALL: [Self; 3] = [Self::ModifyDiskSpec, Self::ModifyDiskDeployment, Self::CloneDisks];
+
     /// The wire name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::ModifyDiskSpec => "ModifyDiskSpec",
+            Self::ModifyDiskDeployment => "ModifyDiskDeployment",
+            Self::CloneDisks => "CloneDisks",
         }
     }
 
     /// The action of that wire name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::ModifyDiskSpec].into_iter().find(|action| action.name() == name)
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// Whether it can be ended before its time. What is over within its call cannot.
+    #[must_use]
+    pub const fn can_be_cancelled(self) -> bool {
+        match self {
+            Self::ModifyDiskSpec | Self::ModifyDiskDeployment | Self::CloneDisks => false,
+        }
     }
 }
 
@@ -61,6 +78,8 @@ impl TaskStatus {
 pub struct Task {
     /// `t-…`
     pub id: TaskId,
+    /// The group of those that one call began.
+    pub group: Option<TaskGroupId>,
     /// Whose it is.
     pub account: AccountId,
     /// Where it is.
@@ -71,8 +90,20 @@ pub struct Task {
     pub resource: String,
     /// How far it has come.
     pub status: TaskStatus,
+    /// Hundredths of it that are done.
+    pub percent: u8,
+    /// Why it failed; empty where it did not.
+    pub error: String,
     /// When it began.
     pub created_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// The same, over.
+    #[must_use]
+    pub fn ended(self, status: TaskStatus, now: Timestamp) -> Self {
+        Self { status, percent: 100, finished_at: Some(now), ..self }
+    }
 }

@@ -20,6 +20,7 @@ mod account;
 mod auto_policy;
 mod category;
 mod disk;
+mod encryption;
 mod error;
 mod filter;
 mod image;

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0009_large_lists.sql"),
     include_str!("schema/0010_images.sql"),
     include_str!("schema/0011_disk_quota.sql"),
+    include_str!("schema/0012_clones_and_encryption.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -1,6 +1,8 @@
 //! Tasks.
 
-use ebb_domain::{AccountId, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
+use ebb_domain::{
+    AccountId, RegionId, Task, TaskAction, TaskGroupId, TaskId, TaskStatus, Timestamp,
+};
 
 use crate::filter::Filter;
 use crate::page;
@@ -17,6 +19,8 @@ pub struct TaskQuery {
     pub region: RegionId,
     /// Which; unknown ids are simply absent.
     pub ids: Option<Vec<TaskId>>,
+    /// TaskGroupId
+    pub group: Option<TaskGroupId>,
     /// TaskAction, by its wire name
     pub action: Option<String>,
     /// TaskStatus
@@ -48,20 +52,58 @@ impl Tx<'_> {
     pub fn insert_task(&self, task: &Task) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO tasks
-                 (id, account, region, action, resource, status, created_at, finished_at)
+                 (id, task_group, account, region, action, resource, status, created_at)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             &[
                 text(task.id.as_str()),
+                task.group.as_ref().map(|id| text(id.as_str())).into(),
                 text(task.account.as_str()),
                 text(task.region.as_str()),
                 text(task.action.name()),
                 text(&task.resource),
                 text(task.status.name()),
                 task.created_at.unix_millis().into(),
+            ],
+        )?;
+        self.save_task(task)
+    }
+
+    /// Saves how far a task has come. One that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn save_task(&self, task: &Task) -> Result<(), StoreError> {
+        let sql = "UPDATE tasks SET status = ?, percent = ?, error = ?, finished_at = ?
+                   WHERE id = ?";
+        self.execute(
+            sql,
+            &[
+                text(task.status.name()),
+                i64::from(task.percent).into(),
+                text(&task.error),
                 task.finished_at.map(Timestamp::unix_millis).into(),
+                text(task.id.as_str()),
             ],
         )?;
         Ok(())
+    }
+
+    /// Removes a task. One that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn remove_task(&self, id: &TaskId) -> Result<(), StoreError> {
+        self.execute("DELETE FROM tasks WHERE id = ?", &[text(id.as_str())])?;
+        Ok(())
+    }
+
+    /// Tasks that are under way, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn tasks_under_way(&self) -> Result<Vec<Task>, StoreError> {
+        let sql = "SELECT * FROM tasks WHERE status = 'Processing' ORDER BY created_at, id";
+        self.rows(("tasks", "id"), sql, &[], read)
     }
 
     /// DescribeTasks, the newest first.
@@ -93,6 +135,7 @@ impl Tx<'_> {
 fn filter(query: &TaskQuery) -> Filter {
     let mut filter = Filter::of(query.account.as_str(), query.region.as_str());
     filter.one_of("id", query.ids.as_ref().map(|ids| ids.iter().map(TaskId::as_str)));
+    filter.and_if("task_group = ?", query.group.as_ref().map(TaskGroupId::as_str));
     filter.and_if("action = ?", query.action.as_deref());
     filter.and_if("status = ?", query.status.map(TaskStatus::name));
     filter.one_of("resource", query.resources.as_ref().map(|ids| ids.iter().map(String::as_str)));
@@ -103,11 +146,14 @@ fn filter(query: &TaskQuery) -> Filter {
 fn read(row: &Row<'_>) -> Result<Task, StoreError> {
     Ok(Task {
         id: row.id("id", TaskId::new)?,
+        group: row.id_if_any("task_group", TaskGroupId::new)?,
         account: row.id("account", AccountId::new)?,
         region: row.id("region", RegionId::new)?,
         action: row.name("action", TaskAction::parse)?,
         resource: row.get("resource")?,
         status: row.name("status", TaskStatus::parse)?,
+        percent: row.get("percent")?,
+        error: row.get("error")?,
         created_at: row.time("created_at")?,
         finished_at: row.time_if_any("finished_at")?,
     })

@@ -93,7 +93,7 @@ impl Operation for CreateDisk {
                 multi_attach: self.multi_attach,
                 provisioned_iops: self.provisioned_iops,
                 bursting: self.bursting_enabled,
-                encrypted: self.encrypted.unwrap_or(false),
+                encrypted: self.encrypted,
                 key: self.kms_key_id,
                 resource_group: self.resource_group_id.unwrap_or_default(),
                 tags: tags(self.tag),

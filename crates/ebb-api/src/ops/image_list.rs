@@ -3,7 +3,7 @@
 use ebb_api_derive::Params;
 use ebb_control::ImageQuery;
 use ebb_domain::{
-    Denied, Image, ImageDisk, ImageId, ImageStatus, PublicImage, RegionId, SnapshotId,
+    Denied, DiskKind, Image, ImageDisk, ImageId, ImageStatus, PublicImage, RegionId, SnapshotId,
     public_images,
 };
 use serde::Serialize;
@@ -157,7 +157,7 @@ fn own(image: Image) -> Value {
             "SnapshotId": disk.snapshot.as_str(),
             "Device": disk.device,
             "Size": disk.size_gib.to_string(),
-            "Type": if disk.device == image.disks[0].device { "system" } else { "data" },
+            "Type": if disk.kind == DiskKind::System { "system" } else { "data" },
         })
     };
     let mappings: Vec<Value> = image.disks.iter().map(mapping).collect();

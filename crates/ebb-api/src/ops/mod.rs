@@ -3,12 +3,14 @@
 pub mod account;
 pub mod auto_policy;
 pub mod catalogue;
+pub mod clone;
 mod common;
 pub mod create_instance;
 pub mod disk;
 pub mod disk_around;
 pub mod disk_list;
 pub mod disk_monitor;
+pub mod encryption;
 pub mod image;
 pub mod image_list;
 pub mod instance;
@@ -45,9 +47,11 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     account::OPERATIONS,
     auto_policy::OPERATIONS,
     catalogue::OPERATIONS,
+    clone::OPERATIONS,
     create_instance::OPERATIONS,
     disk::OPERATIONS,
     disk_around::OPERATIONS,
+    encryption::OPERATIONS,
     image::OPERATIONS,
     instance::OPERATIONS,
     instance_around::OPERATIONS,

@@ -172,7 +172,7 @@ impl From<SystemDiskParam> for SystemDisk {
                 category: param.category,
                 performance_level: param.performance_level,
                 size_gib: param.size,
-                encrypted: param.encrypted.unwrap_or(false),
+                encrypted: param.encrypted,
                 ..NewDisk::default()
             },
         }
@@ -191,7 +191,7 @@ impl From<DataDiskParam> for DataDisk {
                 category: param.category,
                 performance_level: param.performance_level,
                 size_gib: param.size,
-                encrypted: param.encrypted.unwrap_or(false),
+                encrypted: param.encrypted,
                 provisioned_iops: param.provisioned_iops,
                 bursting: param.bursting_enabled,
                 ..NewDisk::default()

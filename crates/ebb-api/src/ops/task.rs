@@ -4,7 +4,7 @@ use std::iter;
 
 use ebb_api_derive::Params;
 use ebb_control::TaskQuery;
-use ebb_domain::{Denied, RegionId, Task, TaskAction, TaskId, TaskStatus, Timestamp};
+use ebb_domain::{Denied, RegionId, Task, TaskGroupId, TaskId, TaskStatus, Timestamp};
 use serde::Serialize;
 
 use super::common::{Done, PageNumber, PageSize, Paged};
@@ -57,7 +57,9 @@ pub struct DescribeTasks {
     pub region_id: RegionId,
     /// Which, parted by commas; unknown ids are simply absent.
     pub task_ids: Option<TaskIds>,
-    /// `ModifyDiskSpec`.
+    /// Those that one call began.
+    pub task_group_id: Option<TaskGroupId>,
+    /// `ModifyDiskSpec`, `CloneDisks` and so on.
     pub task_action: Option<String>,
     /// `Processing`, `Finished` or `Failed`; anything else means any.
     pub task_status: Option<String>,
@@ -112,6 +114,7 @@ impl Operation for DescribeTasks {
             account: cx.account.clone(),
             region: self.region_id.clone(),
             ids: self.task_ids.map(|ids| ids.0),
+            group: self.task_group_id,
             action: self.task_action,
             status: self.task_status.as_deref().and_then(TaskStatus::parse),
             resources: Some(self.resource_ids.0).filter(|ids| !ids.is_empty()),
@@ -136,19 +139,17 @@ impl From<Task> for TaskItem {
             task_id: task.id.to_string(),
             task_action: task.action.name(),
             task_status: task.status.name(),
-            resource_id: task.resource,
             creation_time: minutes(task.created_at),
             finished_time: task.finished_at.map(minutes).unwrap_or_default(),
-            support_cancel: can_be_cancelled(task.action),
+            support_cancel: can_be_cancelled(&task),
+            resource_id: task.resource,
         }
     }
 }
 
 /// SupportCancel is a string.
-const fn can_be_cancelled(action: TaskAction) -> &'static str {
-    match action {
-        TaskAction::ModifyDiskSpec => "false",
-    }
+const fn can_be_cancelled(task: &Task) -> &'static str {
+    if task.action.can_be_cancelled() { "true" } else { "false" }
 }
 
 /// One task, and what became of each part of it.
@@ -203,7 +204,7 @@ impl Operation for DescribeTaskAttribute {
             task_action: task.action.name(),
             task_status: task.status.name(),
             task_process: process,
-            support_cancel: can_be_cancelled(task.action),
+            support_cancel: can_be_cancelled(&task),
             creation_time: minutes(task.created_at),
             finished_time: task.finished_at.map(minutes).unwrap_or_default(),
             total_count: 1,

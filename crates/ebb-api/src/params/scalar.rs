@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ebb_domain::{
     AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId, SnapshotGroupId,
-    SnapshotId, TaskId, VSwitchId, VpcId, ZoneId,
+    SnapshotId, TaskGroupId, TaskId, VSwitchId, VpcId, ZoneId,
 };
 use serde_json::Value;
 
@@ -99,6 +99,7 @@ ids!(
     SecurityGroupId
     SnapshotGroupId
     SnapshotId
+    TaskGroupId
     TaskId
     VSwitchId
     VpcId

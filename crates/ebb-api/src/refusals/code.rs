@@ -49,6 +49,9 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
         Denied::BurstingUnsupported => "BurstingEnabledForDiskCategoryUnsupported",
         Denied::EncryptionUnavailable => "InvalidParameter.KmsNotEnabled",
+        Denied::EncryptedByDefault => "InvalidEncrypted.DefaultEncryptionUnsupported",
+        Denied::KeyNotFound => "InvalidParameter.KMSKeyId.NotFound",
+        Denied::StorageClusterNotFound => "InvalidStorageClusterId.NotExist",
         Denied::KeyWithoutEncryption => "InvalidEncrypted.NotMatchKmsKeyId",
         Denied::TooManyTags => "QuotaExceed.Tags",
         Denied::TagWithoutKey => "InvalidTag.Mismatch",
@@ -173,8 +176,11 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("RemoveTags" | "DescribeTags", Denied::TooManyTags) => "InvalidTagCount",
         ("RemoveTags" | "DescribeTags", Denied::TagWithoutKey) => "InvalidTagKey.Malformed",
         ("CreateDisk", Denied::TokenProcessing) => "LastTokenProcessing",
-        ("ResetDisk" | "ResetDisks", Denied::SnapshotCategory)
-        | ("ResizeDisk" | "ModifyDiskSpec", Denied::CategoryUnsupported) => "OperationDenied",
+        ("ResetDisk" | "ResetDisks", Denied::SnapshotCategory) => "OperationDenied",
+        ("ResizeDisk", Denied::CategoryUnsupported) => "OperationDenied",
+        ("ModifyDiskSpec" | "ModifyDiskDeployment", Denied::CategoryUnsupported) => {
+            "OperationDenied"
+        }
         ("RunInstances" | "CreateInstance", Denied::SnapshotTooOld) => {
             "InvalidSnapshotId.BasedSnapshotTooOld"
         }

@@ -38,6 +38,9 @@ pub(super) const TABLE: &[Refusals] = &[
         row(404, "InvalidResourceId.NotFound",
             "The ResourceId provided does not exist in our records."),
     ]),
+    of("ModifyDiskDefaultKMSKeyId", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+    ]),
     of("DescribeTasks", &[
         row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
     ]),

@@ -84,6 +84,15 @@ fn create_disk_from_a_snapshot() {
 }
 
 #[test]
+fn clone_disk() {
+    for failing in [(|call| matches!(call, Call::Fork(..))) as fn(Call) -> bool, |call| {
+        matches!(call, Call::Snapshot(..))
+    }] {
+        fails_cleanly(failing, as_it_is, crate::scenarios::clone);
+    }
+}
+
+#[test]
 fn create_snapshot() {
     fails_cleanly(
         |call| matches!(call, Call::Snapshot(..)),

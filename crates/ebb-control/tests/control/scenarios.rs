@@ -1,15 +1,17 @@
 //! The use cases that do more than one thing, each with the steps it passes and with what must be
 //! true wherever between them the machine stops.
 
+use crate::world::{
+    A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
+    region,
+};
 use bytes::Bytes;
-use ebb_control::{ControlError, DataDisk, ImportRequest, ReplaceSystemDisk, Step, Stop};
+use ebb_control::{
+    CloneDisk, ControlError, DataDisk, ImportRequest, ReplaceSystemDisk, Step, Stop,
+};
 use ebb_domain::{
     BLANK_IMAGE, Disk, DiskId, DiskKind, DiskStatus, ImageId, ImageStatus, InstanceId,
     InstanceStatus, NewDisk, SnapshotCategory, SnapshotGroupStatus, SnapshotStatus, Timestamp,
-};
-
-use crate::world::{
-    A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
 };
 
 /// How far the call had come: the number of steps it had passed, the answer counting as the last.
@@ -126,6 +128,17 @@ pub(crate) fn replace(world: &World, base: &Base) -> Result<(), ControlError> {
     world.control.replace_system_disk(&world.scope(), &request).map(drop)
 }
 
+pub(crate) fn clone(world: &World, base: &Base) -> Result<(), ControlError> {
+    let request = CloneDisk {
+        region: region(),
+        source: base.disk.clone(),
+        disk: new_disk(20).disk,
+        token: None,
+        dry_run: false,
+    };
+    world.control.clone_disk(&world.root(), &request).map(drop)
+}
+
 fn create_image(world: &World, base: &Base) {
     let request = new_image(&base.instance);
     world.control.create_image(&world.root(), &request).unwrap();
@@ -173,6 +186,22 @@ pub(crate) const ALL: &[Scenario] = &[
             if let Some(disk) = made {
                 world.assert_content(&disk.id, A);
             }
+        },
+    },
+    Scenario {
+        name: "clone a disk",
+        prepare: as_it_is,
+        act: |world, base| clone(world, base).unwrap(),
+        steps: &[Step::DiskIntended, Step::VolumeMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = made(world, base);
+            assert_eq!(made.is_some(), reached.records > 0 && reached.engine > 1);
+            if let Some(disk) = made {
+                world.assert_content(&disk.id, B);
+            }
+            assert_eq!(world.read(|tx| tx.tasks_under_way()), []);
         },
     },
     Scenario {

@@ -96,6 +96,7 @@ prop_compose! {
             multi_attach: flags[3],
             provisioned_iops: iops,
             bursting: flags[4],
+            cloned_from: source.clone().map(DiskId::new),
             source_snapshot: source.map(SnapshotId::new),
             image: image.map(ImageId::new),
             resource_group,

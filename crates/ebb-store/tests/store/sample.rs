@@ -61,6 +61,7 @@ pub(crate) fn disk(id: &str, volume: u64) -> Disk {
         provisioned_iops: None,
         bursting: false,
         source_snapshot: None,
+        cloned_from: None,
         image: None,
         resource_group: String::new(),
         tags: Vec::new(),

@@ -8,11 +8,14 @@ use crate::sample::{ALL, account, at, fresh, read, region, write};
 fn task(id: &str, resource: &str, created_at: i64) -> Task {
     Task {
         id: TaskId::new(id),
+        group: None,
         account: account(),
         region: region(),
         action: TaskAction::ModifyDiskSpec,
         resource: resource.into(),
         status: TaskStatus::Finished,
+        percent: 100,
+        error: String::new(),
         created_at: at(created_at),
         finished_at: Some(at(created_at + 1)),
     }
@@ -23,6 +26,7 @@ fn all() -> TaskQuery {
         account: account(),
         region: region(),
         ids: None,
+        group: None,
         action: None,
         status: None,
         resources: None,
