@@ -49,13 +49,14 @@ PROMISED = (
     "DescribeSecurityGroups DescribeSnapshotGroups DescribeSnapshotPackage DescribeSnapshots "
     "DescribeTags DescribeTaskAttribute DescribeTasks DescribeUserData DescribeVSwitches "
     "DescribeVpcs DescribeZones DetachDisk DisableDiskEncryptionByDefault "
-    "EnableDiskEncryptionByDefault GetCallerIdentity JoinResourceGroup ListTagResources "
-    "LockSnapshot ModifyAutoSnapshotPolicyEx ModifyDiskAttribute ModifyDiskChargeType "
-    "ModifyDiskDefaultKMSKeyId ModifyDiskDeployment ModifyDiskSpec ModifyImageAttribute "
-    "ModifyInstanceAttribute ModifySnapshotAttribute ModifySnapshotGroup OpenSnapshotService "
-    "ReInitDisk RebootInstance RebootInstances RemoveTags ReplaceSystemDisk ResetDisk "
-    "ResetDiskDefaultKMSKeyId ResetDisks ResizeDisk RunInstances StartInstance StartInstances "
-    "StopInstance StopInstances TagResources UnlockSnapshot UntagResources"
+    "EnableDiskEncryptionByDefault ExportSnapshot GetCallerIdentity ImportImage "
+    "JoinResourceGroup ListTagResources LockSnapshot ModifyAutoSnapshotPolicyEx "
+    "ModifyDiskAttribute ModifyDiskChargeType ModifyDiskDefaultKMSKeyId ModifyDiskDeployment "
+    "ModifyDiskSpec ModifyImageAttribute ModifyInstanceAttribute ModifySnapshotAttribute "
+    "ModifySnapshotCategory ModifySnapshotGroup OpenSnapshotService ReInitDisk RebootInstance "
+    "RebootInstances RemoveTags ReplaceSystemDisk ResetDisk ResetDiskDefaultKMSKeyId "
+    "ResetDisks ResizeDisk RunInstances StartInstance StartInstances StopInstance "
+    "StopInstances TagResources UnlockSnapshot UntagResources"
 ).split()
 
 # Answers that belong to the gateway before an operation is found, or to any operation.

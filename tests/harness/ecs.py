@@ -39,6 +39,7 @@ WITHOUT_REGION = {
     "ModifyDiskSpec",
     "ModifyInstanceAttribute",
     "ModifySnapshotAttribute",
+    "ModifySnapshotCategory",
     "ReInitDisk",
     "RebootInstance",
     "ReplaceSystemDisk",

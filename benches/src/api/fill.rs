@@ -128,5 +128,6 @@ fn snapshot(account: &AccountId, disk: u32, k: u32) -> Snapshot {
         group: None,
         copied_from: None,
         version: u64::from(disk) * 1000 + u64::from(k) + 1,
+        archived_bytes: None,
     }
 }

@@ -6,13 +6,14 @@ use ebb_domain::{
     Account, AccountId, Denied, Disk, DiskFound, DiskId, Instance, InstanceId, Region, RegionId,
     Timestamp,
 };
+use ebb_objects::{Bucket, Buckets};
 use ebb_store::{Durability, Store, Tx};
 use ebb_volume::{Engine, OpId};
 
 use crate::export::Exporter;
 use crate::monitor::Monitor;
 use crate::work::Work;
-use crate::{AccessKey, Clock, ControlError, Entropy, ExportTable, Secret, Step};
+use crate::{AccessKey, Clock, ControlError, Converter, Entropy, ExportTable, Secret, Step};
 
 /// The key of the root account's id in the store.
 const ROOT: &str = "root_account";
@@ -25,6 +26,12 @@ pub struct Parts {
     pub engine: Arc<dyn Engine>,
     /// Sockets.
     pub exports: Arc<dyn ExportTable>,
+    /// Where archived snapshots go.
+    pub archive: Arc<dyn Bucket>,
+    /// Where snapshots are exported to and images come from.
+    pub buckets: Arc<dyn Buckets>,
+    /// What reads images that are not raw.
+    pub converter: Arc<dyn Converter>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -53,6 +60,9 @@ pub struct Control {
     pub(crate) exporter: Exporter,
     pub(crate) work: Work,
     pub(crate) monitor: Mutex<Monitor>,
+    pub(crate) archive: Arc<dyn Bucket>,
+    pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) converter: Arc<dyn Converter>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     regions: Vec<Region>,
@@ -78,6 +88,9 @@ impl Control {
             engine: parts.engine,
             work,
             monitor: Mutex::default(),
+            archive: parts.archive,
+            buckets: parts.buckets,
+            converter: parts.converter,
             clock: parts.clock,
             entropy: parts.entropy,
             regions: parts.regions,

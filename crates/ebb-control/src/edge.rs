@@ -1,5 +1,6 @@
 //! What comes from outside: time, randomness, and the table of exports.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use ebb_domain::{Performance, Timestamp};
@@ -56,4 +57,49 @@ pub trait ExportTable: Send + Sync {
 
     /// `name` will not be published again: what was counted under it need not be kept.
     fn forget(&self, name: &str);
+}
+
+/// Reads disk images that are not written as the disk's own bytes.
+pub trait Converter: Send + Sync {
+    /// Whether there is one at all.
+    fn is_there(&self) -> bool;
+
+    /// How many bytes the disk in a qcow2 image has.
+    ///
+    /// # Errors
+    /// Why the image cannot be used, in words for whoever gave it: it is none, or names other
+    /// files.
+    fn inspect(&self, image: &File) -> Result<u64, String>;
+
+    /// Writes that disk to the export of this name. `reached` is told the hundredths that are done,
+    /// and answers whether to go on.
+    ///
+    /// # Errors
+    /// Why it came to nothing.
+    fn copy(
+        &self,
+        image: &File,
+        export: &str,
+        reached: &mut dyn FnMut(u8) -> bool,
+    ) -> Result<(), String>;
+}
+
+/// For servers on which there is none.
+impl Converter for () {
+    fn is_there(&self) -> bool {
+        false
+    }
+
+    fn inspect(&self, _image: &File) -> Result<u64, String> {
+        Err("nothing here reads qcow2".to_owned())
+    }
+
+    fn copy(
+        &self,
+        image: &File,
+        _export: &str,
+        _reached: &mut dyn FnMut(u8) -> bool,
+    ) -> Result<(), String> {
+        self.inspect(image).map(drop)
+    }
 }

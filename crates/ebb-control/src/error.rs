@@ -1,6 +1,7 @@
 //! Why a call was refused or failed.
 
 use ebb_domain::Denied;
+use ebb_objects::ObjectError;
 use ebb_store::StoreError;
 use ebb_volume::EngineError;
 
@@ -16,6 +17,9 @@ pub enum ControlError {
     /// The engine failed.
     #[error("the engine failed: {0}")]
     Engine(#[from] EngineError),
+    /// Where objects are failed.
+    #[error("objects: {0}")]
+    Objects(#[from] ObjectError),
     /// The records and the pool do not belong together.
     #[error("{0}")]
     Mismatch(String),

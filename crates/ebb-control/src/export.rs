@@ -34,6 +34,11 @@ impl Exporter {
         Self { table, engine, store, gates: Mutex::default() }
     }
 
+    /// For exports of what is no disk.
+    pub(crate) fn table(&self) -> &dyn ExportTable {
+        self.table.as_ref()
+    }
+
     fn publish(&self, disk: &Disk, volume: &Arc<dyn Volume>) {
         let snapshots = SnapshotsOf { disk: disk.id.clone(), store: Arc::clone(&self.store) };
         let export = Exported {

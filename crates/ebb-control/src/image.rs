@@ -3,7 +3,7 @@
 
 use ebb_domain::{
     AccountId, Denied, Disk, DiskKind, Image, ImageDisk, ImageId, ImageStatus, InstanceId,
-    RegionId, Snapshot, SnapshotId, Tag, check_create_snapshot, check_delete_image,
+    RegionId, SYSTEM_DEVICE, Snapshot, SnapshotId, Tag, check_create_snapshot, check_delete_image,
     check_image_disks, check_image_snapshot, check_tags, description, image_name, image_status,
     public_images,
 };
@@ -12,7 +12,6 @@ use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, find_instance, instances_of};
 use crate::reconcile::op_of;
-use crate::run::SYSTEM_DEVICE;
 use crate::snapshot::{accomplish, visible};
 use crate::{ClientToken, Control, ControlError, Step};
 
@@ -225,6 +224,10 @@ impl Control {
     /// Ends what a start finds of an image, whose snapshots have been seen to: it has all of them
     /// or none.
     pub(crate) fn reconcile_image(&self, image: &Image) -> Result<(), ControlError> {
+        if image.disks.is_empty() {
+            // It is being imported, and its task is begun again.
+            return Ok(());
+        }
         tracing::info!(image = %image.id, "found under way");
         self.store.write(Durability::Durable, |tx| {
             for disk in &image.disks {

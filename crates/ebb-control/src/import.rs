@@ -12,10 +12,11 @@ use ebb_domain::{
     SnapshotStatus, Timestamp, snapshot_name,
 };
 use ebb_store::{Durability, Tx};
-use ebb_volume::{EngineError, Io, SnapshotId as Version, Volume, VolumeId, run};
+use ebb_volume::{EngineError, SnapshotId as Version};
 
 use crate::control::find_disk;
 use crate::reconcile::op_of;
+use crate::scratch::Scratch;
 use crate::snapshot::accomplish;
 use crate::{Control, ControlError, Step};
 
@@ -37,9 +38,8 @@ pub struct ImportRequest {
 pub struct Import {
     control: Arc<Control>,
     snapshot: Snapshot,
-    /// Its own, until it has served its purpose.
-    volume: Option<VolumeId>,
-    handle: Option<Arc<dyn Volume>>,
+    /// Where it is gathered, until it has served its purpose.
+    scratch: Option<Scratch>,
     size_bytes: u64,
     written_bytes: u64,
 }
@@ -87,31 +87,24 @@ impl Control {
         let mut import = Import {
             control: Arc::clone(self),
             snapshot,
-            volume: None,
-            handle: None,
+            scratch: None,
             size_bytes,
             written_bytes: 0,
         };
-        if let Err(error) = import.begin() {
-            self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
-                Ok(tx.remove_snapshot(import.id())?)
-            })?;
-            return Err(error.into());
+        match Scratch::empty(self, size_bytes) {
+            Ok(scratch) => import.scratch = Some(scratch),
+            Err(error) => {
+                self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+                    Ok(tx.remove_snapshot(import.id())?)
+                })?;
+                return Err(error.into());
+            }
         }
         Ok(import)
     }
 }
 
 impl Import {
-    fn begin(&mut self) -> Result<(), EngineError> {
-        let engine = &self.control.engine;
-        let volume = VolumeId(self.control.new_engine_id());
-        engine.create_volume(op_of("create", volume.0), volume, self.size_bytes)?;
-        self.volume = Some(volume);
-        self.handle = Some(engine.open(volume)?);
-        Ok(())
-    }
-
     /// The snapshot's id.
     #[must_use]
     pub fn id(&self) -> &SnapshotId {
@@ -135,12 +128,8 @@ impl Import {
         }
         let offset = self.written_bytes;
         self.written_bytes += length;
-        if piece.iter().any(|byte| *byte != 0) {
-            let handle = self.handle.as_ref().expect("an import that is not finished is open");
-            run(handle.as_ref(), Io::Write { offset, data: piece, fua: false })
-                .map_err(EngineError::from)?;
-        }
-        Ok(())
+        let scratch = self.scratch.as_ref().expect("an import that is not finished has a volume");
+        Ok(scratch.write(offset, piece).map_err(EngineError::from)?)
     }
 
     /// Ends the image: what it did not cover reads zero. The snapshot is accomplished and durable
@@ -152,12 +141,12 @@ impl Import {
     /// failed.
     pub fn finish(mut self) -> Result<SnapshotId, ControlError> {
         let control = Arc::clone(&self.control);
-        let volume = self.volume.expect("an import that is not finished has its volume");
+        let scratch = self.scratch.take().expect("an import that is not finished has a volume");
         let version = Version(self.snapshot.version);
         let op = op_of("snapshot", version.0);
-        control.engine.create_snapshots(op, &[(volume, version)])?;
+        control.engine.create_snapshots(op, &[(scratch.id(), version)])?;
         control.pass(Step::ImportVersionMade);
-        self.drop_volume();
+        drop(scratch);
         let kept =
             control.store.write(Durability::Durable, |tx| accomplish(tx, &self.snapshot.id))?;
         if !kept {
@@ -167,24 +156,11 @@ impl Import {
         }
         Ok(self.snapshot.id.clone())
     }
-
-    /// The volume has served its purpose. If it cannot be removed now, the next start does it.
-    fn drop_volume(&mut self) {
-        let Some(volume) = self.volume.take() else { return };
-        self.handle = None;
-        let engine = &self.control.engine;
-        let removed = engine
-            .revoke(volume)
-            .and_then(|()| engine.delete_volume(self.control.new_op(), volume));
-        if let Err(error) = removed {
-            tracing::warn!(?volume, %error, "an import's volume stays until the next start");
-        }
-    }
 }
 
 impl Drop for Import {
     fn drop(&mut self) {
-        self.drop_volume();
+        self.scratch = None;
         if let Err(error) = self.control.fail_import(&self.snapshot.id) {
             let snapshot = &self.snapshot.id;
             tracing::error!(%snapshot, %error, "a broken import could not be marked as failed");

@@ -14,6 +14,8 @@
 //! | image Creating        | Available if it has its snapshots then, else gone                 |
 //! | import progressing    | failed: its stream is broken                                      |
 //! | snapshot deleting     | the version and the row go                                        |
+//! | task Processing       | begun again by the workers                                        |
+//! | archived, no row      | goes                                                              |
 //! | instance …ing         | carried on by the workers                                         |
 //! | volume, no row        | goes: its row was lost before anybody was answered                |
 //! | version, no row       | goes, likewise                                                    |
@@ -71,6 +73,11 @@ impl Control {
         }
         self.grow_volumes(&held)?;
         self.remove_orphans()?;
+        self.remove_archived_orphans()?;
+        for task in self.store.read(|tx| tx.tasks_under_way())? {
+            tracing::info!(task = %task.id, action = task.action.name(), "found under way");
+            self.work.add(Job::Task(task.id));
+        }
         for instance in self.store.read(|tx| tx.instances_in_transition())? {
             self.work.add(Job::Instance(instance.id));
         }
@@ -152,6 +159,26 @@ impl Control {
                 tracing::info!(version = id, "removing a version that no snapshot has");
                 let removed = self.engine.delete_snapshot(self.new_op(), Version(id));
                 go_on(&format_args!("{:?}", Version(id)), removed.map_err(Into::into))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a crash or a failed disk left in the archive of snapshots that are not there. A task
+    /// that is under way writes its own anew.
+    fn remove_archived_orphans(&self) -> Result<(), ControlError> {
+        let known: HashSet<String> = self
+            .store
+            .read(|tx| tx.archived_snapshots())?
+            .into_iter()
+            .map(|id| id.to_string())
+            .collect();
+        for name in self.archive.list("")? {
+            let id = name.split('/').next().unwrap_or_default();
+            // What cannot be a snapshot's is somebody else's.
+            if id.starts_with("s-") && !known.contains(id) {
+                tracing::info!(name, "removing from the archive what no snapshot has");
+                self.archive.delete(&name)?;
             }
         }
         Ok(())

@@ -9,14 +9,14 @@
 
 use ebb_domain::{
     Account, Attachment, Denied, Disk, DiskId, DiskKind, DiskStatus, Field, ImageId, Instance,
-    InstanceId, InstanceStatus, NewDisk, SizeRequest, disk_size,
+    InstanceId, InstanceStatus, NewDisk, SYSTEM_DEVICE, SizeRequest, disk_size,
 };
 use ebb_store::{Durability, Tx};
 
 use crate::control::{account, check_disk_quota, find_instance};
 use crate::disk::replayed_disk;
 use crate::encryption::check_encryption;
-use crate::run::{SYSTEM_DEVICE, SYSTEM_DISK_GIB_MAX, Source};
+use crate::run::{SYSTEM_DISK_GIB_MAX, Source};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
 /// ReplaceSystemDisk.

@@ -3,8 +3,8 @@
 use ebb_domain::{
     Account, AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Field, ImageDisk,
     ImageId, ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk, PerformanceLevel,
-    RegionId, SnapshotId, Tag, VSwitchId, ZoneId, check_tags, description, device, disk_size,
-    host_name, instance_name, instance_type, public_images, user_data,
+    RegionId, SYSTEM_DEVICE, SnapshotId, Tag, VSwitchId, ZoneId, check_tags, description, device,
+    disk_size, host_name, instance_name, instance_type, public_images, user_data,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
@@ -21,9 +21,6 @@ const DEFAULT_CATEGORY: Category = Category::CloudEssd;
 
 /// The largest system disk (api.md §3.3, ReplaceSystemDisk).
 pub(crate) const SYSTEM_DISK_GIB_MAX: i64 = 2048;
-
-/// The device of a system disk.
-pub(crate) const SYSTEM_DEVICE: &str = "/dev/xvda";
 
 /// SystemDisk.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +102,7 @@ impl Source {
             return Ok(Self { size_gib: public.size_gib, system: None, data: Vec::new() });
         }
         let image = find_image(tx, owner, region, id)?;
-        if image.status == ImageStatus::Creating {
+        if matches!(image.status, ImageStatus::Creating | ImageStatus::CreateFailed) {
             return Err(Denied::ImageNotFound.into());
         }
         let size_gib = image.size_gib();

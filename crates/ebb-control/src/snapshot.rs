@@ -136,6 +136,7 @@ impl Control {
             group: None,
             copied_from: None,
             version: self.new_engine_id(),
+            archived_bytes: None,
         }
     }
 
@@ -236,6 +237,9 @@ impl Control {
     pub(crate) fn finish_delete_snapshot(&self, id: &SnapshotId) -> Result<(), ControlError> {
         let Some(snapshot) = self.store.read(|tx| tx.snapshot(id))? else { return Ok(()) };
         self.engine.delete_snapshot(self.new_op(), Version(snapshot.version))?;
+        if snapshot.archived_bytes.is_some() {
+            self.delete_archived(id)?;
+        }
         self.pass(Step::VersionDeleted);
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_snapshot(id)?))
     }
@@ -258,13 +262,15 @@ impl Control {
     }
 }
 
-/// Whether a disk is being reset to the snapshot or made from it. Without it that could not be
-/// done, neither now nor by the next start.
+/// Whether a disk is being reset to the snapshot or made from it, or a task is reading it. Without
+/// it that could not be done, neither now nor by the next start.
 pub(crate) fn is_held(tx: &Tx<'_>, id: &SnapshotId) -> Result<bool, ControlError> {
     let is_source = |disk: &Disk| {
         disk.status == DiskStatus::Creating && disk.source_snapshot.as_ref() == Some(id)
     };
-    Ok(tx.disk_resetting_to(id)? || tx.disks_in_transition()?.iter().any(is_source))
+    Ok(tx.disk_resetting_to(id)?
+        || tx.has_task_under_way(id.as_str())?
+        || tx.disks_in_transition()?.iter().any(is_source))
 }
 
 fn category(name: Option<&str>) -> Result<SnapshotCategory, Denied> {

@@ -44,13 +44,18 @@ pub enum Step {
     InstancePassed,
     /// DeleteInstance: the instance is gone, its disks are on their way.
     InstanceRemoved,
-    /// Snapshot import: the row says progressing, the version is there.
+    /// Snapshot import: the row says progressing, the version is there. ImportImage: the task is
+    /// under way, the versions are there.
     ImportVersionMade,
+    /// ModifySnapshotCategory: the objects are there, the row says Standard.
+    ObjectsWritten,
+    /// ModifySnapshotCategory: the row says Archive, the version is there.
+    SnapshotArchived,
 }
 
 impl Step {
     /// Every step, for tests that try each.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::DiskIntended,
         Self::VolumeMade,
         Self::AttachIntended,
@@ -71,5 +76,7 @@ impl Step {
         Self::InstancePassed,
         Self::InstanceRemoved,
         Self::ImportVersionMade,
+        Self::ObjectsWritten,
+        Self::SnapshotArchived,
     ];
 }

@@ -9,37 +9,61 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use ebb_domain::{DiskId, InstanceId};
+use ebb_domain::{DiskId, InstanceId, TaskId};
 
 use crate::Control;
 
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
 const THREADS: usize = 8;
 
+/// Threads that carry tasks, which can take hours: they are apart, so that no instance waits for
+/// one.
+const TASK_THREADS: usize = 2;
+
 /// What is under way.
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
     Instance(InstanceId),
     Detach(DiskId),
+    Task(TaskId),
 }
 
 pub(crate) struct Work {
-    sender: Mutex<Option<Sender<Job>>>,
+    transitions: Mutex<Option<Sender<Job>>>,
+    tasks: Mutex<Option<Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
 }
 
+/// Where the threads take their jobs from.
+pub(crate) struct Inboxes {
+    transitions: Receiver<Job>,
+    tasks: Receiver<Job>,
+}
+
 impl Work {
-    pub(crate) fn new() -> (Self, Receiver<Job>) {
-        let (sender, receiver) = mpsc::channel();
+    pub(crate) fn new() -> (Self, Inboxes) {
+        let (transitions, transition_inbox) = mpsc::channel();
+        let (tasks, task_inbox) = mpsc::channel();
         let (threads, stopping) = Default::default();
-        (Self { sender: Mutex::new(Some(sender)), threads, stopping }, receiver)
+        let work = Self {
+            transitions: Mutex::new(Some(transitions)),
+            tasks: Mutex::new(Some(tasks)),
+            threads,
+            stopping,
+        };
+        (work, Inboxes { transitions: transition_inbox, tasks: task_inbox })
     }
 
     /// Starts the threads. They hold the control weakly, so they end when it does.
-    pub(crate) fn start(&self, control: &Arc<Control>, inbox: Receiver<Job>) {
+    pub(crate) fn start(&self, control: &Arc<Control>, inboxes: Inboxes) {
+        self.start_some("work", THREADS, control, inboxes.transitions);
+        self.start_some("task", TASK_THREADS, control, inboxes.tasks);
+    }
+
+    fn start_some(&self, name: &str, count: usize, control: &Arc<Control>, inbox: Receiver<Job>) {
         let inbox = Arc::new(Mutex::new(inbox));
-        for n in 0..THREADS {
+        for n in 0..count {
             let (inbox, control) = (Arc::clone(&inbox), Arc::downgrade(control));
             let stopping = Arc::clone(&self.stopping);
             let carry = move || {
@@ -52,23 +76,33 @@ impl Work {
                     control.carry(&job);
                 }
             };
-            let spawned = thread::Builder::new().name(format!("work-{n}")).spawn(carry);
+            let spawned = thread::Builder::new().name(format!("{name}-{n}")).spawn(carry);
             lock(&self.threads).push(spawned.expect("the system lets us start a thread"));
         }
     }
 
     pub(crate) fn add(&self, job: Job) {
-        if let Some(sender) = lock(&self.sender).as_ref() {
+        let lane = match job {
+            Job::Instance(_) | Job::Detach(_) => &self.transitions,
+            Job::Task(_) => &self.tasks,
+        };
+        if let Some(sender) = lock(lane).as_ref() {
             // A closed inbox means that the server is stopping; the record keeps the work.
             let _ = sender.send(job);
         }
+    }
+
+    /// Whether what takes long is to end now.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Ends what is being carried, and returns: the engine is closed after it. Jobs that nobody has
     /// begun stay in the records.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        lock(&self.sender).take();
+        lock(&self.transitions).take();
+        lock(&self.tasks).take();
         for thread in lock(&self.threads).drain(..) {
             // A thread outlives the panic of a job, so this cannot fail.
             let _ = thread.join();
@@ -82,11 +116,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Control {
-    fn carry(&self, job: &Job) {
+    fn carry(self: &Arc<Self>, job: &Job) {
         // What is half done stands in the record, so the thread may go on after a panic.
         let outcome = catch_unwind(AssertUnwindSafe(|| match job {
             Job::Instance(id) => self.carry_instance(id),
             Job::Detach(id) => self.finish_detach(id),
+            Job::Task(id) => self.carry_task(id),
         }));
         match outcome {
             Ok(Ok(())) => {}

@@ -29,6 +29,28 @@ pub enum Denied {
     ImageSourceMissing,
     /// What an image is made of has not one system disk.
     NoSystemDisk,
+    /// Nothing to import.
+    MappingMissing,
+    /// No such bucket.
+    BucketNotFound,
+    /// No such object in the bucket.
+    ObjectNotFound,
+    /// An object of no bytes.
+    ObjectEmpty,
+    /// An object whose suffix does not tell what is in it, and nothing else does.
+    ObjectSuffix,
+    /// A format of images that this server cannot read.
+    ImageFormatUnsupported,
+    /// A size that an image's system disk cannot have.
+    ImageSize,
+    /// A size that an image's data disk cannot have.
+    DataImageSize,
+    /// An image is copied to another region only.
+    ImageSameRegion,
+    /// The snapshot is being exported.
+    SnapshotExporting,
+    /// A snapshot that is too young to be archived.
+    SnapshotTooYoung,
     /// Images were made of the snapshot.
     SnapshotHasImages,
     /// No instance type of this id.
@@ -79,6 +101,8 @@ pub enum Denied {
     TaskNotFound,
     /// Tasks of this kind are not cancelled.
     TaskNotCancelable,
+    /// The task is over.
+    TaskOver,
     /// A size that is none.
     SizeUnknown,
     /// A size that the category does not come in.
@@ -382,6 +406,20 @@ pub enum Field {
     PolicyRetention,
     /// CopiedSnapshotsRetentionDays
     CopyRetention,
+    /// OSSBucket
+    Bucket,
+    /// OSSObject
+    Object,
+    /// Format of an image
+    ImageFormat,
+    /// Architecture
+    Architecture,
+    /// OSType
+    OsType,
+    /// BootMode
+    BootMode,
+    /// LicenseType
+    LicenseType,
     /// Type of a resize
     ResizeType,
 }

@@ -12,12 +12,14 @@ use crate::{
 /// What can be done with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageStatus {
-    /// Its snapshots are being taken.
+    /// Its snapshots are being taken, or what they are to hold is being read.
     Creating,
     /// Instances are made from it.
     Available,
     /// Instances are made from it, and it is not listed unless asked for.
     Deprecated,
+    /// It came to nothing.
+    CreateFailed,
 }
 
 /// An image of an account.

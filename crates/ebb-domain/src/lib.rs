@@ -15,6 +15,7 @@ mod denied;
 mod disk;
 mod id;
 mod image;
+mod image_import;
 mod instance;
 mod lock;
 mod names;
@@ -49,6 +50,9 @@ pub use image::{
     Image, ImageDisk, ImageStatus, check_delete_image, check_image_disks, check_image_snapshot,
     image_status,
 };
+pub use image_import::{
+    ImageFormat, ImportedDisk, SYSTEM_DEVICE, check_imported_disks, imported_gib,
+};
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
 pub use lock::{LockStatus, SnapshotLock};
 pub use names::{
@@ -62,12 +66,13 @@ pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
 pub use resize::{ResizeFacts, ResizeType, check_resize};
 pub use snapshot::{
     CopySource, Origin, Snapshot, SnapshotCategory, SnapshotChange, SnapshotStatus,
-    check_copy_snapshot, check_create_snapshot, check_delete_snapshot, retention_days,
+    check_archive_snapshot, check_copy_snapshot, check_create_snapshot, check_delete_snapshot,
+    retention_days,
 };
 pub use snapshot_group::{
     SnapshotGroup, SnapshotGroupStatus, check_group, choose_disks, group_names,
 };
 pub use spec::{Spec, SpecChange, SpecFacts, check_spec};
 pub use tag::{Tag, check_tags};
-pub use task::{Task, TaskAction, TaskStatus};
+pub use task::{Task, TaskAction, TaskObject, TaskStatus};
 pub use time::Timestamp;

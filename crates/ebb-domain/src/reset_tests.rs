@@ -53,6 +53,7 @@ fn snapshot() -> Snapshot {
         group: None,
         copied_from: None,
         version: 2,
+        archived_bytes: None,
     }
 }
 

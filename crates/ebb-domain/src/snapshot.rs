@@ -8,6 +8,9 @@ use crate::{
 /// Manual snapshots that a disk can have (api.md §3.1).
 const MANUAL_SNAPSHOTS_MAX: usize = 256;
 
+/// Days that a snapshot has to be old to go to the archive (api.md §3.4).
+const ARCHIVED_AFTER_DAYS: i64 = 14;
+
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// What a snapshot is doing.
@@ -115,8 +118,10 @@ pub struct Snapshot {
     pub group: Option<SnapshotGroupId>,
     /// What it is a copy of.
     pub copied_from: Option<CopySource>,
-    /// The engine's id of it.
+    /// The engine's id of it, of which the engine knows nothing any more once it is in the archive.
     pub version: u64,
+    /// Bytes that it takes in the archive; `None` where it is in the pool.
+    pub archived_bytes: Option<u64>,
 }
 
 impl Snapshot {
@@ -235,6 +240,32 @@ pub fn check_delete_snapshot(
     if disks > 0 && !force { Err(Denied::SnapshotHasDisks) } else { Ok(()) }
 }
 
+/// Whether a snapshot may go to the archive. `images` says that images were made of it, `held` that
+/// something is under way that needs it (api.md §3.4).
+///
+/// # Errors
+/// The first thing that forbids it.
+pub fn check_archive_snapshot(
+    snapshot: &Snapshot,
+    images: bool,
+    held: bool,
+    now: Timestamp,
+) -> Result<(), Denied> {
+    if snapshot.status != SnapshotStatus::Accomplished {
+        return Err(Denied::SnapshotNotReady);
+    }
+    if snapshot.category == SnapshotCategory::Archive {
+        return Err(Denied::SnapshotCategory);
+    }
+    if snapshot.created_at.plus_seconds(ARCHIVED_AFTER_DAYS * DAY_SECONDS) > now {
+        return Err(Denied::SnapshotTooYoung);
+    }
+    if images {
+        return Err(Denied::SnapshotHasImages);
+    }
+    if held { Err(Denied::Conflict) } else { Ok(()) }
+}
+
 /// Whether a snapshot may be copied to that region.
 ///
 /// # Errors
@@ -299,6 +330,7 @@ pub(crate) fn sample(retention_days: Option<u32>) -> Snapshot {
         group: None,
         copied_from: None,
         version: 1,
+        archived_bytes: None,
     }
 }
 

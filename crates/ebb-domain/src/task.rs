@@ -1,6 +1,6 @@
 //! Tasks: what was begun by a call that answered with a TaskId (api.md §3.6).
 
-use crate::{AccountId, RegionId, TaskGroupId, TaskId, Timestamp};
+use crate::{AccountId, ImageFormat, RegionId, TaskGroupId, TaskId, Timestamp};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +11,24 @@ pub enum TaskAction {
     ModifyDiskDeployment,
     /// `CloneDisks`
     CloneDisks,
+    /// `ModifySnapshotCategory`
+    ModifySnapshotCategory,
+    /// `ExportSnapshot`
+    ExportSnapshot,
+    /// `ImportImage`
+    ImportImage,
 }
 
 impl TaskAction {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::ModifyDiskSpec, Self::ModifyDiskDeployment, Self::CloneDisks];
+    pub const ALL: [Self; 6] = [
+        Self::ModifyDiskSpec,
+        Self::ModifyDiskDeployment,
+        Self::CloneDisks,
+        Self::ModifySnapshotCategory,
+        Self::ExportSnapshot,
+        Self::ImportImage,
+    ];
 
     /// The wire name.
     #[must_use]
@@ -24,6 +37,9 @@ impl TaskAction {
             Self::ModifyDiskSpec => "ModifyDiskSpec",
             Self::ModifyDiskDeployment => "ModifyDiskDeployment",
             Self::CloneDisks => "CloneDisks",
+            Self::ModifySnapshotCategory => "ModifySnapshotCategory",
+            Self::ExportSnapshot => "ExportSnapshot",
+            Self::ImportImage => "ImportImage",
         }
     }
 
@@ -33,11 +49,12 @@ impl TaskAction {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    /// Whether it can be ended before its time. What is over within its call cannot.
+    /// Whether it goes on after the call that began it, and can be ended before its time.
     #[must_use]
-    pub const fn can_be_cancelled(self) -> bool {
+    pub const fn goes_on(self) -> bool {
         match self {
             Self::ModifyDiskSpec | Self::ModifyDiskDeployment | Self::CloneDisks => false,
+            Self::ModifySnapshotCategory | Self::ExportSnapshot | Self::ImportImage => true,
         }
     }
 }
@@ -86,8 +103,10 @@ pub struct Task {
     pub region: RegionId,
     /// What it does.
     pub action: TaskAction,
-    /// To what: the id of a disk.
+    /// To what: the id of a disk, a snapshot or an image.
     pub resource: String,
+    /// Objects that it reads or writes.
+    pub objects: Vec<TaskObject>,
     /// How far it has come.
     pub status: TaskStatus,
     /// Hundredths of it that are done.
@@ -98,6 +117,21 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+/// An object that a task reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskObject {
+    /// Where it is.
+    pub bucket: String,
+    /// Its name there.
+    pub object: String,
+    /// What is in it.
+    pub format: ImageFormat,
+    /// The device of the disk that it becomes; empty where it becomes none.
+    pub device: String,
+    /// How large that is; as large as it must be where it is `None`.
+    pub size_gib: Option<u32>,
 }
 
 impl Task {

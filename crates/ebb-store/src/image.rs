@@ -172,7 +172,7 @@ impl Record for Image {
         Ok(())
     }
 
-    /// What an image is made of never changes.
+    /// What an image is made of never changes, once it is known.
     fn save_parts(&self, tx: &Tx<'_>) -> Result<(), StoreError> {
         if !tx.disks_of_image(&self.id)?.is_empty() {
             return Ok(());
@@ -216,11 +216,14 @@ const fn status_name(status: ImageStatus) -> &'static str {
         ImageStatus::Creating => "Creating",
         ImageStatus::Available => "Available",
         ImageStatus::Deprecated => "Deprecated",
+        ImageStatus::CreateFailed => "CreateFailed",
     }
 }
 
 fn parse_status(name: &str) -> Option<ImageStatus> {
-    use ImageStatus::{Available, Creating, Deprecated};
+    use ImageStatus::{Available, CreateFailed, Creating, Deprecated};
 
-    [Creating, Available, Deprecated].into_iter().find(|status| status_name(*status) == name)
+    [Creating, Available, Deprecated, CreateFailed]
+        .into_iter()
+        .find(|status| status_name(*status) == name)
 }

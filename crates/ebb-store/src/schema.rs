@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0010_images.sql"),
     include_str!("schema/0011_disk_quota.sql"),
     include_str!("schema/0012_clones_and_encryption.sql"),
+    include_str!("schema/0013_objects.sql"),
 ];
 
 /// Brings the schema up to date.

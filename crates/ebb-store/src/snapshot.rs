@@ -75,13 +75,23 @@ impl Tx<'_> {
         Ok(self.count(sql, &[text(disk.as_str())])? as usize)
     }
 
-    /// The snapshots of a disk that are there to be used, the oldest first.
+    /// The snapshots of a disk that are there to be used, in the pool, the oldest first.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub fn accomplished_snapshots(&self, disk: &DiskId) -> Result<Vec<Snapshot>, StoreError> {
-        let rest = "WHERE source_disk = ? AND status = 'accomplished' ORDER BY created_at, id";
+        let rest = "WHERE source_disk = ? AND status = 'accomplished' AND archived_bytes IS NULL
+                    ORDER BY created_at, id";
         self.select(rest, &[text(disk.as_str())])
+    }
+
+    /// The ids of all snapshots that are in the archive.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn archived_snapshots(&self) -> Result<Vec<SnapshotId>, StoreError> {
+        let sql = "SELECT id FROM snapshots WHERE archived_bytes IS NOT NULL";
+        self.rows(("snapshots", "id"), sql, &[], |row| row.id("id", SnapshotId::new))
     }
 
     /// The snapshots that something is under way with.
@@ -106,12 +116,12 @@ impl Tx<'_> {
         self.select(rest, &[now.unix_millis().into()])
     }
 
-    /// The engine's id of every snapshot, whoever's and wherever it is.
+    /// The engine's id of every snapshot that is in the pool, whoever's and wherever it is.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub fn all_versions(&self) -> Result<Vec<u64>, StoreError> {
-        let sql = "SELECT id, version FROM snapshots ORDER BY version";
+        let sql = "SELECT id, version FROM snapshots WHERE archived_bytes IS NULL ORDER BY version";
         self.rows(("snapshots", "id"), sql, &[], |row| row.engine_id("version"))
     }
 }
@@ -156,6 +166,7 @@ impl Record for Snapshot {
             ("copied_from", copied_from.map(|from| text(from.snapshot.as_str())).into()),
             ("copied_from_region", copied_from.map(|from| text(from.region.as_str())).into()),
             ("version", self.version.cast_signed().into()),
+            ("archived_bytes", self.archived_bytes.map(u64::cast_signed).into()),
         ]
     }
 
@@ -181,6 +192,7 @@ impl Record for Snapshot {
             group: row.id_if_any("snapshot_group", SnapshotGroupId::new)?,
             copied_from: copied_from(row)?,
             version: row.engine_id("version")?,
+            archived_bytes: row.get::<Option<i64>>("archived_bytes")?.map(i64::cast_unsigned),
         })
     }
 }

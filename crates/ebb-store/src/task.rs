@@ -1,13 +1,14 @@
 //! Tasks.
 
 use ebb_domain::{
-    AccountId, RegionId, Task, TaskAction, TaskGroupId, TaskId, TaskStatus, Timestamp,
+    AccountId, ImageFormat, RegionId, Task, TaskAction, TaskGroupId, TaskId, TaskObject,
+    TaskStatus, Timestamp,
 };
 
 use crate::filter::Filter;
 use crate::page;
 use crate::row::Row;
-use crate::tx::text;
+use crate::tx::{Value, text};
 use crate::{Page, PageRequest, StoreError, Tx};
 
 /// DescribeTasks.
@@ -42,7 +43,7 @@ impl Tx<'_> {
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
         let sql = "SELECT * FROM tasks WHERE id = ?";
-        Ok(self.rows(("tasks", "id"), sql, &[text(id.as_str())], read)?.pop())
+        Ok(self.whole_tasks(sql, &[text(id.as_str())])?.pop())
     }
 
     /// Adds a task.
@@ -65,7 +66,53 @@ impl Tx<'_> {
                 task.created_at.unix_millis().into(),
             ],
         )?;
+        for (position, object) in (0_i64..).zip(&task.objects) {
+            self.insert_object(task, position, object)?;
+        }
         self.save_task(task)
+    }
+
+    fn insert_object(
+        &self,
+        task: &Task,
+        position: i64,
+        object: &TaskObject,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO task_objects (task, position, bucket, object, format, device, size_gib)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                text(task.id.as_str()),
+                position.into(),
+                text(&object.bucket),
+                text(&object.object),
+                text(object.format.name()),
+                text(&object.device),
+                object.size_gib.into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn objects_of_task(&self, id: &TaskId) -> Result<Vec<TaskObject>, StoreError> {
+        let sql = "SELECT * FROM task_objects WHERE task = ? ORDER BY position";
+        self.rows(("task_objects", "task"), sql, &[text(id.as_str())], |row| {
+            Ok(TaskObject {
+                bucket: row.get("bucket")?,
+                object: row.get("object")?,
+                format: row.name("format", ImageFormat::parse)?,
+                device: row.get("device")?,
+                size_gib: row.get("size_gib")?,
+            })
+        })
+    }
+
+    fn whole_tasks(&self, sql: &str, values: &[Value]) -> Result<Vec<Task>, StoreError> {
+        let mut tasks = self.rows(("tasks", "id"), sql, values, read)?;
+        for task in &mut tasks {
+            task.objects = self.objects_of_task(&task.id)?;
+        }
+        Ok(tasks)
     }
 
     /// Saves how far a task has come. One that is not there is no error.
@@ -103,7 +150,16 @@ impl Tx<'_> {
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub fn tasks_under_way(&self) -> Result<Vec<Task>, StoreError> {
         let sql = "SELECT * FROM tasks WHERE status = 'Processing' ORDER BY created_at, id";
-        self.rows(("tasks", "id"), sql, &[], read)
+        self.whole_tasks(sql, &[])
+    }
+
+    /// Whether a task that is under way needs a resource.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn has_task_under_way(&self, resource: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM tasks WHERE status = 'Processing' AND resource = ?";
+        self.exists(sql, &[text(resource)])
     }
 
     /// DescribeTasks, the newest first.
@@ -118,7 +174,7 @@ impl Tx<'_> {
         let [limit, offset] = page::range(&query.page);
         let mut values = filter.into_values();
         values.extend([limit.into(), offset.into()]);
-        let mut items = self.rows(("tasks", "id"), &sql, &values, read)?;
+        let mut items = self.whole_tasks(&sql, &values)?;
         page::cut(&mut items, &query.page);
         Ok(Page { items, total, next: None })
     }
@@ -151,6 +207,7 @@ fn read(row: &Row<'_>) -> Result<Task, StoreError> {
         region: row.id("region", RegionId::new)?,
         action: row.name("action", TaskAction::parse)?,
         resource: row.get("resource")?,
+        objects: Vec::new(),
         status: row.name("status", TaskStatus::parse)?,
         percent: row.get("percent")?,
         error: row.get("error")?,

@@ -2,6 +2,7 @@
 
 mod names;
 mod profile;
+mod wait;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,9 @@ pub(crate) struct CallArgs {
     /// Where the API is: 127.0.0.1:8080 unless the profile says otherwise.
     #[arg(long, env = "EBB_ENDPOINT", value_name = "HOST:PORT")]
     endpoint: Option<String>,
+    /// Waits until the task that the call began is over, and shows how far it has come.
+    #[arg(long)]
+    wait: bool,
     /// Such as ResetDisk. `ebb operations` lists them; the beginning of a name will do.
     action: String,
     /// `--DiskId d-… --SnapshotId s-…`; the beginning of a name will do.
@@ -43,7 +47,7 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
     let needs_region = operation.params.iter().any(|p| p.name == "RegionId" && p.required);
     let has_region = params.iter().any(|(name, _)| name == "RegionId");
     if let (true, false, Some(region)) = (needs_region, has_region, &profile.region) {
-        params.push(("RegionId".to_owned(), region));
+        params.push(("RegionId".to_owned(), region.as_str()));
     }
     let params: Vec<(&str, &str)> =
         params.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -52,6 +56,10 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
     let client = Client::new(endpoint, profile.id, profile.secret);
     let reply = client.call(operation.name, &params).await?;
     println!("{reply:#}");
+    if args.wait {
+        let given = params.iter().find(|(name, _)| *name == "RegionId").map(|(_, value)| *value);
+        wait::until_over(&client, &reply, given.or(profile.region.as_deref())).await?;
+    }
     Ok(())
 }
 

@@ -52,10 +52,14 @@ pub(crate) struct ServeArgs {
     /// category, performance level and size [default: off].
     #[arg(long, env = "EBB_QOS", value_enum, value_name = "on|off")]
     pub qos: Option<Qos>,
+    /// Where the buckets are that ExportSnapshot and ImportImage name: a folder with a folder for
+    /// each [default: oss in the data directory].
+    #[arg(long, env = "EBB_OSS_DIR", value_name = "DIR")]
+    pub oss_dir: Option<PathBuf>,
     #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, cache_size, pool_size, pool_reserve,
+    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, cache_size, pool_size, pool_reserve,
     /// keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -85,6 +89,7 @@ struct File {
     #[serde(default)]
     region: Vec<String>,
     qos: Option<Qos>,
+    oss_dir: Option<PathBuf>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -115,6 +120,7 @@ pub(crate) struct Config {
     /// At least one, none twice.
     pub regions: Vec<String>,
     pub qos: Qos,
+    pub oss_dir: PathBuf,
     pub pool: ebb_local::Options,
 }
 
@@ -153,8 +159,10 @@ impl ServeArgs {
             .into());
         }
         let given = if self.region.is_empty() { file.region } else { self.region };
+        let oss_dir = self.oss_dir.or(file.oss_dir).unwrap_or_else(|| data_dir.join("oss"));
         Ok(Config {
             data_dir,
+            oss_dir,
             listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
             nbd_listen,
             nbd_tls,

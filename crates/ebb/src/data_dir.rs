@@ -6,6 +6,8 @@
 //!   credentials   0600, the root AccessKey pair
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
 //!   nbd.sock      0600           admin.sock  0600
+//!   archive/      0700, archived snapshots
+//!   oss/          0700, buckets, unless `--oss-dir` says elsewhere
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -53,6 +55,12 @@ impl DataDir {
             }
             Err(error) => Err(failed(error.into()).into()),
         }
+    }
+
+    /// A folder in it, or elsewhere, that only its owner can look into when it is made here.
+    pub(crate) fn make_folder(path: &Path) -> Result<(), Failure> {
+        let failed = |error: io::Error| format!("cannot make {}: {error}", path.display());
+        Ok(DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -17,6 +17,7 @@ mod demo;
 mod metrics;
 mod operations;
 mod pool_args;
+mod qemu_img;
 mod server;
 mod size;
 mod volume;

@@ -11,6 +11,7 @@ use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, System
 use ebb_domain::{Ceiling, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit, TlsServer};
+use ebb_objects::{FolderBucket, FolderBuckets};
 use ebb_store::Store;
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -23,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
 use crate::metrics;
+use crate::qemu_img::QemuImg;
 
 /// How long NBD connections have to end. Below the 10 s in which the whole process ends.
 const NBD_GRACE: Duration = Duration::from_secs(5);
@@ -30,6 +32,9 @@ const NBD_GRACE: Duration = Duration::from_secs(5);
 /// Files that are open beside NBD's connections, with some to spare: the pool, the database, API
 /// calls under way.
 const FILES_BESIDE_NBD: u64 = 256;
+
+/// In the data directory.
+const NBD_SOCKET: &str = "nbd.sock";
 
 /// `ebb serve`.
 pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
@@ -112,7 +117,7 @@ impl Server {
 
         let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
         listen_nbd(&nbd, nbd_listener, config)?;
-        nbd.listen_unix(data_dir.socket("nbd.sock")?)?;
+        nbd.listen_unix(data_dir.socket(NBD_SOCKET)?)?;
 
         let admin_listener = data_dir.socket("admin.sock")?;
         admin_listener.set_nonblocking(true)?;
@@ -210,8 +215,15 @@ fn parts(
     engine: &Arc<LocalEngine>,
 ) -> Result<Parts, Failure> {
     let region = |name: &String| Region { id: RegionId::new(name) };
+    let archive = data_dir.join("archive");
+    for folder in [&archive, &config.oss_dir] {
+        DataDir::make_folder(folder)?;
+    }
     Ok(Parts {
         store: Store::open(&data_dir.join("ebbtide.db"))?,
+        archive: Arc::new(FolderBucket::open(&archive)?),
+        buckets: Arc::new(FolderBuckets::open(&config.oss_dir)?),
+        converter: Arc::new(QemuImg::new(data_dir.join(NBD_SOCKET))),
         engine: Arc::clone(engine) as Arc<dyn Engine>,
         exports: Arc::new(Table { exports: Arc::clone(exports), qos: config.qos == Qos::On }),
         clock: Arc::new(SystemClock),

@@ -184,6 +184,7 @@ fn status_name(status: ImageStatus) -> &'static str {
         ImageStatus::Creating => "Creating",
         ImageStatus::Available => "Available",
         ImageStatus::Deprecated => "Deprecated",
+        ImageStatus::CreateFailed => "CreateFailed",
     }
 }
 

@@ -21,6 +21,7 @@ pub mod instance_type;
 pub mod location;
 pub mod network;
 pub mod network_interface;
+pub mod objects;
 mod progress;
 pub mod reinit;
 pub mod replace;
@@ -60,6 +61,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     location::OPERATIONS,
     network::OPERATIONS,
     network_interface::OPERATIONS,
+    objects::OPERATIONS,
     reinit::OPERATIONS,
     replace::OPERATIONS,
     reset::OPERATIONS,

@@ -4,7 +4,7 @@ use std::iter;
 
 use ebb_api_derive::Params;
 use ebb_control::TaskQuery;
-use ebb_domain::{Denied, RegionId, Task, TaskGroupId, TaskId, TaskStatus, Timestamp};
+use ebb_domain::{Denied, RegionId, Task, TaskAction, TaskGroupId, TaskId, TaskStatus, Timestamp};
 use serde::Serialize;
 
 use super::common::{Done, PageNumber, PageSize, Paged};
@@ -59,7 +59,7 @@ pub struct DescribeTasks {
     pub task_ids: Option<TaskIds>,
     /// Those that one call began.
     pub task_group_id: Option<TaskGroupId>,
-    /// `ModifyDiskSpec`, `CloneDisks` and so on.
+    /// `ImportImage`, `ExportSnapshot`, `ModifySnapshotCategory`, `CloneDisks`, `ModifyDiskSpec`.
     pub task_action: Option<String>,
     /// `Processing`, `Finished` or `Failed`; anything else means any.
     pub task_status: Option<String>,
@@ -149,7 +149,7 @@ impl From<Task> for TaskItem {
 
 /// SupportCancel is a string.
 const fn can_be_cancelled(task: &Task) -> &'static str {
-    if task.action.can_be_cancelled() { "true" } else { "false" }
+    if task.action.goes_on() { "true" } else { "false" }
 }
 
 /// One task, and what became of each part of it.
@@ -171,7 +171,7 @@ pub struct DescribeTaskAttributeReply {
     task_id: String,
     task_action: &'static str,
     task_status: &'static str,
-    task_process: &'static str,
+    task_process: String,
     support_cancel: &'static str,
     creation_time: String,
     finished_time: String,
@@ -191,19 +191,22 @@ impl Operation for DescribeTaskAttribute {
             .control
             .task(&cx.account, &self.region_id, &self.task_id)
             .map_err(refused("DescribeTaskAttribute"))?;
-        let (status, process) = match task.status {
-            TaskStatus::Processing => ("Processing", "0%"),
-            TaskStatus::Finished => ("Success", "100%"),
-            TaskStatus::Failed => ("Failed", "100%"),
+        let status = match task.status {
+            TaskStatus::Processing => "Processing",
+            TaskStatus::Finished => "Success",
+            TaskStatus::Failed => "Failed",
         };
         let is = |wanted: TaskStatus| u32::from(task.status == wanted);
-        let part = Progress::new(status, [("DiskId", task.resource.clone())]);
+        let mut part = Progress::new(status, [(resource_name(&task), task.resource.clone())]);
+        if task.status == TaskStatus::Failed {
+            part = part.because(format!("{}Failed", task.action.name()), task.error.clone());
+        }
         Ok(DescribeTaskAttributeReply {
             region_id: task.region.to_string(),
             task_id: task.id.to_string(),
             task_action: task.action.name(),
             task_status: task.status.name(),
-            task_process: process,
+            task_process: format!("{}%", task.percent),
             support_cancel: can_be_cancelled(&task),
             creation_time: minutes(task.created_at),
             finished_time: task.finished_at.map(minutes).unwrap_or_default(),
@@ -215,7 +218,18 @@ impl Operation for DescribeTaskAttribute {
     }
 }
 
-/// Ends a task that can be ended, of which there is none yet.
+/// What kind of thing a task is about.
+const fn resource_name(task: &Task) -> &'static str {
+    match task.action {
+        TaskAction::ModifyDiskSpec | TaskAction::ModifyDiskDeployment | TaskAction::CloneDisks => {
+            "DiskId"
+        }
+        TaskAction::ModifySnapshotCategory | TaskAction::ExportSnapshot => "SnapshotId",
+        TaskAction::ImportImage => "ImageId",
+    }
+}
+
+/// Ends a task that goes on after its call: it is Failed, and what it had begun goes.
 #[derive(Debug, Params)]
 pub struct CancelTask {
     /// Where.

@@ -58,6 +58,8 @@ const COMMON: &[Refusal] = &[
     row(400, "IdempotentParameterMismatch", "The specified clientToken is used."),
     row(403, "IdempotentProcessing", "The previous idempotent request(s) is still processing."),
     row(403, "Operation.Conflict", "The operation may conflicts with others."),
+    row(400, "InvalidParameter",
+        "The specified parameter Tag.N is not valid: up to 20, each key once, 1 to 128 long."),
     row(400, "InvalidNextToken", "The specified NextToken is not one that this server gave."),
 ];
 

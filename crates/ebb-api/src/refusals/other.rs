@@ -52,6 +52,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),
         row(400, "InvalidTaskId.NotFound", "The specified \"TaskId\" is not found."),
         row(403, "InvalidTaskId.TaskActionNotSupport", "The specified task action not support."),
+        row(403, "InvalidTaskId.IncorrectTaskStatus", "The specified task status is invalid."),
     ]),
     of("TagResources", &[
         row(404, "InvalidRegionId.NotFound",

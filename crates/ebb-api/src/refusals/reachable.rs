@@ -155,7 +155,24 @@ const REACHABLE: &[Reachable] = &[
     ("JoinResourceGroup", &[WRITES, &[D::ResourceTypeUnknown, D::ResourceNotFound]]),
     ("DescribeTasks", &[&[D::RegionNotFound]]),
     ("DescribeTaskAttribute", &[&[D::RegionNotFound, D::TaskNotFound]]),
-    ("CancelTask", &[&[D::RegionNotFound, D::TaskNotFound, D::TaskNotCancelable]]),
+    ("CancelTask", &[&[D::RegionNotFound, D::TaskNotFound, D::TaskNotCancelable, D::TaskOver]]),
+    ("ModifySnapshotCategory", &[WRITES, &[
+        D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotCategory, D::SnapshotTooYoung,
+        D::Malformed(F::SnapshotCategory), D::Malformed(F::RetentionDays), D::RetentionDecreased,
+        D::SnapshotHasImages,
+    ]]),
+    ("ExportSnapshot", &[&[
+        D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotExporting,
+        D::Malformed(F::Bucket), D::BucketNotFound,
+    ]]),
+    ("ImportImage", &[TAGS, &[
+        D::RegionNotFound, D::Malformed(F::ImageName), D::Malformed(F::Description),
+        D::Malformed(F::Architecture), D::Malformed(F::OsType), D::Malformed(F::BootMode),
+        D::Malformed(F::LicenseType), D::MappingMissing, D::Malformed(F::Device),
+        D::Malformed(F::ImageFormat), D::ImageFormatUnsupported, D::ObjectSuffix, D::ImageSize,
+        D::DataImageSize, D::Malformed(F::Bucket), D::BucketNotFound, D::Malformed(F::Object),
+        D::ObjectNotFound, D::ObjectEmpty, D::TokenMismatch, D::DryRun,
+    ]]),
     ("DescribeDiskMonitorData", &[&[
         D::DiskNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,

@@ -313,6 +313,27 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidSnapshotIds.Malformed",
             "The amount of specified specified snapshot Ids exceeds the limit."),
     ]),
+    of("ModifySnapshotCategory", &[
+        row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
+        row(403, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
+        row(403, "InvalidSnapshotCategory.Malformed", "The specified Category is not valid."),
+        row(403, "OperationDenied.SnapshotNotAllowed", "The specified snapshot is archived."),
+        row(403, "OperationDenied",
+            "The specified snapshot is less than 14 days old. Archive it later."),
+        row(400, "InvalidRetentionDays.Malformed", "The specified RetentionDays is not valid."),
+        row(400, "InvalidOperation.DecreaseRetentionDaysUnsupported",
+            "The requested operation to decrease retention days for the snapshot is not \
+             supported."),
+        row(403, "SnapshotCreatedImage",
+            "The snapshot has been used to create user defined image(s)."),
+    ]),
+    of("ExportSnapshot", &[
+        row(403, "InvalidSnapshotId.NotFound", "The specified snapshot is not exists."),
+        row(403, "SNAPSHOT_CREATE_NOT_FINISHED", "The specified snapshot is not finished yet."),
+        row(403, "SNAPSHOT_IS_EXPORTING", "The specified snapshot is already exporting."),
+        row(403, "InvalidOSSBucket.NotFound",
+            "The specified OSS bucket does not exist in this region."),
+    ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),
         row(403, "SnapshotCreatedImage",

@@ -18,6 +18,7 @@ use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
 use ebb_domain::{DiskId, Performance, Region, RegionId, Timestamp};
+use ebb_objects::{FolderBucket, FolderBuckets};
 use ebb_store::Store;
 use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
 use serde_json::Value;
@@ -83,8 +84,15 @@ impl Plane {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("metadata.db");
         let engine = TestEngine::over(MemoryEngine::new());
+        let (archive, oss) = (folder.path().join("archive"), folder.path().join("oss"));
+        for folder in [&archive, &oss] {
+            std::fs::create_dir(folder).unwrap();
+        }
         let control = Control::start(Parts {
             store: Store::open(&path).unwrap(),
+            archive: Arc::new(FolderBucket::open(&archive).unwrap()),
+            buckets: Arc::new(FolderBuckets::open(&oss).unwrap()),
+            converter: Arc::new(()),
             engine: Arc::clone(&engine) as _,
             exports: Arc::new(Exports::default()),
             clock: Arc::new(SystemClock),

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ebb_control::Step;
+use ebb_objects::{Bucket, FolderBucket};
 use ebb_volume::MemoryEngine;
 use tempfile::TempDir;
 
@@ -23,12 +24,16 @@ use crate::world::{Base, DATABASE, Universe, World, until};
 /// What is on the disk at one moment.
 struct Image {
     records: TempDir,
+    /// Synced object by object, so that no power loss takes any of it back.
+    archive: TempDir,
     engine: MemoryEngine,
 }
 
 impl Image {
     fn take(folder: &std::path::Path, engine: &MemoryEngine) -> Self {
-        Self { records: copy(folder), engine: engine.reopen() }
+        let archive = TempDir::new().unwrap();
+        copy_archive(folder, archive.path());
+        Self { records: copy(folder), archive, engine: engine.reopen() }
     }
 }
 
@@ -40,6 +45,18 @@ fn copy(folder: &std::path::Path) -> TempDir {
         }
     }
     records
+}
+
+/// The archive of one folder, into that of another.
+fn copy_archive(from: &std::path::Path, to: &std::path::Path) {
+    let (from, to) = (FolderBucket::open(&from.join("archive")).unwrap(), to.join("archive"));
+    fs::create_dir_all(&to).unwrap();
+    let to = FolderBucket::open(&to).unwrap();
+    for name in from.list("").unwrap() {
+        let mut upload = to.create(&name).unwrap();
+        upload.write(&from.read(&name, 0..u64::MAX).unwrap()).unwrap();
+        upload.finish().unwrap();
+    }
 }
 
 /// Runs the call once: an image before it, at each step, and after the answer and all its work.
@@ -92,6 +109,7 @@ fn a_kill_or_a_power_loss_leaves_everything_before_or_after() {
             let oldest = (scenario.synced)(engine);
             for (records, older) in images.iter().enumerate().take(engine + 1).skip(oldest) {
                 let folder = copy(older.records.path());
+                copy_archive(image.archive.path(), folder.path());
                 let world = World::on(folder, image.engine.reopen(), universe.clone());
                 check(&world, scenario, &base, Reached { records, engine });
             }

@@ -14,6 +14,7 @@ mod failures;
 mod import;
 mod kill;
 mod locks;
+mod objects;
 mod reinit;
 mod reset;
 mod restart;

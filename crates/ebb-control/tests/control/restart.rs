@@ -8,6 +8,7 @@ use ebb_store::Store;
 use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
 use tempfile::TempDir;
 
+use crate::objects;
 use crate::world::{DATABASE, Exports, Universe, World, region};
 
 /// A new database beside an old pool would be the order to delete everything in it.
@@ -16,8 +17,13 @@ fn a_new_database_beside_a_pool_with_volumes_is_refused() {
     let (folder, engine) = (TempDir::new().unwrap(), Arc::new(MemoryEngine::new()));
     engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30).unwrap();
     let universe = Universe::default();
+    let path = folder.path().join(DATABASE);
+    let (archive, buckets) = objects::beside(&path);
     let started = Control::start(Parts {
-        store: Store::open(&folder.path().join(DATABASE)).unwrap(),
+        store: Store::open(&path).unwrap(),
+        archive,
+        buckets,
+        converter: Arc::new(()),
         engine: Arc::clone(&engine) as _,
         exports: Arc::new(Exports::default()),
         clock: universe.clock,

@@ -1,6 +1,7 @@
 //! The use cases that do more than one thing, each with the steps it passes and with what must be
 //! true wherever between them the machine stops.
 
+use crate::objects;
 use crate::world::{
     A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
     region,
@@ -612,6 +613,31 @@ pub(crate) const ALL: &[Scenario] = &[
             let imported = world.snapshots().into_iter().find(|s| s.id != base.snapshot);
             let expected = [None, Some(SnapshotStatus::Failed), Some(SnapshotStatus::Accomplished)];
             assert_eq!(imported.map(|found| found.status), expected[reached.records]);
+        },
+    },
+    Scenario {
+        name: "archive a snapshot",
+        prepare: objects::aged,
+        act: |world, base| drop(objects::archive(world, base).unwrap()),
+        steps: &[Step::ObjectsWritten, Step::SnapshotArchived],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let found = world.find_snapshot(&base.snapshot).unwrap();
+            assert_eq!(found.archived_bytes.is_some(), reached.records > 0);
+        },
+    },
+    Scenario {
+        name: "import an image",
+        prepare: as_it_is,
+        act: |world, _| drop(objects::import(world, &[objects::OBJECT]).unwrap()),
+        steps: &[Step::ImportVersionMade],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let images = world.control.images(&all_images(world)).unwrap().items;
+            let status: Vec<_> = images.iter().map(|image| image.status).collect();
+            assert_eq!(status, vec![ImageStatus::Available; reached.records.min(1)]);
         },
     },
 ];

@@ -24,6 +24,7 @@ use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::engine::TestEngine;
+use crate::objects;
 
 /// The database, under the folder of a world.
 pub(crate) const DATABASE: &str = "metadata.db";
@@ -307,8 +308,12 @@ fn start(
     universe: &Universe,
 ) -> Result<Arc<Control>, ControlError> {
     let probe = Arc::clone(probe);
+    let (archive, buckets) = objects::beside(path);
     Control::start(Parts {
         store: Store::open(path)?,
+        archive,
+        buckets,
+        converter: Arc::new(()),
         engine: Arc::clone(engine) as _,
         exports: Arc::clone(exports) as _,
         clock: Arc::clone(&universe.clock) as _,
@@ -549,7 +554,7 @@ impl World {
 /// The bytes.
 impl World {
     /// The disk as its client has it, or a handle of its own where nobody does.
-    fn handle(&self, disk: &DiskId) -> Arc<dyn Volume> {
+    pub(crate) fn handle(&self, disk: &DiskId) -> Arc<dyn Volume> {
         let volume = VolumeId(self.disk(disk).volume);
         self.exports.get(disk).unwrap_or_else(|| self.engine.inner.open(volume).unwrap())
     }
@@ -626,6 +631,7 @@ impl World {
     #[track_caller]
     pub(crate) fn assert_at_rest(&self) {
         until("instances rest", || self.read(|tx| tx.instances_in_transition()).is_empty());
+        until("tasks are over", || self.read(|tx| tx.tasks_under_way()).is_empty());
         until("disks rest", || self.read(|tx| tx.disks_in_transition()).is_empty());
         assert_eq!(self.read(|tx| tx.snapshots_in_transition()), []);
         assert_eq!(self.read(|tx| tx.snapshot_groups_in_transition()), []);
@@ -636,12 +642,19 @@ impl World {
 
     #[track_caller]
     pub(crate) fn assert_agreed(&self) {
+        // A task frees what it had in the pool after it is over.
+        until("what tasks had is gone", || {
+            self.engine.inventory().unwrap().snapshots.len()
+                <= self.read(|tx| tx.all_versions()).len()
+        });
         let held = self.engine.inventory().unwrap();
         let volumes: BTreeSet<u64> = held.volumes.iter().map(|volume| volume.id.0).collect();
         let versions: BTreeSet<u64> = held.snapshots.iter().map(|found| found.id.0).collect();
         let rows: BTreeSet<u64> = self.read(|tx| tx.all_volumes()).into_iter().collect();
         assert_eq!(rows, volumes, "disks in the records against volumes in the engine");
-        let kept = |snapshot: &Snapshot| snapshot.status != SnapshotStatus::Failed;
+        let kept = |snapshot: &Snapshot| {
+            snapshot.status != SnapshotStatus::Failed && snapshot.archived_bytes.is_none()
+        };
         let rows: BTreeSet<u64> =
             self.snapshots().iter().filter(|s| kept(s)).map(|s| s.version).collect();
         assert_eq!(rows, versions, "snapshots in the records against versions in the engine");

@@ -161,6 +161,7 @@ prop_compose! {
                 region: RegionId::new(region),
             }),
             version,
+            archived_bytes: (version % 2 == 0).then_some(version >> 1),
         }
     }
 }

@@ -95,6 +95,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         group: None,
         copied_from: None,
         version,
+        archived_bytes: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tasks: what is kept, listed and forgotten.
 
-use ebb_domain::{AccountId, RegionId, Task, TaskAction, TaskId, TaskStatus};
+use ebb_domain::{
+    AccountId, ImageFormat, RegionId, Task, TaskAction, TaskGroupId, TaskId, TaskObject, TaskStatus,
+};
 use ebb_store::{PageRequest, Store, TaskQuery};
 
 use crate::sample::{ALL, account, at, fresh, read, region, write};
@@ -13,11 +15,22 @@ fn task(id: &str, resource: &str, created_at: i64) -> Task {
         region: region(),
         action: TaskAction::ModifyDiskSpec,
         resource: resource.into(),
+        objects: Vec::new(),
         status: TaskStatus::Finished,
         percent: 100,
         error: String::new(),
         created_at: at(created_at),
         finished_at: Some(at(created_at + 1)),
+    }
+}
+
+fn object(name: &str) -> TaskObject {
+    TaskObject {
+        bucket: "bucket".into(),
+        object: name.into(),
+        format: if name == "a.raw" { ImageFormat::Raw } else { ImageFormat::Qcow2 },
+        device: "/dev/xvdb".into(),
+        size_gib: (name == "a.raw").then_some(20),
     }
 }
 
@@ -49,6 +62,11 @@ fn three_tasks() -> (tempfile::TempDir, Store, Vec<Task>) {
     let mut tasks = vec![task("t-1", "d-1", 10), task("t-2", "d-2", 20), task("t-3", "d-1", 30)];
     tasks[1].status = TaskStatus::Processing;
     tasks[1].finished_at = None;
+    tasks[1].percent = 33;
+    tasks[1].group = Some(TaskGroupId::new("tg-1"));
+    tasks[1].objects = ["a.raw", "b.qcow2"].map(object).to_vec();
+    tasks[2].status = TaskStatus::Failed;
+    tasks[2].error = "there is no object \"x\"".into();
     write(&store, |tx| tasks.iter().try_for_each(|task| tx.insert_task(task)));
     (folder, store, tasks)
 }
@@ -60,6 +78,23 @@ fn a_task_is_read_as_it_was_written() {
         assert_eq!(read(&store, |tx| tx.task(&task.id)).as_ref(), Some(task));
     }
     assert_eq!(read(&store, |tx| tx.task(&TaskId::new("t-4"))), None);
+    assert_eq!(read(&store, |tx| tx.tasks(&all())).items[1], tasks[1]);
+    assert_eq!(read(&store, |tx| tx.tasks_under_way()), [tasks[1].clone()]);
+    assert!(read(&store, |tx| tx.has_task_under_way("d-2")));
+    assert!(!read(&store, |tx| tx.has_task_under_way("d-1")));
+}
+
+#[test]
+fn how_far_a_task_has_come_is_saved() {
+    let (_folder, store, tasks) = three_tasks();
+    let further = Task { percent: 80, ..tasks[1].clone() };
+    write(&store, |tx| tx.save_task(&further));
+    assert_eq!(read(&store, |tx| tx.task(&further.id)), Some(further.clone()));
+    let ended = further.ended(TaskStatus::Finished, at(99));
+    write(&store, |tx| tx.save_task(&ended));
+    assert_eq!(read(&store, |tx| tx.tasks_under_way()), []);
+    write(&store, |tx| tx.remove_task(&ended.id));
+    assert_eq!(read(&store, |tx| tx.task(&ended.id)), None);
 }
 
 #[test]
@@ -70,7 +105,8 @@ fn each_filter_lets_through_what_it_should() {
     assert_eq!(find(&store, |q| q.action = Some("ModifyDiskSpec".into())).len(), 3);
     assert_eq!(find(&store, |q| q.action = Some("ImportImage".into())), [""; 0]);
     assert_eq!(find(&store, |q| q.status = Some(TaskStatus::Processing)), ["t-2"]);
-    assert_eq!(find(&store, |q| q.status = Some(TaskStatus::Finished)), ["t-3", "t-1"]);
+    assert_eq!(find(&store, |q| q.status = Some(TaskStatus::Finished)), ["t-1"]);
+    assert_eq!(find(&store, |q| q.group = Some(TaskGroupId::new("tg-1"))), ["t-2"]);
     assert_eq!(find(&store, |q| q.resources = Some(vec!["d-1".into()])), ["t-3", "t-1"]);
     assert_eq!(find(&store, |q| q.created_from = Some(at(20))), ["t-3", "t-2"]);
     assert_eq!(find(&store, |q| q.created_to = Some(at(20))), ["t-2", "t-1"]);

@@ -105,7 +105,8 @@ mod tests {
         assert_eq!(name("ResetDisk"), Ok("ResetDisk"));
         assert_eq!(name("resetdisks"), Ok("ResetDisks"));
         assert_eq!(name("openSnap"), Ok("OpenSnapshotService"));
-        assert_eq!(name("ResetD"), Err("\"ResetD\" may be ResetDisk, ResetDisks".to_owned()));
+        let error = "\"ResetD\" may be ResetDiskDefaultKMSKeyId, ResetDisk, ResetDisks";
+        assert_eq!(name("ResetD"), Err(error.to_owned()));
         let error = "\"Frobnicate\" is not an operation: ebb operations lists them";
         assert_eq!(name("Frobnicate"), Err(error.to_owned()));
     }

@@ -1,0 +1,76 @@
+//! A volume that no disk has: what comes in is gathered in one and frozen, what goes out is read
+//! from one. It is deleted when it is dropped; after a crash the next start does it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ebb_volume::{EngineError, Io, IoError, SnapshotId as Version, Volume, VolumeId, run};
+
+use crate::Control;
+use crate::reconcile::op_of;
+
+/// Compared with whole, as that is what processors do fast.
+const ZEROS: [u8; 4096] = [0; 4096];
+
+pub(crate) struct Scratch {
+    control: Arc<Control>,
+    id: VolumeId,
+    /// `None` once it is being dropped.
+    handle: Option<Arc<dyn Volume>>,
+}
+
+impl Scratch {
+    /// An empty one.
+    pub(crate) fn empty(control: &Arc<Control>, size_bytes: u64) -> Result<Self, EngineError> {
+        let id = VolumeId(control.new_engine_id());
+        control.engine.create_volume(op_of("create", id.0), id, size_bytes)?;
+        Self::open(control, id)
+    }
+
+    /// One that reads as a version.
+    pub(crate) fn of(
+        control: &Arc<Control>,
+        version: Version,
+        size_bytes: u64,
+    ) -> Result<Self, EngineError> {
+        let id = VolumeId(control.new_engine_id());
+        control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
+        Self::open(control, id)
+    }
+
+    fn open(control: &Arc<Control>, id: VolumeId) -> Result<Self, EngineError> {
+        // Before it is opened, so that it goes also where it cannot be.
+        let mut scratch = Self { control: Arc::clone(control), id, handle: None };
+        scratch.handle = Some(control.engine.open(id)?);
+        Ok(scratch)
+    }
+
+    pub(crate) fn id(&self) -> VolumeId {
+        self.id
+    }
+
+    pub(crate) fn volume(&self) -> &Arc<dyn Volume> {
+        self.handle.as_ref().expect("a scratch volume is open until it is dropped")
+    }
+
+    /// Writes a piece. One of zeros takes no space: nothing was there before.
+    pub(crate) fn write(&self, offset: u64, piece: Bytes) -> Result<(), IoError> {
+        if piece.chunks(ZEROS.len()).any(|part| *part != ZEROS[..part.len()]) {
+            run(self.volume().as_ref(), Io::Write { offset, data: piece, fua: false })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.handle = None;
+        let (engine, volume) = (&self.control.engine, self.id);
+        let removed = engine
+            .revoke(volume)
+            .and_then(|()| engine.delete_volume(self.control.new_op(), volume));
+        if let Err(error) = removed {
+            tracing::warn!(?volume, %error, "a scratch volume stays until the next start");
+        }
+    }
+}
