@@ -5,7 +5,8 @@ import re
 import pytest
 
 from harness import blocks
-from harness.ecs import IMAGE, INSTANCE_TYPE, REGION, ZONE
+from harness.ecs import IMAGE, INSTANCE_TYPE, REGION, ZONE, Ecs
+from harness.waiting import until
 
 
 def system_disk(ecs, instance) -> str:
@@ -228,3 +229,56 @@ def test_images_outlive_a_restart(ecs, machine):
     ecs.server.start()
     copy = ecs.run_instance(ImageId=made)
     assert blocks.read(ecs.server, system_disk(ecs, copy), 4096, 4096) == b"S" * 4096
+
+
+def test_an_image_is_copied_to_another_region(make_server):
+    here, there = "cn-hangzhou", "cn-beijing"
+    ecs = Ecs(make_server(args=["--region", here, "--region", there]).start())
+    instance, disk = ecs.machine()
+    blocks.write(ecs.server, disk, 0, b"s" * 4096)
+    source = ecs.call("CreateImage", InstanceId=instance, ImageName="golden")["ImageId"]
+    given = {"ImageId": source, "DestinationRegionId": there, "ClientToken": "once"}
+    named = {"DestinationImageName": "copied", "DestinationDescription": "of golden"}
+    ecs.refused(400, "DryRunOperation", "CopyImage", given | named, DryRun=True)
+    made = ecs.call("CopyImage", given | named)["ImageId"]
+    assert ecs.call("CopyImage", given | named)["ImageId"] == made
+    shown = ecs.call("DescribeImages", RegionId=there, ImageOwnerAlias="self")["Images"]["Image"]
+    [copy] = shown
+    assert (copy["ImageId"], copy["ImageName"], copy["Status"]) == (made, "copied", "Available")
+    # Its snapshots are its own: those of the source can go.
+    snapshots = ecs.snapshots(RegionId=there)
+    assert {each["SourceRegionId"] for each in snapshots} == {here}
+    ecs.call("DeleteImage", ImageId=source)
+    for each in ecs.snapshots():
+        ecs.call("DeleteSnapshot", SnapshotId=each["SnapshotId"])
+    run = {"ImageId": made, "InstanceType": INSTANCE_TYPE, "RegionId": there}
+    [instance] = ecs.call("RunInstances", run)["InstanceIdSets"]["InstanceIdSet"]
+
+    def data() -> dict | None:
+        disks = ecs.disks(RegionId=there, InstanceId=instance, DiskType="data")
+        running = ecs.instances(RegionId=there, InstanceIds=[instance])
+        return disks[0] if running[0]["Status"] == "Running" else None
+
+    found = until(data, "the instance runs")
+    assert blocks.read(ecs.server, found["DiskId"], 0, 4096) == b"s" * 4096
+
+
+def test_copy_image_refuses(make_server):
+    here, there = "cn-hangzhou", "cn-beijing"
+    ecs = Ecs(make_server(args=["--region", here, "--region", there]).start())
+    instance, _ = ecs.machine()
+    made = ecs.call("CreateImage", InstanceId=instance)["ImageId"]
+    given = {"ImageId": made, "DestinationRegionId": there}
+    copy = "CopyImage"
+    ecs.refused(404, "InvalidImageId.NotFound", copy, given | {"ImageId": "m-none"})
+    ecs.refused(404, "InvalidImageId.NotFound", copy, given | {"RegionId": there})
+    ecs.refused(400, "SourceRegion.NotFound", copy, given | {"RegionId": "nowhere"})
+    ecs.refused(400, "DestinationRegion.NotFound", copy, given | {"DestinationRegionId": "x"})
+    ecs.refused(403, "RegionNotSupportCopy", copy, given | {"DestinationRegionId": here})
+    ecs.refused(403, "RegionNotSupportCopy", copy, ImageId=made)
+    ecs.refused(400, "InvalidParameter.KmsNotEnabled", copy, given | {"Encrypted": True})
+    ecs.refused(400, "InvalidEncrypted.NotMatchKmsKeyId", copy, given | {"KMSKeyId": "k"})
+    ecs.refused(400, "InvalidImageName.Malformed", copy, given, DestinationImageName="acs:x")
+    tags = {"Tag.1.Key": "a", "Tag.2.Key": "a"}
+    ecs.refused(400, "InvalidParameter", copy, given | tags)
+    assert ecs.snapshots(RegionId=there) == []

@@ -33,9 +33,9 @@ LOCATION = {
 # What the server is to offer at the least.
 PROMISED = (
     "AddTags ApplyAutoSnapshotPolicy AttachDisk CancelAutoSnapshotPolicy CancelTask "
-    "CloneDisks CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateImage CreateInstance "
-    "CreateSecurityGroup CreateSnapshot CreateSnapshotGroup CreateVSwitch CreateVpc "
-    "DeleteAutoSnapshotPolicy DeleteDisk DeleteImage DeleteInstance DeleteInstances "
+    "CloneDisks CopyImage CopySnapshot CreateAutoSnapshotPolicy CreateDisk CreateImage "
+    "CreateInstance CreateSecurityGroup CreateSnapshot CreateSnapshotGroup CreateVSwitch "
+    "CreateVpc DeleteAutoSnapshotPolicy DeleteDisk DeleteImage DeleteInstance DeleteInstances "
     "DeleteSecurityGroup DeleteSnapshot DeleteSnapshotGroup DeleteVSwitch DeleteVpc "
     "DescribeAccountAttributes DescribeAutoSnapshotPolicyAssociations "
     "DescribeAutoSnapshotPolicyEx DescribeAvailableResource DescribeDiskDefaultKMSKeyId "

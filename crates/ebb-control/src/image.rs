@@ -206,7 +206,7 @@ impl Control {
         Ok(snapshot)
     }
 
-    fn undo_create_image(
+    pub(crate) fn undo_create_image(
         &self,
         owner: &AccountId,
         token: Option<&ClientToken>,
@@ -353,7 +353,7 @@ pub(crate) fn find_image(
     Ok(tx.image(id)?.filter(theirs).ok_or(Denied::ImageNotFound)?)
 }
 
-fn complete(tx: &Tx<'_>, id: &ImageId) -> Result<(), ControlError> {
+pub(crate) fn complete(tx: &Tx<'_>, id: &ImageId) -> Result<(), ControlError> {
     let Some(mut image) = tx.image(id)? else { return Ok(()) };
     for disk in &image.disks {
         accomplish(tx, &disk.snapshot)?;
@@ -363,7 +363,7 @@ fn complete(tx: &Tx<'_>, id: &ImageId) -> Result<(), ControlError> {
 }
 
 /// The image that the first call with a token made, once it is there.
-fn replayed_image(tx: &Tx<'_>, made: Vec<String>) -> Result<ImageId, ControlError> {
+pub(crate) fn replayed_image(tx: &Tx<'_>, made: Vec<String>) -> Result<ImageId, ControlError> {
     let id = ImageId::new(made.into_iter().next().unwrap_or_default());
     match tx.image(&id)? {
         Some(image) if image.status == ImageStatus::Creating => Err(Denied::TokenProcessing.into()),

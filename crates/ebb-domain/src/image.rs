@@ -110,6 +110,31 @@ pub fn check_image_disks(disks: &[ImageDisk]) -> Result<(), Denied> {
     Ok(())
 }
 
+/// Whether an image may be copied to that region.
+///
+/// # Errors
+/// The first thing that forbids it.
+pub fn check_copy_image(
+    image: &Image,
+    region: &RegionId,
+    encrypted: bool,
+    with_key: bool,
+) -> Result<(), Denied> {
+    if with_key && !encrypted {
+        return Err(Denied::KeyWithoutEncryption);
+    }
+    if encrypted {
+        return Err(Denied::EncryptionUnavailable);
+    }
+    if image.region == *region {
+        return Err(Denied::ImageSameRegion);
+    }
+    match image.status {
+        ImageStatus::Available | ImageStatus::Deprecated => Ok(()),
+        ImageStatus::Creating | ImageStatus::CreateFailed => Err(Denied::ImageNotAvailable),
+    }
+}
+
 /// Whether an image may be deleted while so many instances were made from it.
 ///
 /// # Errors

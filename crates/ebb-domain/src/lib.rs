@@ -47,8 +47,8 @@ pub use id::{
     SnapshotGroupId, SnapshotId, TaskGroupId, TaskId, VSwitchId, VpcId, ZoneId,
 };
 pub use image::{
-    Image, ImageDisk, ImageStatus, check_delete_image, check_image_disks, check_image_snapshot,
-    image_status,
+    Image, ImageDisk, ImageStatus, check_copy_image, check_delete_image, check_image_disks,
+    check_image_snapshot, image_status,
 };
 pub use image_import::{
     ImageFormat, ImportedDisk, SYSTEM_DEVICE, check_imported_disks, imported_gib,

@@ -1,7 +1,7 @@
 //! Images: create, list, change, delete (api.md §3.9).
 
 use ebb_api_derive::Params;
-use ebb_control::{CreateImage as New, DeviceMapping, ImageChange};
+use ebb_control::{CopyImage as Copy, CreateImage as New, DeviceMapping, ImageChange};
 use ebb_domain::{Denied, Field, ImageId, InstanceId, RegionId, SnapshotId};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::{ApiError, Context, Operation, OperationDef};
 /// The family.
 pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<CreateImage>(),
+    OperationDef::of::<CopyImage>(),
     OperationDef::of::<DescribeImages>(),
     OperationDef::of::<ModifyImageAttribute>(),
     OperationDef::of::<DeleteImage>(),
@@ -99,6 +100,57 @@ impl Operation for CreateImage {
             dry_run: self.dry_run == Some(true),
         };
         let id = cx.control.create_image(&cx.account, &new).map_err(refused(ACTION))?;
+        Ok(CreateImageReply { image_id: id.to_string() })
+    }
+}
+
+/// Makes the same image in another region of the server, with snapshots of its own.
+#[derive(Debug, Params)]
+pub struct CopyImage {
+    /// Where it is.
+    pub region_id: RegionId,
+    /// Which.
+    pub image_id: ImageId,
+    /// Where the copy is to be; where the image is if none is given, which is refused.
+    pub destination_region_id: Option<RegionId>,
+    /// 2 to 128 characters; the id where none is given.
+    pub destination_image_name: Option<String>,
+    /// 2 to 256 characters.
+    pub destination_description: Option<String>,
+    /// Kept and described.
+    pub resource_group_id: Option<String>,
+    /// There is no key service here.
+    pub encrypted: Option<bool>,
+    /// There is no key service here.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
+    /// Up to 20.
+    pub tag: Vec<TagParam>,
+    /// The same request again is the same copy.
+    pub client_token: Option<Token>,
+    /// Only checks.
+    pub dry_run: Option<bool>,
+}
+
+impl Operation for CopyImage {
+    type Reply = CreateImageReply;
+
+    fn call(self, cx: &Context) -> Result<CreateImageReply, ApiError> {
+        const ACTION: &str = "CopyImage";
+        let copy = Copy {
+            destination: self.destination_region_id.unwrap_or_else(|| self.region_id.clone()),
+            region: self.region_id,
+            image: self.image_id,
+            name: self.destination_image_name.unwrap_or_default(),
+            description: self.destination_description.unwrap_or_default(),
+            resource_group: self.resource_group_id.unwrap_or_default(),
+            encrypted: self.encrypted == Some(true),
+            key: self.kms_key_id,
+            tags: tags(self.tag),
+            token: client_token(cx, ACTION, self.client_token.map(|token| token.0)),
+            dry_run: self.dry_run == Some(true),
+        };
+        let id = cx.control.copy_image(&cx.account, &copy).map_err(refused(ACTION))?;
         Ok(CreateImageReply { image_id: id.to_string() })
     }
 }

@@ -243,6 +243,9 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
             | Denied::DuplicateTagKey
             | Denied::Malformed(Field::TagKey | Field::TagValue),
         ) => "InvalidParameter",
+        ("CopyImage", Denied::RegionNotFound) => "SourceRegion.NotFound",
+        ("CopyImage", Denied::DestinationRegionNotFound) => "DestinationRegion.NotFound",
+        ("CopyImage", Denied::ImageNotAvailable) => "IncorrectImageStatus",
         ("ImportImage", Denied::Malformed(Field::Device)) => "InvalidParameter.Malformed",
         ("DeleteImage", Denied::Conflict) => "OperationDenied.ImageCopying",
         ("DeleteSnapshotGroup", Denied::SnapshotHasImages) => "Operation.Forbidden",

@@ -165,6 +165,12 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotExporting,
         D::Malformed(F::Bucket), D::BucketNotFound,
     ]]),
+    ("CopyImage", &[TAGS, TOKEN, &[
+        D::RegionNotFound, D::DestinationRegionNotFound, D::Malformed(F::ImageName),
+        D::Malformed(F::Description), D::ImageNotFound, D::KeyWithoutEncryption,
+        D::EncryptionUnavailable, D::ImageSameRegion, D::ImageNotAvailable, D::SnapshotNotFound,
+        D::DryRun, D::Conflict,
+    ]]),
     ("ImportImage", &[TAGS, &[
         D::RegionNotFound, D::Malformed(F::ImageName), D::Malformed(F::Description),
         D::Malformed(F::Architecture), D::Malformed(F::OsType), D::Malformed(F::BootMode),

@@ -201,6 +201,20 @@ fn create_image() {
     );
 }
 
+/// A copy too.
+#[test]
+fn copy_image() {
+    for failing in [(|call| matches!(call, Call::Fork(..))) as fn(Call) -> bool, |call| {
+        matches!(call, Call::Snapshot(..))
+    }] {
+        fails_cleanly(
+            failing,
+            |world, base| drop(world.image(&base.instance)),
+            |world, _| crate::objects::copy_image(world),
+        );
+    }
+}
+
 /// The instance keeps the disk that it had.
 #[test]
 fn replace_system_disk() {

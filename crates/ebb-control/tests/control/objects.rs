@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ebb_control::{ControlError, ImportImage};
+use ebb_control::{ControlError, CopyImage, ImportImage};
 use ebb_domain::{
     Denied, DiskKind, ImageStatus, ImportedDisk, SnapshotCategory, SnapshotId, Task, TaskId,
     TaskStatus,
@@ -13,7 +13,9 @@ use ebb_objects::{Bucket, Buckets, FolderBucket, FolderBuckets};
 use ebb_volume::{Engine, Io, SnapshotId as Version, run};
 
 use crate::engine::Call;
-use crate::world::{A, B, Base, World, all_images, denied, new_instance, region, until};
+use crate::world::{
+    A, B, Base, World, all_images, denied, new_instance, other_region, region, until,
+};
 
 const DAY: i64 = 24 * 3600;
 
@@ -76,6 +78,25 @@ pub(crate) fn import(world: &World, objects: &[&str]) -> Result<TaskId, ControlE
     let request =
         ImportImage { disks: objects.iter().map(disk).collect(), ..ImportImage::default() };
     world.control.import_image(&world.root(), &region(), &request).map(|(_, task)| task)
+}
+
+/// Copies the only image there is to the other region.
+pub(crate) fn copy_image(world: &World) -> Result<(), ControlError> {
+    let [image] = world.control.images(&all_images(world)).unwrap().items.try_into().unwrap();
+    let request = CopyImage {
+        region: region(),
+        image: image.id,
+        destination: other_region(),
+        name: "copied".into(),
+        description: String::new(),
+        resource_group: String::new(),
+        encrypted: false,
+        key: None,
+        tags: Vec::new(),
+        token: None,
+        dry_run: false,
+    };
+    world.control.copy_image(&world.root(), &request).map(drop)
 }
 
 fn exported(world: &World, id: &SnapshotId) -> std::path::PathBuf {

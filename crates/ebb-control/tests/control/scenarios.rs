@@ -4,7 +4,7 @@
 use crate::objects;
 use crate::world::{
     A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
-    region,
+    other_region, region,
 };
 use bytes::Bytes;
 use ebb_control::{
@@ -613,6 +613,24 @@ pub(crate) const ALL: &[Scenario] = &[
             let imported = world.snapshots().into_iter().find(|s| s.id != base.snapshot);
             let expected = [None, Some(SnapshotStatus::Failed), Some(SnapshotStatus::Accomplished)];
             assert_eq!(imported.map(|found| found.status), expected[reached.records]);
+        },
+    },
+    Scenario {
+        name: "copy an image",
+        prepare: |world, base| drop(world.image(&base.instance)),
+        act: |world, _| objects::copy_image(world).unwrap(),
+        steps: &[Step::SnapshotIntended, Step::VersionMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let mut there = all_images(world);
+            there.region = other_region();
+            let copies = world.control.images(&there).unwrap().items;
+            let is_there = reached.records > 0 && reached.engine > 1;
+            let status: Vec<_> = copies.iter().map(|image| image.status).collect();
+            assert_eq!(status, vec![ImageStatus::Available; usize::from(is_there)]);
+            let copied = world.snapshots().into_iter().filter(|s| s.copied_from.is_some());
+            assert_eq!(copied.count(), copies.iter().map(|image| image.disks.len()).sum());
         },
     },
     Scenario {

@@ -503,6 +503,10 @@ impl World {
     }
 
     /// A group of all disks of an instance.
+    pub(crate) fn image(&self, instance: &InstanceId) -> ImageId {
+        self.control.create_image(&self.root(), &new_image(instance)).unwrap()
+    }
+
     pub(crate) fn snapshot_group(
         &self,
         instance: &InstanceId,
