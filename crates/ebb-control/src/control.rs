@@ -12,6 +12,7 @@ use ebb_volume::{Engine, OpId};
 
 use crate::export::Exporter;
 use crate::monitor::Monitor;
+use crate::usage::UsageBook;
 use crate::work::Work;
 use crate::{AccessKey, Clock, ControlError, Converter, Entropy, ExportTable, Secret, Step};
 
@@ -60,6 +61,7 @@ pub struct Control {
     pub(crate) exporter: Exporter,
     pub(crate) work: Work,
     pub(crate) monitor: Mutex<Monitor>,
+    pub(crate) usage: UsageBook,
     pub(crate) archive: Arc<dyn Bucket>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) converter: Arc<dyn Converter>,
@@ -88,6 +90,7 @@ impl Control {
             engine: parts.engine,
             work,
             monitor: Mutex::default(),
+            usage: UsageBook::default(),
             archive: parts.archive,
             buckets: parts.buckets,
             converter: parts.converter,

@@ -63,6 +63,7 @@ mod tag;
 mod task;
 mod task_end;
 mod token;
+mod usage;
 mod work;
 
 pub use admin::AccountChange;
@@ -91,9 +92,10 @@ pub use snapshot::CreateSnapshot;
 pub use snapshot_group::{CreateSnapshotGroup, GroupAndSnapshots};
 pub use step::Step;
 pub use token::ClientToken;
+pub use usage::{Link, SnapshotUsage, UsageCategory, UsageQuery};
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    AutoPolicyQuery, DiskQuery, ImageQuery, InstanceQuery, NetworkQuery, Page, PageRequest,
-    ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery, TagFilter, TagQuery,
-    TagRow, TaskQuery,
+    AutoPolicyQuery, ChainQuery, DiskQuery, ImageQuery, InstanceQuery, NetworkQuery, Page,
+    PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery,
+    TagFilter, TagQuery, TagRow, TaskQuery,
 };

@@ -23,13 +23,17 @@ impl Control {
         Ok(self.store.read(|tx| tx.snapshots(query))?)
     }
 
-    /// Whether disks were made from each of these snapshots.
+    /// What each of some snapshots is used for: whether disks were made from it, and whether images
+    /// name it.
     ///
     /// # Errors
     /// A failure.
-    pub fn have_disks(&self, snapshots: &[Snapshot]) -> Result<Vec<bool>, ControlError> {
+    pub fn uses_of(&self, snapshots: &[Snapshot]) -> Result<Vec<(bool, bool)>, ControlError> {
         self.store.read(|tx| {
-            snapshots.iter().map(|snapshot| Ok(tx.disks_made_from(&snapshot.id)? > 0)).collect()
+            let uses = |snapshot: &Snapshot| {
+                Ok((tx.disks_made_from(&snapshot.id)? > 0, tx.has_images(&snapshot.id)?))
+            };
+            snapshots.iter().map(uses).collect()
         })
     }
 

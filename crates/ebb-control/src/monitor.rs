@@ -21,9 +21,9 @@ use crate::{Control, ControlError, Scope};
 
 const MINUTE_MILLIS: i64 = 60_000;
 /// Points of one answer.
-const MOST_POINTS: i64 = 400;
+pub(crate) const MOST_POINTS: i64 = 400;
 /// How long ago a query may begin, in minutes.
-const OLDEST_MINUTES: i64 = 30 * 24 * 60;
+pub(crate) const OLDEST_MINUTES: i64 = 30 * 24 * 60;
 
 /// What was done in some time. Times are those of all requests together, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,7 +80,7 @@ pub struct Point {
 impl MonitorPeriod {
     const ALL: [Self; 3] = [Self::Minute, Self::TenMinutes, Self::Hour];
 
-    fn minutes(self) -> i64 {
+    pub(crate) fn minutes(self) -> i64 {
         match self {
             Self::Minute => 1,
             Self::TenMinutes => 10,
@@ -198,12 +198,12 @@ impl Control {
     }
 }
 
-fn minute(at: Timestamp) -> i64 {
+pub(crate) fn minute(at: Timestamp) -> i64 {
     at.unix_millis().div_euclid(MINUTE_MILLIS)
 }
 
 /// Rounded up.
-fn minute_after(at: Timestamp) -> i64 {
+pub(crate) fn minute_after(at: Timestamp) -> i64 {
     minute(Timestamp::from_unix_millis(at.unix_millis().saturating_add(MINUTE_MILLIS - 1)))
 }
 

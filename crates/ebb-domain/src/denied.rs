@@ -362,6 +362,8 @@ pub enum Field {
     DeleteWithInstance,
     /// DiskIds
     DiskIds,
+    /// SnapshotLinkIds
+    LinkIds,
     /// Status to filter by
     Status,
     /// DiskType to filter by

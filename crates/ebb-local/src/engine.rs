@@ -246,6 +246,10 @@ impl Engine for LocalEngine {
         self.pool.revoke(volume)
     }
 
+    fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
+        self.pool.stored_bytes(snapshots)
+    }
+
     fn inventory(&self) -> Result<Inventory, EngineError> {
         self.pool.inventory()
     }

@@ -23,12 +23,14 @@ mod checkpoint;
 mod extents;
 #[cfg(test)]
 mod inspect;
+mod node;
 mod open;
 mod pages;
 mod read;
 mod scrub;
 mod steps;
 mod submit;
+mod usage;
 mod write;
 
 use std::collections::VecDeque;

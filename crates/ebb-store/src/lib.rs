@@ -19,6 +19,7 @@
 mod account;
 mod auto_policy;
 mod category;
+mod chain;
 mod disk;
 mod encryption;
 mod error;
@@ -41,6 +42,7 @@ mod token;
 mod tx;
 
 pub use auto_policy::AutoPolicyQuery;
+pub use chain::{Chain, ChainQuery};
 pub use error::StoreError;
 pub use image::ImageQuery;
 pub use network::NetworkQuery;

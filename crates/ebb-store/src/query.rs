@@ -152,6 +152,8 @@ pub struct SnapshotQuery {
     pub category: Option<SnapshotCategory>,
     /// Usage: whether disks were made from it
     pub has_disks: Option<bool>,
+    /// Usage: whether images name it
+    pub has_images: Option<bool>,
     /// ResourceGroupId
     pub resource_group: Option<String>,
     /// Created then or later
@@ -191,6 +193,7 @@ impl SnapshotQuery {
             source_disk_kind: None,
             category: None,
             has_disks: None,
+            has_images: None,
             resource_group: None,
             created_from: None,
             created_to: None,

@@ -232,6 +232,11 @@ fn filter(query: &SnapshotQuery) -> Filter {
         let made = "EXISTS (SELECT 1 FROM disks d WHERE d.source_snapshot = snapshots.id)";
         filter.and(format!("{not}{made}"), []);
     }
+    if let Some(wanted) = query.has_images {
+        let not = if wanted { "" } else { "NOT " };
+        let named = "EXISTS (SELECT 1 FROM image_disks i WHERE i.snapshot = snapshots.id)";
+        filter.and(format!("{not}{named}"), []);
+    }
     filter.and_if("resource_group = ?", query.resource_group.as_deref());
     filter.created(query.created_from, query.created_to);
     if let Some(locks) = query.locks {

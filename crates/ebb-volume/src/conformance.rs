@@ -14,6 +14,7 @@ mod extents;
 mod handles;
 mod random;
 mod reopening;
+mod stored;
 mod threads;
 mod together;
 mod versions;
@@ -27,6 +28,7 @@ pub use extents::*;
 pub use handles::*;
 pub use random::*;
 pub use reopening::*;
+pub use stored::*;
 pub use threads::*;
 pub use together::*;
 pub use versions::*;
@@ -63,6 +65,10 @@ macro_rules! conformance_suite {
             changes_are_refused_as_reads_are
             the_largest_volume_tells_its_changes_at_once
             random_changes_match_a_model
+            stored_bytes_count_each_block_once
+            stored_bytes_of_what_is_not_there
+            the_largest_volume_is_counted_at_once
+            random_stored_bytes_match_a_model
             a_snapshot_never_changes
             a_group_of_snapshots_is_one_instant
             reset_restores_and_keeps_every_snapshot

@@ -144,6 +144,16 @@ pub trait Engine: Send + Sync {
     /// client that was thought gone can not write after a reset.
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError>;
 
+    /// Bytes that are stored for snapshots together: each block that one of them has counts once,
+    /// however many of them have it, and whatever else has it. Holes count nothing, nor does what
+    /// the engine keeps of its own.
+    ///
+    /// It takes time in what they have and do not share, and holds up nothing meanwhile.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchSnapshot`], also of one that is deleted meanwhile.
+    fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError>;
+
     /// All volumes and snapshots.
     fn inventory(&self) -> Result<Inventory, EngineError>;
 

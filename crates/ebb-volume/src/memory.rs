@@ -168,6 +168,16 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
+        let state = self.shared.serving()?;
+        let mut blocks = BTreeSet::new();
+        for snapshot in snapshots {
+            let image = state.content.snapshot(*snapshot)?;
+            blocks.extend(image.blocks.values().map(Arc::as_ptr));
+        }
+        Ok(blocks.len() as u64 * BLOCK_BYTES)
+    }
+
     fn inventory(&self) -> Result<Inventory, EngineError> {
         let state = self.shared.serving()?;
         let volume =

@@ -182,6 +182,10 @@ async fn work_each_minute(control: Arc<Control>) {
         let now = control.now().unix_millis().unsigned_abs();
         tokio::time::sleep(Duration::from_millis(MINUTE_MILLIS - now % MINUTE_MILLIS)).await;
         control.sample_activity();
+        let usage = Arc::clone(&control);
+        if let Ok(Err(error)) = spawn_blocking(move || usage.sample_snapshot_usage()).await {
+            tracing::error!(%error, "cannot tell what snapshots take");
+        }
     }
 }
 

@@ -35,6 +35,7 @@ pub mod snapshot_copy;
 pub mod snapshot_group;
 pub mod snapshot_list;
 pub mod snapshot_lock;
+pub mod snapshot_usage;
 pub mod spec;
 pub mod sts;
 pub mod tag;
@@ -72,6 +73,7 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     snapshot_copy::OPERATIONS,
     snapshot_group::OPERATIONS,
     snapshot_lock::OPERATIONS,
+    snapshot_usage::OPERATIONS,
     spec::OPERATIONS,
     sts::OPERATIONS,
     tag::OPERATIONS,

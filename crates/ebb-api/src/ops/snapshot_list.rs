@@ -109,7 +109,7 @@ impl Operation for DescribeSnapshots {
         if dry_run {
             return Err(refuse(Denied::DryRun));
         }
-        let used = cx.control.have_disks(&page.items).map_err(refused("DescribeSnapshots"))?;
+        let used = cx.control.uses_of(&page.items).map_err(refused("DescribeSnapshots"))?;
         let items = page.items.into_iter().zip(used);
         Ok(DescribeSnapshotsReply {
             total_count: page.total,
@@ -134,14 +134,13 @@ impl DescribeSnapshots {
             max_results_range: (1, 100),
         }
         .resolve();
-        let (has_disks, none_has_images) = usage(self.usage.as_deref())?;
+        let (has_disks, has_images) = usage(self.usage.as_deref())?;
         let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
-        let nothing = none_has_images || encrypted;
         let linked = self.snapshot_link_id.map(|link| link.replacen("sl-", "d-", 1));
         let query = SnapshotQuery {
             account: cx.account.clone(),
             region: self.region_id,
-            ids: if nothing { Some(Vec::new()) } else { self.snapshot_ids.map(|ids| ids.0) },
+            ids: if encrypted { Some(Vec::new()) } else { self.snapshot_ids.map(|ids| ids.0) },
             disk: self.disk_id.or_else(|| linked.map(DiskId::new)),
             instance: self.instance_id,
             name: self.snapshot_name,
@@ -150,6 +149,7 @@ impl DescribeSnapshots {
             source_disk_kind: source_disk_kind(self.source_disk_type.as_deref())?,
             category: category(self.category.as_deref())?,
             has_disks,
+            has_images,
             resource_group: self.resource_group_id,
             created_from,
             created_to,
@@ -178,13 +178,14 @@ fn automatic(text: Option<&str>) -> Result<Option<bool>, Denied> {
     }
 }
 
-/// Whether disks must have been made from it, and whether images must, of which there are none.
-fn usage(text: Option<&str>) -> Result<(Option<bool>, bool), Denied> {
+/// Whether disks must have been made from it, and whether images must name it.
+fn usage(text: Option<&str>) -> Result<(Option<bool>, Option<bool>), Denied> {
     match text {
-        None => Ok((None, false)),
-        Some("none") => Ok((Some(false), false)),
-        Some("disk") => Ok((Some(true), false)),
-        Some("image" | "image_disk") => Ok((None, true)),
+        None => Ok((None, None)),
+        Some("none") => Ok((Some(false), Some(false))),
+        Some("disk") => Ok((Some(true), Some(false))),
+        Some("image") => Ok((Some(false), Some(true))),
+        Some("image_disk") => Ok((Some(true), Some(true))),
         Some(_) => Err(Denied::Malformed(Field::Usage)),
     }
 }
@@ -248,7 +249,7 @@ struct SnapshotItem {
 }
 
 impl SnapshotItem {
-    fn new(snapshot: Snapshot, used: bool) -> Self {
+    fn new(snapshot: Snapshot, uses: (bool, bool)) -> Self {
         let accomplished = snapshot.status == SnapshotStatus::Accomplished;
         let disk = snapshot.source_disk.as_str();
         let copied_from = snapshot.copied_from.as_ref();
@@ -277,7 +278,12 @@ impl SnapshotItem {
                 Origin::User | Origin::Import => "user",
             },
             category: snapshot.category.name(),
-            usage: if used { "disk" } else { "none" },
+            usage: match uses {
+                (false, false) => "none",
+                (true, false) => "disk",
+                (false, true) => "image",
+                (true, true) => "image_disk",
+            },
             encrypted: false,
             kms_key_id: "",
             instant_access: false,

@@ -243,6 +243,10 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
             | Denied::DuplicateTagKey
             | Denied::Malformed(Field::TagKey | Field::TagValue),
         ) => "InvalidParameter",
+        ("DescribeSnapshotLinks", Denied::RegionNotFound) => "InvalidRegionId",
+        ("DescribeSnapshotLinks", Denied::Malformed(Field::DiskIds)) => "InvalidDiskIds",
+        ("DescribeSnapshotsUsage", Denied::RegionNotFound) => "InvalidParam.RegionId",
+        ("DescribeSnapshotMonitorData", Denied::EndBeforeStart) => "InvalidEndTime.Malformed",
         ("CopyImage", Denied::RegionNotFound) => "SourceRegion.NotFound",
         ("CopyImage", Denied::DestinationRegionNotFound) => "DestinationRegion.NotFound",
         ("CopyImage", Denied::ImageNotAvailable) => "IncorrectImageStatus",
@@ -297,6 +301,7 @@ fn malformed(field: Field) -> &'static str {
         Field::Device => "InvalidDevice.Malformed",
         Field::MultiAttach => "InvalidParameter.MultiAttach",
         Field::DeleteWithInstance => "InvalidParameter.DeleteWithInstance",
+        Field::LinkIds => "InvalidSnapshotLinkIds",
         Field::DiskIds => "InvalidParameter.DiskIds",
         Field::Status => "InvalidStatus.ValueNotSupported",
         Field::DiskType => "InvalidDiskType.ValueNotSupported",

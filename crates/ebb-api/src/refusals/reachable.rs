@@ -165,6 +165,15 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotExporting,
         D::Malformed(F::Bucket), D::BucketNotFound,
     ]]),
+    ("DescribeSnapshotLinks", &[&[
+        D::RegionNotFound, D::InstanceNotFound, D::Malformed(F::DiskIds), D::Malformed(F::LinkIds),
+        D::NextToken,
+    ]]),
+    ("DescribeSnapshotsUsage", &[&[D::RegionNotFound]]),
+    ("DescribeSnapshotMonitorData", &[&[
+        D::RegionNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
+        D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
+    ]]),
     ("CopyImage", &[TAGS, TOKEN, &[
         D::RegionNotFound, D::DestinationRegionNotFound, D::Malformed(F::ImageName),
         D::Malformed(F::Description), D::ImageNotFound, D::KeyWithoutEncryption,

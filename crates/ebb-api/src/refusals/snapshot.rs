@@ -334,6 +334,25 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidOSSBucket.NotFound",
             "The specified OSS bucket does not exist in this region."),
     ]),
+    of("DescribeSnapshotLinks", &[
+        row(400, "InvalidRegionId", "The specified regionId is invalid."),
+        row(400, "InvalidInstanceId.NotFound", "The specified instanceId is not exists."),
+        row(400, "InvalidSnapshotLinkIds", "The specified snapshotLinkIds is invalid."),
+        row(400, "InvalidDiskIds", "The specified diskIds is invalid."),
+    ]),
+    of("DescribeSnapshotsUsage", &[
+        row(403, "InvalidParam.RegionId", "The specified region is not exist."),
+    ]),
+    of("DescribeSnapshotMonitorData", &[
+        row(400, "InvalidStartTime.Malformed",
+            "The specified parameter \"StartTime\" is not valid."),
+        row(400, "InvalidEndTime.Malformed", "The specified parameter \"EndTime\" is not valid."),
+        row(400, "InvalidPeriod.ValueNotSupported",
+            "The specified parameter \"Period\" is not valid."),
+        row(400, "InvalidStartTime.TooEarly",
+            "The specified parameter \"StartTime\" is too early."),
+        row(400, "InvalidParameter.TooManyDataQueried", "Too many data queried."),
+    ]),
     of("DeleteSnapshot", &[
         row(404, "InvalidSnapshotId.NotFound", "The specified snapshot is not found."),
         row(403, "SnapshotCreatedImage",

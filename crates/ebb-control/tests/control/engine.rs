@@ -171,6 +171,10 @@ impl Engine for TestEngine {
         self.made(Call::Revoke(volume), |inner| inner.revoke(volume))
     }
 
+    fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
+        self.inner.stored_bytes(snapshots)
+    }
+
     fn inventory(&self) -> Result<Inventory, EngineError> {
         self.inner.inventory()
     }

@@ -21,4 +21,5 @@ mod restart;
 mod scenarios;
 mod story;
 mod tokens;
+mod usage;
 mod world;

@@ -13,15 +13,13 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::Arc;
 
 use ebb_volume::{BLOCK_BYTES, Difference, ExtentList, IoError, SnapshotId, VolumeId};
 
 use super::Pool;
+use super::node::Node;
 use crate::layout::Address;
-use crate::map::page::layers::{Entry, Layers};
-use crate::map::page::{self, Block, Identity, PageRef};
-use crate::map::{HEIGHT, Map, span, touched};
+use crate::map::{HEIGHT, span, touched};
 use crate::storage::Storage;
 
 /// Pages of both maps that one walk looks at: as many as one of extents, of each.
@@ -32,14 +30,6 @@ struct Walk<'a, S> {
     blocks: Range<u64>,
     differences: ExtentList,
     pages: usize,
-}
-
-/// A place in one of the trees, where something is: what is in memory, over what is on disk.
-struct Node<'a> {
-    layers: Layers<'a>,
-    page: Option<PageRef>,
-    identity: Identity,
-    block: Option<Arc<Block>>,
 }
 
 impl<S: Storage> Pool<S> {
@@ -68,17 +58,16 @@ impl<S: Storage> Pool<S> {
                 differences: ExtentList::new(offset, length, most),
                 pages: 0,
             };
-            walk.entry(0, HEIGHT + 1, self.root(&head), self.root(&then))?;
+            walk.entry(
+                0,
+                HEIGHT + 1,
+                Node::root(self.pool_id, &head),
+                Node::root(self.pool_id, &then),
+            )?;
             Ok(walk.differences.into_differences())
         });
         self.finish(volume, 1);
         outcome
-    }
-
-    fn root<'a>(&self, map: &'a Map) -> Option<Node<'a>> {
-        let (pool_id, lineage) = (self.pool_id, map.lineage);
-        let identity = Identity { pool_id, lineage, level: HEIGHT, index: 0 };
-        Node::new(Layers::of(map), map.root, identity)
     }
 }
 
@@ -132,58 +121,19 @@ impl<S: Storage> Walk<'_, S> {
         Ok(())
     }
 
-    /// Where a leaf's block is.
     fn stored(&self, node: &mut Option<Node<'_>>, i: usize) -> Result<Option<Address>, IoError> {
-        let Some(node) = node else { return Ok(None) };
-        match node.layers.entry(i as u8) {
-            Entry::Stored(stored) => Ok(Some(stored.address)),
-            Entry::Hole | Entry::Instead(_) => Ok(None),
-            Entry::Over(_) => {
-                let block = self.load(node)?;
-                Ok(block.and_then(|block| page::stored(block, i)).map(|stored| stored.address))
-            }
-        }
+        node.as_mut().map_or(Ok(None), |node| node.stored(self.pool, i))
     }
 
     fn child<'n>(
         &self,
-        node: &mut Option<Node<'n>>,
+        node: &'n mut Option<Node<'_>>,
         i: usize,
     ) -> Result<Option<Node<'n>>, IoError> {
-        let Some(node) = node else { return Ok(None) };
-        let (layers, page) = match node.layers.entry(i as u8) {
-            Entry::Hole | Entry::Stored(_) => return Ok(None),
-            Entry::Instead(layers) => (layers, None),
-            Entry::Over(layers) => {
-                let block = self.load(node)?;
-                (layers, block.and_then(|block| page::child(block, i)))
-            }
-        };
-        Ok(Node::new(layers, page, node.identity.child(i)))
-    }
-
-    /// The page of a node, read when the first of its entries is asked for.
-    fn load<'b>(&self, node: &'b mut Node<'_>) -> Result<Option<&'b Block>, IoError> {
-        if let (Some(page), None) = (node.page, &node.block) {
-            node.block = Some(self.pool.load_page(page, node.identity)?);
-        }
-        Ok(node.block.as_deref())
+        node.as_mut().map_or(Ok(None), |node| node.child(self.pool, i))
     }
 
     fn reach(&mut self, end: u64, changed: bool) {
         self.differences.reach(end.saturating_mul(BLOCK_BYTES), changed);
-    }
-}
-
-impl<'a> Node<'a> {
-    /// None: there is nothing at this place.
-    fn new(layers: Layers<'a>, page: Option<PageRef>, identity: Identity) -> Option<Self> {
-        let is_nothing = layers.is_empty() && page.is_none();
-        (!is_nothing).then_some(Self { layers, page, identity, block: None })
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.layers.is_same(&other.layers)
-            && self.page.map(|page| page.address) == other.page.map(|page| page.address)
     }
 }

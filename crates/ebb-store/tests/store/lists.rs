@@ -8,7 +8,8 @@ use ebb_domain::{
 use ebb_store::{DiskQuery, InstanceQuery, LockQuery, SnapshotQuery, Store, TagFilter};
 
 use crate::sample::{
-    at, disk, disk_query, fresh, instance, instance_query, read, snapshot, snapshot_query, write,
+    at, disk, disk_query, fresh, image, instance, instance_query, read, snapshot, snapshot_query,
+    write,
 };
 
 fn tag(key: &str, value: &str) -> Tag {
@@ -184,6 +185,7 @@ fn a_snapshot_is_found_by_each_of_its_properties() {
     made_from_it.attachments = vec![Attachment { instance, device, at: at(0) }];
     write(&store, |tx| {
         tx.insert_disk(&made_from_it)?;
+        tx.insert_image(&image("m-1", &plain.id))?;
         [&odd, &plain, &going].into_iter().try_for_each(|snapshot| tx.insert_snapshot(snapshot))
     });
     let find = |change: fn(&mut SnapshotQuery)| find_snapshots(&store, change);
@@ -197,6 +199,7 @@ fn a_snapshot_is_found_by_each_of_its_properties() {
         |q| q.source_disk_kind = Some(DiskKind::System),
         |q| q.category = Some(SnapshotCategory::Archive),
         |q| q.has_disks = Some(true),
+        |q| q.has_images = Some(false),
         |q| q.resource_group = Some("rg-1".into()),
         |q| q.created_from = Some(at(1001)),
         |q| q.tags = vec![tagged("env", Some("test"))],
@@ -207,6 +210,7 @@ fn a_snapshot_is_found_by_each_of_its_properties() {
     let plain: &[fn(&mut SnapshotQuery)] = &[
         |q| q.status = Some("accomplished".into()),
         |q| q.has_disks = Some(false),
+        |q| q.has_images = Some(true),
         |q| q.created_to = Some(at(1999)),
     ];
     for (n, change) in plain.iter().enumerate() {

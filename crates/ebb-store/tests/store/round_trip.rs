@@ -267,7 +267,11 @@ proptest! {
         });
         let saved = Snapshot { tags: first.tags, ..second };
         prop_assert_eq!(read(&store, |tx| tx.snapshot(&saved.id)), Some(saved.clone()));
-        prop_assert_eq!(read(&store, |tx| tx.all_versions()), vec![saved.version]);
+        let mut in_pool = vec![saved.version];
+        in_pool.retain(|_| saved.archived_bytes.is_none());
+        prop_assert_eq!(read(&store, |tx| tx.all_versions()), in_pool);
+        let archived: Vec<_> = saved.archived_bytes.map(|_| saved.id).into_iter().collect();
+        prop_assert_eq!(read(&store, |tx| tx.archived_snapshots()), archived);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A fresh store, and one of everything to put into it.
 
 use ebb_domain::{
-    AccountId, Category, Disk, DiskId, DiskKind, DiskStatus, ImageId, Instance, InstanceId,
-    InstanceStatus, Network, Origin, RegionId, Snapshot, SnapshotCategory, SnapshotId,
-    SnapshotStatus, Timestamp, ZoneId,
+    AccountId, Category, Disk, DiskId, DiskKind, DiskStatus, Image, ImageDisk, ImageId,
+    ImageStatus, Instance, InstanceId, InstanceStatus, Network, Origin, RegionId, Snapshot,
+    SnapshotCategory, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{
     DiskQuery, Durability, InstanceQuery, PageRequest, SnapshotQuery, Store, StoreError, Tx,
@@ -96,6 +96,32 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         copied_from: None,
         version,
         archived_bytes: None,
+    }
+}
+
+/// Available, of one disk that starts from that snapshot.
+pub(crate) fn image(id: &str, snapshot: &SnapshotId) -> Image {
+    let disk = ImageDisk {
+        device: "/dev/xvda".into(),
+        kind: DiskKind::System,
+        snapshot: snapshot.clone(),
+        size_gib: 20,
+    };
+    Image {
+        id: ImageId::new(id),
+        account: account(),
+        region: region(),
+        name: String::new(),
+        family: String::new(),
+        version: String::new(),
+        description: String::new(),
+        status: ImageStatus::Available,
+        architecture: String::new(),
+        platform: String::new(),
+        disks: vec![disk],
+        resource_group: String::new(),
+        tags: Vec::new(),
+        created_at: at(1000),
     }
 }
 
