@@ -213,7 +213,7 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), ObjectError> {
-        let mut upload = self.bucket.create(name)?;
+        let mut upload = self.bucket.create(name, bytes.len() as u64)?;
         upload.write(bytes)?;
         self.bytes += bytes.len() as u64;
         upload.finish()

@@ -148,6 +148,8 @@ impl Control {
     /// # Errors
     /// Whatever the engine or the store answers.
     pub fn stop(&self) -> Result<(), ControlError> {
+        self.work.begin_to_stop();
+        self.buckets.give_up();
         self.work.stop();
         self.engine.close()?;
         self.store.close()?;

@@ -81,7 +81,7 @@ impl Control {
         let bucket = self.buckets.bucket(&to.bucket)?.ok_or_else(no_bucket)?;
         let size_bytes = u64::from(snapshot.source_disk_gib) << 30;
         let mut content = Content::of(self, &snapshot)?;
-        let mut upload = bucket.create(&to.object)?;
+        let mut upload = bucket.create(&to.object, size_bytes)?;
         let mut progress = Progress::new(self, &task.id, size_bytes);
         let mut written = 0;
         while let Some(piece) = content.next()? {

@@ -17,7 +17,7 @@ use ebb_domain::{
     SnapshotId, SnapshotStatus, Tag, Task, TaskAction, TaskId, TaskObject, check_imported_disks,
     check_tags, description, image_name, imported_gib,
 };
-use ebb_objects::{Bucket, is_object_name};
+use ebb_objects::{Bucket, ObjectError, is_object_name};
 use ebb_store::{Durability, Tx};
 use ebb_volume::SnapshotId as Version;
 
@@ -58,6 +58,9 @@ pub struct ImportImage {
     /// DryRun
     pub dry_run: bool,
 }
+
+/// What a bucket is asked for at once: it may be far away.
+const READ_BYTES: u64 = 16 << 20;
 
 /// A disk that has been read.
 struct Filled {
@@ -141,10 +144,12 @@ impl Control {
         if !is_object_name(&object.object) {
             return Err(Denied::Malformed(Field::Object).into());
         }
-        match bucket.size(&object.object)? {
-            None => return Err(Denied::ObjectNotFound.into()),
-            Some(0) => return Err(Denied::ObjectEmpty.into()),
-            Some(_) => {}
+        match bucket.size(&object.object) {
+            Ok(None) => return Err(Denied::ObjectNotFound.into()),
+            Ok(Some(0)) => return Err(Denied::ObjectEmpty.into()),
+            // Why it cannot be asked now is told by the task, if it still cannot then.
+            Ok(Some(_)) | Err(ObjectError::Io(_)) => {}
+            Err(error) => return Err(error.into()),
         }
         if object.format == ImageFormat::Qcow2 && !self.converter.is_there() {
             return Err(Denied::ImageFormatUnsupported.into());
@@ -257,15 +262,18 @@ impl Control {
         let scratch = Scratch::empty(self, u64::from(gib) << 30)?;
         let mut offset = 0;
         while offset < size {
-            let piece: Bytes = bucket.read(&object.object, offset..offset + PIECE_BYTES)?;
+            let mut piece: Bytes = bucket.read(&object.object, offset..offset + READ_BYTES)?;
             if piece.is_empty() {
                 return Err(TaskEnd::Failed(format!("{} has become shorter", object.object)));
             }
-            let length = piece.len() as u64;
             // It may have become longer than the disk.
-            let piece = piece.slice(..length.min(size - offset) as usize);
-            scratch.write(offset, piece)?;
-            offset += length;
+            piece.truncate((size - offset).min(READ_BYTES) as usize);
+            while !piece.is_empty() {
+                let now = piece.split_to(piece.len().min(PIECE_BYTES as usize));
+                let length = now.len() as u64;
+                scratch.write(offset, now)?;
+                offset += length;
+            }
             reach(offset, size)?;
         }
         Ok((scratch, gib))

@@ -121,6 +121,8 @@ impl Control {
         };
         match outcome {
             Ok(()) | Err(TaskEnd::Stopping | TaskEnd::Cancelled) => Ok(()),
+            // What it waited for was given up with the server: the next start begins it again.
+            Err(TaskEnd::Failed(_)) if self.work.is_stopping() => Ok(()),
             Err(TaskEnd::Failed(reason)) => self.end_failed(&task, &reason),
             Err(TaskEnd::Broken(error)) => {
                 // Told as a fault of ours; what it was is in the log.

@@ -97,10 +97,15 @@ impl Work {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Has what takes long end soon.
+    pub(crate) fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
     /// Ends what is being carried, and returns: the engine is closed after it. Jobs that nobody has
     /// begun stay in the records.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.begin_to_stop();
         lock(&self.transitions).take();
         lock(&self.tasks).take();
         for thread in lock(&self.threads).drain(..) {

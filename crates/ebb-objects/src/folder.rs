@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::name::UNFINISHED;
+use crate::name::{UNFINISHED, check, parts};
 use crate::{Bucket, Buckets, ObjectError, Upload, is_bucket_name, is_object_name};
 
 /// A folder whose folders are buckets.
@@ -72,11 +72,6 @@ fn open_beneath(folder: impl AsFd, name: &str, flags: OFlags) -> Result<OwnedFd,
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let mode = if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() };
     rustix::fs::openat2(folder, name, flags, mode, resolve)
-}
-
-/// The folder part of a name, and the last part.
-fn parts(name: &str) -> (&str, &str) {
-    name.rsplit_once('/').unwrap_or((".", name))
 }
 
 impl FolderBucket {
@@ -147,10 +142,6 @@ fn kind(root: &OwnedFd, path: &str, told: FileType) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
-fn check(name: &str) -> Result<(), ObjectError> {
-    if is_object_name(name) { Ok(()) } else { Err(ObjectError::BadName(name.to_owned())) }
-}
-
 impl Bucket for FolderBucket {
     fn size(&self, name: &str) -> Result<Option<u64>, ObjectError> {
         Ok(match self.find(name)? {
@@ -172,7 +163,7 @@ impl Bucket for FolderBucket {
         self.get(name)
     }
 
-    fn create(&self, name: &str) -> Result<Box<dyn Upload>, ObjectError> {
+    fn create(&self, name: &str, _bytes: u64) -> Result<Box<dyn Upload>, ObjectError> {
         check(name)?;
         let (folder, last) = parts(name);
         let folder = self.make_folder(folder)?;

@@ -3,6 +3,7 @@
 //! ```text
 //!   Buckets ── by name ──► Bucket ── by name ──► bytes
 //!   a folder               a folder in it        a file
+//!   what speaks S3         a bucket there        an object there
 //! ```
 //! What holds of every bucket:
 //! - An object is there whole or not at all: it is once [`Upload::finish`] has returned, durable,
@@ -14,6 +15,7 @@
 
 mod folder;
 mod name;
+mod s3;
 
 use std::fs::File;
 use std::io;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 
 pub use folder::{FolderBucket, FolderBuckets};
 pub use name::{is_bucket_name, is_object_name};
+pub use s3::{S3Bucket, S3Buckets, S3Options};
 
 /// Why a bucket could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,26 @@ pub trait Buckets: Send + Sync {
     /// # Errors
     /// [`ObjectError::Io`].
     fn bucket(&self, name: &str) -> Result<Option<Arc<dyn Bucket>>, ObjectError>;
+
+    /// Has calls that wait for something far away fail, those under way and all later ones, so
+    /// that a server can stop in time.
+    fn give_up(&self) {}
+}
+
+/// Those of the first that has a bucket of the name.
+impl Buckets for Vec<Box<dyn Buckets>> {
+    fn bucket(&self, name: &str) -> Result<Option<Arc<dyn Bucket>>, ObjectError> {
+        for buckets in self {
+            if let Some(found) = buckets.bucket(name)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn give_up(&self) {
+        self.iter().for_each(|buckets| buckets.give_up());
+    }
 }
 
 /// Objects by name.
@@ -68,11 +91,11 @@ pub trait Bucket: Send + Sync {
     /// As of [`Bucket::read`].
     fn file(&self, name: &str) -> Result<File, ObjectError>;
 
-    /// Begins an object.
+    /// Begins an object of about so many bytes.
     ///
     /// # Errors
     /// [`ObjectError::BadName`], [`ObjectError::Io`].
-    fn create(&self, name: &str) -> Result<Box<dyn Upload>, ObjectError>;
+    fn create(&self, name: &str, bytes: u64) -> Result<Box<dyn Upload>, ObjectError>;
 
     /// Deletes an object. One that is not there is no error.
     ///

@@ -1,5 +1,7 @@
 //! Names of buckets and of objects.
 
+use crate::ObjectError;
+
 /// Whether it can be the name of a bucket: 3 to 63 lower-case letters, digits and hyphens, none of
 /// these at either end (OSS, bucket naming conventions).
 #[must_use]
@@ -23,6 +25,15 @@ pub fn is_object_name(name: &str) -> bool {
             && !part.starts_with(UNFINISHED)
     };
     name.len() <= 1023 && !name.contains('\0') && name.split('/').all(is_part)
+}
+
+pub(crate) fn check(name: &str) -> Result<(), ObjectError> {
+    if is_object_name(name) { Ok(()) } else { Err(ObjectError::BadName(name.to_owned())) }
+}
+
+/// The folder part of a name, and the last part.
+pub(crate) fn parts(name: &str) -> (&str, &str) {
+    name.rsplit_once('/').unwrap_or((".", name))
 }
 
 /// What the name of a file that is being written begins with.

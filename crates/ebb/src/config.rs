@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use ebb_objects::S3Options;
 use serde::Deserialize;
 
 use crate::Failure;
@@ -57,12 +58,30 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "EBB_OSS_DIR", value_name = "DIR")]
     pub oss_dir: Option<PathBuf>,
     #[command(flatten)]
+    pub s3: S3Args,
+    #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, cache_size, pool_size, pool_reserve,
-    /// keep_free, scrub_rate.
+    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, s3_bucket, s3_endpoint, s3_region,
+    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Buckets of an object store that speaks S3.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "S3")]
+pub(crate) struct S3Args {
+    /// A bucket that ExportSnapshot and ImportImage may name; may be given several times. The keys
+    /// are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.
+    #[arg(long, env = "EBB_S3_BUCKET", value_delimiter = ',', value_name = "NAME")]
+    pub s3_bucket: Vec<String>,
+    /// Where the buckets are, if not at AWS: https://… or http://…
+    #[arg(long, env = "EBB_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// The region of the buckets [default: AWS_REGION, us-east-1].
+    #[arg(long, env = "EBB_S3_REGION", value_name = "REGION")]
+    pub s3_region: Option<String>,
 }
 
 /// Whether disks are kept to what ECS documents for them.
@@ -90,6 +109,10 @@ struct File {
     region: Vec<String>,
     qos: Option<Qos>,
     oss_dir: Option<PathBuf>,
+    #[serde(default)]
+    s3_bucket: Vec<String>,
+    s3_endpoint: Option<String>,
+    s3_region: Option<String>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -121,6 +144,7 @@ pub(crate) struct Config {
     pub regions: Vec<String>,
     pub qos: Qos,
     pub oss_dir: PathBuf,
+    pub s3: S3Options,
     pub pool: ebb_local::Options,
 }
 
@@ -159,10 +183,16 @@ impl ServeArgs {
             .into());
         }
         let given = if self.region.is_empty() { file.region } else { self.region };
+        let s3 = S3Options {
+            buckets: if self.s3.s3_bucket.is_empty() { file.s3_bucket } else { self.s3.s3_bucket },
+            endpoint: self.s3.s3_endpoint.or(file.s3_endpoint),
+            region: self.s3.s3_region.or(file.s3_region),
+        };
         let oss_dir = self.oss_dir.or(file.oss_dir).unwrap_or_else(|| data_dir.join("oss"));
         Ok(Config {
             data_dir,
             oss_dir,
+            s3,
             listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
             nbd_listen,
             nbd_tls,

@@ -43,7 +43,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API and the disks.
-    Serve(config::ServeArgs),
+    Serve(Box<config::ServeArgs>),
     /// Show the whole story on a real file: write, snapshot, ruin, reset, compare.
     Demo(demo::DemoArgs),
     /// The cloud operator's side of the API.
@@ -60,7 +60,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Serve(args) => run(server::serve(args)),
+        Command::Serve(args) => run(server::serve(*args)),
         Command::Demo(args) => run(demo::demo(args)),
         Command::Admin(args) => run(admin::admin(args)),
         Command::Call(args) => run(call::call(args)),

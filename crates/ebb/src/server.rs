@@ -11,10 +11,11 @@ use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, System
 use ebb_domain::{Ceiling, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit, TlsServer};
-use ebb_objects::{FolderBucket, FolderBuckets};
+use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
 use ebb_store::Store;
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -226,7 +227,7 @@ fn parts(
     Ok(Parts {
         store: Store::open(&data_dir.join("ebbtide.db"))?,
         archive: Arc::new(FolderBucket::open(&archive)?),
-        buckets: Arc::new(FolderBuckets::open(&config.oss_dir)?),
+        buckets: Arc::new(buckets(config, data_dir)?),
         converter: Arc::new(QemuImg::new(data_dir.join(NBD_SOCKET))),
         engine: Arc::clone(engine) as Arc<dyn Engine>,
         exports: Arc::new(Table { exports: Arc::clone(exports), qos: config.qos == Qos::On }),
@@ -236,6 +237,17 @@ fn parts(
         root_key: data_dir.root_key(root_key_from_environment()?)?,
         probe: Arc::new(|_| ()),
     })
+}
+
+/// Those of S3 before folders: a folder of such a name is one by chance.
+fn buckets(config: &Config, data_dir: &DataDir) -> Result<Vec<Box<dyn Buckets>>, Failure> {
+    let mut all: Vec<Box<dyn Buckets>> = Vec::new();
+    if !config.s3.buckets.is_empty() {
+        let folder = data_dir.path().to_owned();
+        all.push(Box::new(S3Buckets::open(&config.s3, &Handle::current(), folder)?));
+    }
+    all.push(Box::new(FolderBuckets::open(&config.oss_dir)?));
+    Ok(all)
 }
 
 fn rate_limit(performance: Performance) -> RateLimit {

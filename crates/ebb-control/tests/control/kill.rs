@@ -53,8 +53,9 @@ fn copy_archive(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir_all(&to).unwrap();
     let to = FolderBucket::open(&to).unwrap();
     for name in from.list("").unwrap() {
-        let mut upload = to.create(&name).unwrap();
-        upload.write(&from.read(&name, 0..u64::MAX).unwrap()).unwrap();
+        let bytes = from.read(&name, 0..u64::MAX).unwrap();
+        let mut upload = to.create(&name, bytes.len() as u64).unwrap();
+        upload.write(&bytes).unwrap();
         upload.finish().unwrap();
     }
 }

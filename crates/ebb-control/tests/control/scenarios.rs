@@ -630,7 +630,7 @@ pub(crate) const ALL: &[Scenario] = &[
             let status: Vec<_> = copies.iter().map(|image| image.status).collect();
             assert_eq!(status, vec![ImageStatus::Available; usize::from(is_there)]);
             let copied = world.snapshots().into_iter().filter(|s| s.copied_from.is_some());
-            assert_eq!(copied.count(), copies.iter().map(|image| image.disks.len()).sum());
+            assert_eq!(copied.count(), copies.iter().map(|image| image.disks.len()).sum::<usize>());
         },
     },
     Scenario {
