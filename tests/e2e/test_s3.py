@@ -17,9 +17,9 @@ BUCKET = "far-away"
 
 
 @pytest.fixture
-def far():
+def far(folder):
     """An S3 with a bucket and a user."""
-    with s3() as running:
+    with s3(folder) as running:
         running.make(BUCKET)
         running.make("nobody-said-so")
         running.with_keys()

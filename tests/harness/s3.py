@@ -1,17 +1,21 @@
-"""An S3 for a test: moto's server in a thread, and boto3 to look into it.
+"""An S3 for a test: moto's server, and boto3 to look into it.
 
 It checks keys and signatures once a user has been made: `with_keys` does that.
 """
 
 import contextlib
 import json
-import logging
+import pathlib
+import re
 import socket
+import subprocess
 import threading
 
 import boto3
 import requests
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from .paths import TOOLS
+from .waiting import until
 
 REGION = "eu-central-1"
 
@@ -68,20 +72,23 @@ class S3:
 
 
 @contextlib.contextmanager
-def s3():
+def s3(folder: pathlib.Path):
     """Serves as long as the context lasts."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    said = folder / "moto.log"
+    python = TOOLS / "moto/bin/python"
+    words = [python, "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]
+    with said.open("w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
     try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        # What the last one held and checked is in this process still.
-        requests.post(f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)
-        requests.post(f"{endpoint}/moto-api/reset", timeout=10)
-        yield S3(endpoint)
+
+        def endpoint():
+            assert process.poll() is None, f"moto ended at once: {said.read_text()}"
+            return re.search(r"Running on (http://[0-9.:]+)", said.read_text())
+
+        yield S3(until(endpoint, "moto listens", seconds=30)[1])
     finally:
-        server.stop()
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
     };
     match what {
         What::Api { args } => {
-            let python = install::moto(workspace)?;
+            let python = install::moto_path(workspace)?;
             command.arg(release.join("ebb")).arg("--moto").arg(python).args(args)
         }
         What::Reset => command.arg(release.join("ebb")),

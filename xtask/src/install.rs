@@ -44,12 +44,19 @@ const COMPILERS: &[(&str, &str)] =
 pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
     debian()?;
     python(workspace)?;
+    moto(workspace)?;
     node(workspace)
 }
 
 /// The interpreter of the tests' environment.
 pub(crate) fn python_path(workspace: &Workspace) -> PathBuf {
     workspace.tools().join("venv/bin/python")
+}
+
+/// The interpreter that has moto's server, installed where it is not there.
+pub(crate) fn moto_path(workspace: &Workspace) -> Result<PathBuf> {
+    moto(workspace)?;
+    Ok(workspace.tools().join("moto/bin/python"))
 }
 
 /// Where the Node packages are.
@@ -102,35 +109,27 @@ fn installed(package: &str) -> bool {
         .is_ok_and(|output| output.stdout == b"installed")
 }
 
-/// The interpreter of an environment of its own that has moto's server, for `bench api`.
-pub(crate) fn moto(workspace: &Workspace) -> Result<PathBuf> {
-    const PACKAGE: &str = "moto[ec2,server]==5.1.4";
-
-    let venv = workspace.target.join("bench-tools/moto");
-    let python = venv.join("bin/python");
-    let ready = venv.join("ready");
-    if !ready.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(Command::new(&python).args(quiet).arg(PACKAGE))?;
-        fs::write(&ready, PACKAGE)?;
-    }
-    Ok(python)
+/// The tests' own packages, beside those of Debian (`nbd` is one).
+fn python(workspace: &Workspace) -> Result<()> {
+    environment(workspace, "venv", "tests/requirements.txt", &["--system-site-packages"])
 }
 
-fn python(workspace: &Workspace) -> Result<()> {
-    let wanted = workspace.root.join("tests/requirements.txt");
-    let venv = workspace.tools().join("venv");
+/// moto's server, apart from all that.
+fn moto(workspace: &Workspace) -> Result<()> {
+    environment(workspace, "moto", "tests/requirements-moto.txt", &[])
+}
+
+fn environment(workspace: &Workspace, name: &str, packages: &str, options: &[&str]) -> Result<()> {
+    let wanted = workspace.root.join(packages);
+    let venv = workspace.tools().join(name);
     let remembered = venv.join("requirements.txt");
     if same_content(&wanted, &remembered) {
         return Ok(());
     }
     let debian = Path::new("/usr/bin/python3");
     let interpreter = if debian.exists() { debian } else { Path::new("python3") };
-    run(Command::new(interpreter)
-        .args(["-m", "venv", "--clear", "--system-site-packages"])
-        .arg(&venv))?;
-    run(Command::new(python_path(workspace))
+    run(Command::new(interpreter).args(["-m", "venv", "--clear"]).args(options).arg(&venv))?;
+    run(Command::new(venv.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
         .arg(&wanted))?;
     remember(&wanted, &remembered)
