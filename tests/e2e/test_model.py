@@ -13,12 +13,18 @@ import pytest
 
 from harness import blocks
 from harness.crash import seeded
-from harness.ecs import IMAGE, Ecs, Refused
+from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs, Refused
 
 STEPS = int(os.environ.get("EBB_MODEL_STEPS", "400"))
 
 # One step in so many kills the server.
 KILL_EVERY = 40
+
+# Of each system disk, in GiB.
+SYSTEM_SIZE = 40
+
+POOR = "InvalidAccountStatus.NotEnoughBalance"
+CLOSED = "InvalidAccountStatus.SnapshotServiceUnavailable"
 
 
 class Model:
@@ -35,6 +41,25 @@ class Model:
         self.groups = {}  # snapshots
         self.images = {}  # system snapshot, and data snapshots by device
         self.policies = set()
+        # The account.
+        self.is_poor, self.is_closed, self.quota = False, False, None
+
+    def unpaid(self, poor=POOR) -> str | None:
+        """Why the account may have nothing that costs money."""
+        return poor if self.is_poor else None
+
+    def unserved(self) -> str | None:
+        """Why the account may do nothing with snapshots."""
+        return POOR if self.is_poor else CLOSED if self.is_closed else None
+
+    def used(self) -> int:
+        """GiB of all disks."""
+        return sum(disk["size"] for disk in self.disks.values()) + SYSTEM_SIZE * len(self.instances)
+
+    def too_much(self, more: int) -> str | None:
+        """Why the account may not have so many GiB more."""
+        is_full = self.quota is not None and self.used() + more > self.quota
+        return "QuotaExceed.DiskCapacity" if is_full else None
 
     def attached(self, instance) -> list[str]:
         return [id_ for id_, disk in self.disks.items() if disk["instance"] == instance]
@@ -151,7 +176,14 @@ class Run:
         system, data = self.model.images.get(image, (None, {}))
         if len(self.model.disks) + len(data) > 10:
             return
-        instance = self.ecs.run_instance(ImageId=image)
+        more = SYSTEM_SIZE + sum(self.model.snapshots[source]["size"] for source in data.values())
+        code = self.model.unpaid() or self.model.too_much(more)
+        given = {"ImageId": image, "InstanceType": INSTANCE_TYPE, "ZoneId": ZONE}
+        reply = self.expect(code, "RunInstances", **given)
+        if reply is None:
+            return
+        (instance,) = reply["InstanceIdSets"]["InstanceIdSet"]
+        self.ecs.await_instance(instance, "Running")
         self.model.instances[instance] = "Running"
         self.model.images_of[instance], self.model.systems[instance] = image, system
         for disk in self.ecs.disks(InstanceId=instance, DiskType="data"):
@@ -176,8 +208,37 @@ class Run:
         else:
             size, content, source = self.rng.randint(1, 4), 0, None
             given = {}
-        id_ = self.ecs.create_disk(size, **given)
-        self.add_disk(id_, size, content, source)
+        code = self.model.unpaid() or self.model.too_much(size)
+        given |= {"ZoneId": ZONE, "DiskCategory": "cloud_essd", "PerformanceLevel": "PL0"}
+        reply = self.expect(code, "CreateDisk", Size=size, **given)
+        if reply is not None:
+            self.ecs.await_disk(reply["DiskId"], "Available")
+            self.add_disk(reply["DiskId"], size, content, source)
+
+    def clone_disk(self):
+        if len(self.model.disks) >= 8:
+            return
+        id_ = self.disk()
+        disk = self.model.disks.get(id_)
+        size = (disk["size"] if disk else 1) + self.rng.choice([-1, 0, 1])
+        if size < 1:
+            return
+        code = None
+        if disk is None:
+            code = "InvalidDiskId.NotFound"
+        elif self.model.is_poor:
+            code = POOR
+        elif size < disk["size"]:
+            code = "InvalidDiskSize.TooSmall"
+        else:
+            code = self.model.too_much(size)
+        given = {"SourceDiskId": id_, "Size": size, "MultiAttach": "Disabled"}
+        given |= {"DiskCategory": "cloud_essd", "PerformanceLevel": "PL0"}
+        reply = self.expect(code, "CloneDisks", **given)
+        if reply is not None:
+            group = {"TaskGroupId": reply["TaskGroupId"]}
+            (task,) = self.ecs.call("DescribeTasks", group)["TaskSet"]["Task"]
+            self.add_disk(task["ResourceId"], size, disk["content"], None)
 
     def add_disk(self, id_, size, content, source):
         self.model.disks[id_] = {
@@ -237,6 +298,8 @@ class Run:
         code = None
         if disk is None:
             code = "InvalidDiskId.NotFound"
+        elif self.model.unserved():
+            code = self.model.unserved()
         elif not disk["was attached"]:
             code = "IncorrectDiskStatus.NeverAttached"
         reply = self.expect(code, "CreateSnapshot", DiskId=id_)
@@ -273,8 +336,10 @@ class Run:
             own = [s for s, each in self.model.snapshots.items() if each["disk"] == id_]
             snapshot = self.any_of(own, snapshot)
         disk, version = self.model.disks.get(id_), self.model.snapshots.get(snapshot)
-        code = None
-        if disk is None:
+        code = self.model.unserved()
+        if code:
+            pass
+        elif disk is None:
             code = "InvalidDiskId.NotFound"
         elif disk["instance"] and self.model.instances[disk["instance"]] != "Stopped":
             code = "IncorrectInstanceStatus"
@@ -295,6 +360,8 @@ class Run:
             code = "InvalidDiskId.NotFound"
         elif size < disk["size"]:
             code = "InvalidDiskSize.TooSmall"
+        else:
+            code = self.model.too_much(size - disk["size"])
         given = {"DiskId": id_, "NewSize": max(size, 1), "Type": "online" if runs else "offline"}
         if size < 1:
             return
@@ -302,16 +369,19 @@ class Run:
             disk["size"] = size
 
     def stop_instance(self):
-        self.turn("StopInstance", "Running", "Stopped")
+        self.turn("StopInstance", "Running", "Stopped", None)
 
     def start_instance(self):
-        self.turn("StartInstance", "Stopped", "Running")
+        unpaid = self.model.unpaid("InsufficientBalance")
+        self.turn("StartInstance", "Stopped", "Running", unpaid)
 
-    def turn(self, action, before, after):
+    def turn(self, action, before, after, unpaid):
         instance = self.instance()
         code = None
         if instance not in self.model.instances:
             code = "InvalidInstanceId.NotFound"
+        elif unpaid:
+            code = unpaid
         elif self.model.instances[instance] != before:
             code = "IncorrectInstanceStatus"
         if self.expect(code, action, InstanceId=instance) is not None:
@@ -341,7 +411,9 @@ class Run:
         if len(self.model.groups) >= 3 or (instance in self.model.instances and not disks):
             return
         given = {f"DiskId.{n}": id_ for n, id_ in enumerate(disks, 1)}
-        code = None if instance in self.model.instances else "InvalidInstanceId.NotFound"
+        code = self.model.unserved()
+        if instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
         reply = self.expect(code, "CreateSnapshotGroup", InstanceId=instance, **given)
         if reply is not None:
             group = reply["SnapshotGroupId"]
@@ -371,7 +443,9 @@ class Run:
         instance = self.instance()
         if len(self.model.images) >= 2 or len(self.model.snapshots) > 40:
             return
-        code = None if instance in self.model.instances else "InvalidInstanceId.NotFound"
+        code = self.model.unserved()
+        if not code and instance not in self.model.instances:
+            code = "InvalidInstanceId.NotFound"
         reply = self.expect(code, "CreateImage", InstanceId=instance)
         if reply is None:
             return
@@ -385,7 +459,13 @@ class Run:
                 self.add_snapshot(snapshot, source, None)
             else:
                 system = snapshot
-                of = {"disk": source, "content": None, "size": 40, "group": None, "system": True}
+                of = {
+                    "disk": source,
+                    "content": None,
+                    "size": SYSTEM_SIZE,
+                    "group": None,
+                    "system": True,
+                }
                 self.model.snapshots[snapshot] = of
         assert len(data) == len(self.model.attached(instance)) and system
         self.model.images[reply["ImageId"]] = (system, data)
@@ -419,13 +499,16 @@ class Run:
             # Far from now, so that it takes nothing by itself.
             hour = (datetime.datetime.now(datetime.UTC).hour + 12) % 24
             given = {"timePoints": [str(hour)], "repeatWeekdays": ["1"], "retentionDays": -1}
-            reply = self.ecs.call("CreateAutoSnapshotPolicy", given)
-            self.model.policies.add(reply["AutoSnapshotPolicyId"])
+            reply = self.expect(self.model.unserved(), "CreateAutoSnapshotPolicy", **given)
+            if reply is not None:
+                self.model.policies.add(reply["AutoSnapshotPolicyId"])
 
     def apply_policy(self):
         policy, id_ = self.any_of(self.model.policies, "sp-none"), self.disk()
-        code = None
-        if policy not in self.model.policies:
+        code = self.model.unserved()
+        if code:
+            pass
+        elif policy not in self.model.policies:
             code = "ParameterInvalid"
         elif id_ not in self.model.disks:
             code = "InvalidDiskId.NotFound"
@@ -449,6 +532,19 @@ class Run:
         given = {"ResourceType": "disk", "ResourceId.1": id_, "Tag.1.Key": key}
         if self.expect(code, "TagResources", **given, **{"Tag.1.Value": value}) is not None:
             self.model.disks[id_]["tags"][key] = value
+
+    def change_account(self):
+        """What the operator does to it; most of the time nothing."""
+        model = self.model
+        if model.is_poor or model.is_closed or model.quota is not None:
+            model.is_poor, model.is_closed, model.quota = False, False, None
+        else:
+            model.is_poor, model.is_closed = self.rng.random() < 0.3, self.rng.random() < 0.3
+            model.quota = model.used() + 2 if self.rng.random() < 0.5 else None
+        words = ["--balance", "-1" if model.is_poor else "100"]
+        words += ["--snapshot-service", "closed" if model.is_closed else "open"]
+        words += ["--disk-quota", str(model.quota or 0)]
+        self.server.admin("account", "set", *words)
 
     # The bytes.
 
@@ -480,6 +576,7 @@ class Run:
     STEPS = (
         (run_instance, 3),
         (create_disk, 6),
+        (clone_disk, 2),
         (attach_disk, 12),
         (detach_disk, 5),
         (delete_disk, 2),
@@ -499,6 +596,7 @@ class Run:
         (apply_policy, 3),
         (delete_policy, 1),
         (tag_disk, 3),
+        (change_account, 4),
         (write, 12),
         (read, 8),
     )
@@ -522,6 +620,7 @@ def block(content: int) -> bytes:
 def test_the_server_is_as_its_model(server):
     run = Run(server, seeded())
     done = [run.step() for _ in range(STEPS)]
+    server.admin("account", "set", "--balance", "100", "--disk-quota", "0")
     # Every disk holds what the model says, also those that no instance has now.
     for id_, disk in run.model.disks.items():
         assert blocks_of(run, id_) == block(disk["content"]), id_
