@@ -6,7 +6,6 @@ what the client made of the error.
 
 import importlib
 import json
-import re
 import subprocess
 
 from alibabacloud_ecs20140526 import models
@@ -34,21 +33,33 @@ class V1:
     """aliyun-python-sdk-ecs: signature V1, POST, everything in the query."""
 
     def __init__(self, server):
-        self.client = AcsClient(server.key.id, server.key.secret, REGION)
-        self.client.add_endpoint(REGION, "Ecs", server.endpoint)
+        self.server, self.clients = server, {}
+        self.client = self.of_region(REGION)
+
+    def of_region(self, region: str) -> AcsClient:
+        """A client adds its own region to every call."""
+        if region not in self.clients:
+            key = self.server.key
+            self.clients[region] = AcsClient(key.id, key.secret, region)
+            self.clients[region].add_endpoint(region, "Ecs", self.server.endpoint)
+        return self.clients[region]
 
     @staticmethod
     def request(action: str, params: dict):
         module = importlib.import_module(f"aliyunsdkecs.request.v20140526.{action}Request")
         request = getattr(module, f"{action}Request")()
+        request.set_protocol_type("http")  # A few ask for HTTPS by themselves.
         for name, value in params.items():
-            if name != "RegionId":  # The client adds its own region to every call.
-                getattr(request, f"set_{name}")(value)
+            if name.lower() != "regionid":
+                # What may be given several times has a plural of the client's own.
+                setter = getattr(request, f"set_{name}", None) or getattr(request, f"set_{name}s")
+                setter(value)
         return request
 
     def call(self, action: str, params: dict) -> dict:
         try:
-            body = self.client.do_action_with_exception(self.request(action, params))
+            client = self.of_region(params.get("RegionId", REGION))
+            body = client.do_action_with_exception(self.request(action, params))
         except ServerException as error:
             raise ClientError(error.get_http_status(), error.get_error_code()) from error
         return json.loads(body)
@@ -80,9 +91,11 @@ class V3:
             )
         )
 
+        self.methods = {name.replace("_", ""): name for name in dir(self.client)}
+
     def call(self, action: str, params: dict) -> dict:
         request = getattr(models, f"{action}Request")().from_map(params)
-        method = getattr(self.client, re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower())
+        method = getattr(self.client, self.methods[action.lower()])
         try:
             return method(request).body.to_map()
         except AlibabaCloudException as error:

@@ -35,14 +35,19 @@ function ecs() {
       regionId: region,
     }),
   );
-  return async (action, params) => {
-    const Request = sdk[`${action}Request`];
+  // A class of the client's for a request, and for each thing in its lists.
+  function made(kind, params) {
     const fields = {};
-    for (const [field, name] of Object.entries(Request.names())) {
-      if (name in params) fields[field] = params[name];
+    for (const [field, name] of Object.entries(sdk[kind].names())) {
+      if (!(name in params)) continue;
+      const one = (value) => (value instanceof Object ? made(kind + name, value) : value);
+      fields[field] = Array.isArray(params[name]) ? params[name].map(one) : params[name];
     }
+    return new sdk[kind](fields);
+  }
+  return async (action, params) => {
     const method = action[0].toLowerCase() + action.slice(1);
-    const response = await client[method](new Request(fields));
+    const response = await client[method](made(`${action}Request`, params));
     return response.body.toMap();
   };
 }
