@@ -2,7 +2,7 @@
 
 Their programs make, change, read and delete something of every family, and end with the first thing
 that is not as it should be. `cargo xtask clients` builds them. Those of Python and Node are in
-`conformance/test_story.py`.
+`conformance/test_story.py` and `test_lives.py`.
 """
 
 import os

@@ -18,7 +18,10 @@ pub(crate) fn for_developers(workspace: &Workspace) -> Result<()> {
     install::run_all(workspace)?;
     pytest::build(workspace)?;
     build(workspace)?;
-    pytest::pytest(workspace, &["clients", "conformance/test_story.py"])
+    pytest::pytest(
+        workspace,
+        &["clients", "conformance/test_story.py", "conformance/test_lives.py"],
+    )
 }
 
 /// The stage in CI: those that no other stage runs.

@@ -17,6 +17,8 @@ func lifeV1(at access) {
 	life.reset()
 	life.policies()
 	life.tags()
+	life.images()
+	life.networks()
 	life.refusals()
 	life.end()
 }
@@ -137,6 +139,27 @@ func (life *v1) tags() {
 	tag.Tag = &[]ecs.TagResourcesTag{{Key: "use", Value: "测试"}}
 	must[*ecs.TagResourcesResponse]("TagResources")(life.client.TagResources(tag))
 	same("tags", len(life.describe().Tags.Tag), 1)
+}
+
+func (life *v1) images() {
+	create := ecs.CreateCreateImageRequest()
+	create.InstanceId, create.ImageName = life.instance, "镜像-go"
+	made := must[*ecs.CreateImageResponse]("CreateImage")(life.client.CreateImage(create))
+	describe := ecs.CreateDescribeImagesRequest()
+	describe.ImageId = made.ImageId
+	found := must[*ecs.DescribeImagesResponse]("DescribeImages")(life.client.DescribeImages(describe))
+	same("images", len(found.Images.Image), 1)
+	gone := ecs.CreateDeleteImageRequest()
+	gone.ImageId = made.ImageId
+	must[*ecs.DeleteImageResponse]("DeleteImage")(life.client.DeleteImage(gone))
+}
+
+func (life *v1) networks() {
+	vpc := must[*ecs.CreateVpcResponse]("CreateVpc")(
+		life.client.CreateVpc(ecs.CreateCreateVpcRequest()))
+	gone := ecs.CreateDeleteVpcRequest()
+	gone.VpcId = vpc.VpcId
+	must[*ecs.DeleteVpcResponse]("DeleteVpc")(life.client.DeleteVpc(gone))
 }
 
 func (life *v1) refusals() {

@@ -26,6 +26,11 @@ func lifeV2(at access) {
 	life.policies()
 	life.locks()
 	life.tags()
+	life.clones()
+	life.images()
+	life.usage()
+	life.networks()
+	life.encryption()
 	life.refusals()
 	life.end()
 }
@@ -217,6 +222,71 @@ func (life *v2) tags() {
 		life.client.UntagResources(&ecs.UntagResourcesRequest{
 			RegionId: tea.String(region), ResourceType: tea.String("disk"), ResourceId: ids,
 			All: tea.Bool(true)}))
+}
+
+func (life *v2) clones() {
+	made := must[*ecs.CloneDisksResponse]("CloneDisks")(
+		life.client.CloneDisks(&ecs.CloneDisksRequest{
+			RegionId: tea.String(region), SourceDiskId: tea.String(life.disk),
+			DiskCategory: tea.String("cloud_essd"), Size: tea.Int32(40),
+			MultiAttach: tea.String("Disabled")}))
+	tasks := must[*ecs.DescribeTasksResponse]("DescribeTasks")(
+		life.client.DescribeTasks(&ecs.DescribeTasksRequest{
+			RegionId: tea.String(region), TaskGroupId: made.Body.TaskGroupId}))
+	same("clones", len(tasks.Body.TaskSet.Task), 1)
+	must[*ecs.DeleteDiskResponse]("DeleteDisk")(life.client.DeleteDisk(&ecs.DeleteDiskRequest{
+		DiskId: tasks.Body.TaskSet.Task[0].ResourceId}))
+}
+
+func (life *v2) images() {
+	made := must[*ecs.CreateImageResponse]("CreateImage")(
+		life.client.CreateImage(&ecs.CreateImageRequest{
+			RegionId: tea.String(region), InstanceId: tea.String(life.instance),
+			ImageName: tea.String("镜像-go")}))
+	id := made.Body.ImageId
+	found := must[*ecs.DescribeImagesResponse]("DescribeImages")(
+		life.client.DescribeImages(&ecs.DescribeImagesRequest{
+			RegionId: tea.String(region), ImageId: id}))
+	same("its name", tea.StringValue(found.Body.Images.Image[0].ImageName), "镜像-go")
+	must[*ecs.ModifyImageAttributeResponse]("ModifyImageAttribute")(
+		life.client.ModifyImageAttribute(&ecs.ModifyImageAttributeRequest{
+			RegionId: tea.String(region), ImageId: id, Description: tea.String("of a life")}))
+	must[*ecs.DeleteImageResponse]("DeleteImage")(life.client.DeleteImage(&ecs.DeleteImageRequest{
+		RegionId: tea.String(region), ImageId: id}))
+}
+
+func (life *v2) usage() {
+	links := must[*ecs.DescribeSnapshotLinksResponse]("DescribeSnapshotLinks")(
+		life.client.DescribeSnapshotLinks(&ecs.DescribeSnapshotLinksRequest{
+			RegionId: tea.String(region), DiskIds: tea.String(`["` + life.disk + `"]`)}))
+	same("links", len(links.Body.SnapshotLinks.SnapshotLink), 1)
+	must[*ecs.DescribeSnapshotsUsageResponse]("DescribeSnapshotsUsage")(
+		life.client.DescribeSnapshotsUsage(&ecs.DescribeSnapshotsUsageRequest{
+			RegionId: tea.String(region)}))
+}
+
+func (life *v2) networks() {
+	vpc := must[*ecs.CreateVpcResponse]("CreateVpc")(
+		life.client.CreateVpc(&ecs.CreateVpcRequest{RegionId: tea.String(region)}))
+	found := must[*ecs.DescribeVpcsResponse]("DescribeVpcs")(
+		life.client.DescribeVpcs(&ecs.DescribeVpcsRequest{
+			RegionId: tea.String(region), VpcId: vpc.Body.VpcId}))
+	same("networks", len(found.Body.Vpcs.Vpc), 1)
+	must[*ecs.DeleteVpcResponse]("DeleteVpc")(
+		life.client.DeleteVpc(&ecs.DeleteVpcRequest{VpcId: vpc.Body.VpcId}))
+}
+
+func (life *v2) encryption() {
+	must[*ecs.EnableDiskEncryptionByDefaultResponse]("EnableDiskEncryptionByDefault")(
+		life.client.EnableDiskEncryptionByDefault(&ecs.EnableDiskEncryptionByDefaultRequest{
+			RegionId: tea.String(region)}))
+	told := must[*ecs.DescribeDiskEncryptionByDefaultStatusResponse]("encryption's status")(
+		life.client.DescribeDiskEncryptionByDefaultStatus(
+			&ecs.DescribeDiskEncryptionByDefaultStatusRequest{RegionId: tea.String(region)}))
+	same("encryption", tea.BoolValue(told.Body.Encrypted), true)
+	must[*ecs.DisableDiskEncryptionByDefaultResponse]("DisableDiskEncryptionByDefault")(
+		life.client.DisableDiskEncryptionByDefault(&ecs.DisableDiskEncryptionByDefaultRequest{
+			RegionId: tea.String(region)}))
 }
 
 func (life *v2) refusals() {

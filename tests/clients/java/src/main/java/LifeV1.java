@@ -28,6 +28,8 @@ final class LifeV1 {
     reset();
     policies();
     tags();
+    images();
+    networks();
     refusals();
     end();
   }
@@ -141,6 +143,26 @@ final class LifeV1 {
     put.setTags(List.of(tag));
     step(put);
     Clients.same("the tag", describe().getTags().get(0).getTagValue(), "测试");
+  }
+
+  private void images() throws Exception {
+    var create = new CreateImageRequest();
+    create.setInstanceId(instance);
+    create.setImageName("镜像-java");
+    var id = step(create).getImageId();
+    var describe = new DescribeImagesRequest();
+    describe.setImageId(id);
+    Clients.same("its name", step(describe).getImages().get(0).getImageName(), "镜像-java");
+    var delete = new DeleteImageRequest();
+    delete.setImageId(id);
+    step(delete);
+  }
+
+  private void networks() throws Exception {
+    var id = step(new CreateVpcRequest()).getVpcId();
+    var delete = new DeleteVpcRequest();
+    delete.setVpcId(id);
+    step(delete);
   }
 
   private void refusals() throws Exception {

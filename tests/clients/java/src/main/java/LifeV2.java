@@ -32,6 +32,10 @@ final class LifeV2 {
     policies();
     attributes();
     tags();
+    images();
+    usage();
+    networks();
+    encryption();
     refusals();
     end();
   }
@@ -192,7 +196,7 @@ final class LifeV2 {
     Clients.step("DeleteAutoSnapshotPolicy", () -> client.deleteAutoSnapshotPolicy(delete));
   }
 
-  /** This version of the SDK knows no locks. */
+  /** This version of the SDK knows no locks and no clones. */
   private void attributes() throws Exception {
     var rename =
         new ModifySnapshotAttributeRequest().setSnapshotId(snapshot).setSnapshotName("before");
@@ -219,6 +223,49 @@ final class LifeV2 {
             .setResourceId(List.of(disk));
     var found = Clients.step("ListTagResources", () -> client.listTagResources(list));
     Clients.same("the tag", found.body.tagResources.tagResource.get(0).tagValue, "测试");
+  }
+
+  private void images() throws Exception {
+    var create =
+        new CreateImageRequest()
+            .setRegionId(Clients.REGION)
+            .setInstanceId(instance)
+            .setImageName("镜像-java");
+    var id = Clients.step("CreateImage", () -> client.createImage(create)).body.imageId;
+    var describe = new DescribeImagesRequest().setRegionId(Clients.REGION).setImageId(id);
+    var found = Clients.step("DescribeImages", () -> client.describeImages(describe));
+    Clients.same("its name", Clients.only("images", found.body.images.image).imageName, "镜像-java");
+    var delete = new DeleteImageRequest().setRegionId(Clients.REGION).setImageId(id);
+    Clients.step("DeleteImage", () -> client.deleteImage(delete));
+  }
+
+  private void usage() throws Exception {
+    var links =
+        new DescribeSnapshotLinksRequest()
+            .setRegionId(Clients.REGION)
+            .setDiskIds(Clients.listOf(disk));
+    var found = Clients.step("DescribeSnapshotLinks", () -> client.describeSnapshotLinks(links));
+    Clients.same("links", found.body.snapshotLinks.snapshotLink.size(), 1);
+    var usage = new DescribeSnapshotsUsageRequest().setRegionId(Clients.REGION);
+    Clients.step("DescribeSnapshotsUsage", () -> client.describeSnapshotsUsage(usage));
+  }
+
+  private void networks() throws Exception {
+    var create = new CreateVpcRequest().setRegionId(Clients.REGION);
+    var id = Clients.step("CreateVpc", () -> client.createVpc(create)).body.vpcId;
+    var describe = new DescribeVpcsRequest().setRegionId(Clients.REGION).setVpcId(id);
+    var found = Clients.step("DescribeVpcs", () -> client.describeVpcs(describe));
+    Clients.same("networks", found.body.vpcs.vpc.size(), 1);
+    Clients.step("DeleteVpc", () -> client.deleteVpc(new DeleteVpcRequest().setVpcId(id)));
+  }
+
+  private void encryption() throws Exception {
+    var enable = new EnableDiskEncryptionByDefaultRequest().setRegionId(Clients.REGION);
+    Clients.step(
+        "EnableDiskEncryptionByDefault", () -> client.enableDiskEncryptionByDefault(enable));
+    var disable = new DisableDiskEncryptionByDefaultRequest().setRegionId(Clients.REGION);
+    Clients.step(
+        "DisableDiskEncryptionByDefault", () -> client.disableDiskEncryptionByDefault(disable));
   }
 
   private void refusals() throws Exception {
