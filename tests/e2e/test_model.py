@@ -263,7 +263,8 @@ class Run:
         elif disk["instance"]:
             code = "IncorrectDiskStatus"
         if self.expect(code, "AttachDisk", DiskId=id_, InstanceId=instance) is not None:
-            disk["instance"], disk["was attached"] = instance, True
+            # DeleteWithInstance is false where it is not given.
+            disk["instance"], disk["was attached"], disk["goes"] = instance, True, False
 
     def detach_disk(self):
         id_, instance = self.disk(), self.instance()
@@ -586,10 +587,10 @@ class Run:
         (resize_disk, 3),
         (stop_instance, 6),
         (start_instance, 6),
-        (delete_instance, 1),
+        (delete_instance, 3),
         (create_group, 3),
         (delete_group, 2),
-        (create_image, 2),
+        (create_image, 4),
         (delete_image, 2),
         (replace_system_disk, 2),
         (create_policy, 1),
@@ -607,8 +608,22 @@ class Run:
         if self.rng.randrange(KILL_EVERY) == 0:
             chosen = Run.kill
         chosen(self)
-        assert listed(self.ecs) == self.model.seen(), chosen.__name__
+        assert differences(listed(self.ecs), self.model.seen()) == {}, chosen.__name__
         return chosen.__name__
+
+
+def differences(found: dict, expected: dict) -> dict:
+    """By kind, what the server has and the model has not, and the other way round."""
+    differ = {}
+    for kind in expected:
+        here, there = (entries(each[kind]) for each in (found, expected))
+        if here != there:
+            differ[kind] = sorted(here - there, key=str), sorted(there - here, key=str)
+    return differ
+
+
+def entries(of_a_kind) -> set:
+    return set(of_a_kind.items()) if isinstance(of_a_kind, dict) else set(of_a_kind)
 
 
 def block(content: int) -> bytes:
