@@ -70,7 +70,6 @@ pub(crate) struct ServeArgs {
 
 /// Buckets of an object store that speaks S3.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "S3")]
 pub(crate) struct S3Args {
     /// A bucket that ExportSnapshot and ImportImage may name; may be given several times. The keys
     /// are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.
