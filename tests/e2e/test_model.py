@@ -1,9 +1,10 @@
 """Random calls on a server and on a model of it: states, refusals and lists must agree, also after
 `kill -9`.
 
-The model is a few dictionaries. Each step chooses a call, asks the model what must become of it,
-makes the call, and compares all that the server lists with all that the model holds. A refusal
-changes neither. `EBB_SEED` repeats a run; `EBB_MODEL_STEPS` makes it longer.
+The model is a few dictionaries for each of two accounts. Each step chooses a call, asks the model
+what must become of it, makes the call, and compares all that the server lists with all that the
+model holds. A refusal changes neither. What is another account's is refused as what is nobody's.
+`EBB_SEED` repeats a run; `EBB_MODEL_STEPS` makes it longer.
 """
 
 import datetime
@@ -13,7 +14,7 @@ import pytest
 
 from harness import blocks
 from harness.crash import seeded
-from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs, Refused
+from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs, Refused, account_id
 
 STEPS = int(os.environ.get("EBB_MODEL_STEPS", "400"))
 
@@ -22,6 +23,15 @@ KILL_EVERY = 40
 
 # Of each system disk, in GiB.
 SYSTEM_SIZE = 40
+
+NOBODYS = {
+    "disks": "d-none",
+    "instances": "i-none",
+    "snapshots": "s-none",
+    "groups": "ssg-none",
+    "policies": "sp-none",
+    "images": "m-none",
+}
 
 POOR = "InvalidAccountStatus.NotEnoughBalance"
 CLOSED = "InvalidAccountStatus.SnapshotServiceUnavailable"
@@ -135,27 +145,36 @@ def own_images(ecs, **filters) -> list[dict]:
 
 
 class Run:
-    """A server and its model, and the calls that change both."""
+    """An account on a server and its model, and the calls that change both."""
 
-    def __init__(self, server, rng):
-        self.server, self.ecs, self.rng = server, Ecs(server), rng
+    def __init__(self, server, rng, key):
+        self.server, self.ecs, self.rng = server, Ecs(server, key), rng
+        self.account = account_id(self.ecs)
         self.model, self.written = Model(), 0
+        # Another account, for which there must be nothing of this one.
+        self.stranger = None
 
     # What the calls are made with.
 
-    def any_of(self, things, absent="none"):
+    def any_of(self, things, absent):
         """One of those that there are; now and then one that there is not."""
         known = sorted(things)
         return self.rng.choice(known) if known and self.rng.random() < 0.95 else absent
 
+    def one(self, kind):
+        """The account's own, now and then a stranger's or one that is nobody's."""
+        strange = sorted(getattr(self.stranger.model, kind))
+        absent = self.rng.choice(strange) if strange and self.rng.random() < 0.7 else NOBODYS[kind]
+        return self.any_of(getattr(self.model, kind), absent)
+
     def disk(self):
-        return self.any_of(self.model.disks, "d-none")
+        return self.one("disks")
 
     def instance(self):
-        return self.any_of(self.model.instances, "i-none")
+        return self.one("instances")
 
     def snapshot(self):
-        return self.any_of(self.model.snapshots, "s-none")
+        return self.one("snapshots")
 
     def expect(self, code, action, **params):
         """The call is refused with this code, or made where there is none."""
@@ -429,7 +448,7 @@ class Run:
             assert len(self.model.groups[group]) == len(disks)
 
     def delete_group(self):
-        group = self.any_of(self.model.groups, "ssg-none")
+        group = self.one("groups")
         members = self.model.groups.get(group, ())
         code = None
         if group not in self.model.groups:
@@ -472,7 +491,7 @@ class Run:
         self.model.images[reply["ImageId"]] = (system, data)
 
     def delete_image(self):
-        image, force = self.any_of(self.model.images, "m-none"), self.rng.random() < 0.5
+        image, force = self.one("images"), self.rng.random() < 0.5
         code = None
         if image not in self.model.images:
             code = "InvalidImageId.NotFound"
@@ -482,12 +501,13 @@ class Run:
             del self.model.images[image]
 
     def replace_system_disk(self):
-        instance, image = self.instance(), self.any_of([*self.model.images, IMAGE], "m-none")
+        instance, image = self.instance(), self.one("images")
+        image = image if self.rng.random() < 0.7 else IMAGE
         system, _ = self.model.images.get(image, (None, {}))
         code = None
         if instance not in self.model.instances:
             code = "InvalidInstanceId.NotFound"
-        elif image == "m-none":
+        elif image not in self.model.images and image != IMAGE:
             code = "InvalidImageId.NotFound"
         elif self.model.instances[instance] != "Stopped":
             code = "IncorrectInstanceStatus"
@@ -505,7 +525,7 @@ class Run:
                 self.model.policies.add(reply["AutoSnapshotPolicyId"])
 
     def apply_policy(self):
-        policy, id_ = self.any_of(self.model.policies, "sp-none"), self.disk()
+        policy, id_ = self.one("policies"), self.disk()
         code = self.model.unserved()
         if code:
             pass
@@ -518,7 +538,7 @@ class Run:
             self.model.disks[id_]["policy"] = policy
 
     def delete_policy(self):
-        policy = self.any_of(self.model.policies, "sp-none")
+        policy = self.one("policies")
         code = None if policy in self.model.policies else "ParameterInvalid"
         given = {"autoSnapshotPolicyId": policy}
         if self.expect(code, "DeleteAutoSnapshotPolicy", **given) is not None:
@@ -545,7 +565,7 @@ class Run:
         words = ["--balance", "-1" if model.is_poor else "100"]
         words += ["--snapshot-service", "closed" if model.is_closed else "open"]
         words += ["--disk-quota", str(model.quota or 0)]
-        self.server.admin("account", "set", *words)
+        self.server.admin("account", "set", "--account", self.account, *words)
 
     # The bytes.
 
@@ -571,8 +591,9 @@ class Run:
     def kill(self):
         self.server.kill()
         self.server.start()
-        for instance, status in self.model.instances.items():
-            self.ecs.await_instance(instance, status)
+        for run in (self, self.stranger):
+            for instance, status in run.model.instances.items():
+                run.ecs.await_instance(instance, status)
 
     STEPS = (
         (run_instance, 3),
@@ -608,7 +629,8 @@ class Run:
         if self.rng.randrange(KILL_EVERY) == 0:
             chosen = Run.kill
         chosen(self)
-        assert differences(listed(self.ecs), self.model.seen()) == {}, chosen.__name__
+        for run in (self, self.stranger):
+            assert differences(listed(run.ecs), run.model.seen()) == {}, chosen.__name__
         return chosen.__name__
 
 
@@ -633,13 +655,17 @@ def block(content: int) -> bytes:
 
 @pytest.mark.timeout(600)
 def test_the_server_is_as_its_model(server):
-    run = Run(server, seeded())
-    done = [run.step() for _ in range(STEPS)]
-    server.admin("account", "set", "--balance", "100", "--disk-quota", "0")
-    # Every disk holds what the model says, also those that no instance has now.
-    for id_, disk in run.model.disks.items():
-        assert blocks_of(run, id_) == block(disk["content"]), id_
+    rng = seeded()
+    one, other = Run(server, rng, server.key), Run(server, rng, server.new_account())
+    one.stranger, other.stranger = other, one
+    done = [rng.choice([one, one, other]).step() for _ in range(STEPS)]
     assert {"reset_disk", "write", "create_snapshot"} <= set(done)
+    # Every disk holds what the model says, also those that no instance has now.
+    for run in (one, other):
+        words = ["--balance", "100", "--disk-quota", "0"]
+        server.admin("account", "set", "--account", run.account, *words)
+        for id_, disk in run.model.disks.items():
+            assert blocks_of(run, id_) == block(disk["content"]), id_
 
 
 def blocks_of(run, disk) -> bytes:

@@ -59,10 +59,10 @@ class Refused(Exception):
 
 
 class Ecs:
-    """A root account's view of one server."""
+    """An account's view of one server: the root account's, unless another's key is given."""
 
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, server, key=None):
+        self.server, self.key = server, key
 
     # Calls.
 
@@ -71,7 +71,7 @@ class Ecs:
         everything = {} if action in WITHOUT_REGION else {"RegionId": REGION}
         everything |= (params or {}) | more
         given = {name: wire_value(v) for name, v in everything.items() if v is not None}
-        return wire.ask_v1(self.server, action, given, wire_fmt, timeout=timeout)
+        return wire.ask_v1(self.server, action, given, wire_fmt, timeout=timeout, key=self.key)
 
     def call(self, action: str, params=None, **more) -> dict:
         """The reply of a call that succeeds."""
@@ -207,5 +207,6 @@ def wire_value(value):
 
 
 def account_id(ecs: Ecs) -> str:
-    """The root account's number, from STS."""
-    return wire.ask_v1(ecs.server, "GetCallerIdentity", {}, Version="2015-04-01").tree["AccountId"]
+    """The account's number, from STS."""
+    answer = wire.ask_v1(ecs.server, "GetCallerIdentity", {}, key=ecs.key, Version="2015-04-01")
+    return answer.tree["AccountId"]

@@ -35,6 +35,7 @@ class Server:
         self.args = list(args)
         self.env = dict(env or {})
         self.process: subprocess.Popen | None = None
+        self.made_keys: list[AccessKey] = []
         self.host = "127.0.0.1"
         self.port = 0
         self.nbd_port = 0
@@ -99,7 +100,8 @@ class Server:
             self.check_log()
 
     def check_log(self):
-        self.log.check(self.key.secret if self.credentials.exists() else None)
+        keys = [*self.made_keys, *([self.key] if self.credentials.exists() else [])]
+        self.log.check([key.secret for key in keys])
 
     def _environment(self):
         own = {k: v for k, v in os.environ.items() if not k.startswith(("EBB_", "RUST_LOG"))}
@@ -148,6 +150,18 @@ class Server:
         """The root account's AccessKey pair."""
         pair = tomllib.loads(self.credentials.read_text())
         return AccessKey(pair["access_key_id"], pair["access_key_secret"])
+
+    def new_account(self) -> AccessKey:
+        """The key of a new account."""
+        return self._made(self.admin("account", "create"))
+
+    def new_key(self, account: str) -> AccessKey:
+        """Another key of an account."""
+        return self._made(self.admin("key", "create", "--account", account))
+
+    def _made(self, told: dict) -> AccessKey:
+        self.made_keys.append(AccessKey(told["access_key_id"], told["access_key_secret"]))
+        return self.made_keys[-1]
 
     def nbd_uri(self, disk: str) -> str:
         return f"nbd://{self.host}:{self.nbd_port}/{disk}"

@@ -72,10 +72,13 @@ def send_params(server, method, params, place="query", timeout=60) -> Answer:
     return send(server, method, target, FORM if body else {}, body.encode(), timeout)
 
 
-def ask_v1(server, action, params, fmt="JSON", method="POST", place="query", timeout=60, **common):
-    """A V1 request."""
-    everything = signing.v1_common(server.key, action, fmt, **common) | params
-    signed = signing.v1_signed(server.key, method, everything)
+def ask_v1(
+    server, action, params, fmt="JSON", method="POST", place="query", timeout=60, key=None, **common
+):
+    """A V1 request, with the root account's key unless another is given."""
+    key = key or server.key
+    everything = signing.v1_common(key, action, fmt, **common) | params
+    signed = signing.v1_signed(key, method, everything)
     return send_params(server, method, signed, place, timeout)
 
 

@@ -6,11 +6,13 @@ use ebb_domain::{
     Account, AccountId, Denied, Disk, DiskFound, DiskId, Instance, InstanceId, Region, RegionId,
     Timestamp,
 };
+use ebb_kms::MasterKey;
 use ebb_objects::{Bucket, Buckets};
 use ebb_store::{Durability, Store, Tx};
 use ebb_volume::{Engine, OpId};
 
 use crate::export::Exporter;
+use crate::key::{Keys, new_account_id};
 use crate::monitor::Monitor;
 use crate::usage::UsageBook;
 use crate::work::Work;
@@ -41,6 +43,8 @@ pub struct Parts {
     pub regions: Vec<Region>,
     /// The root account's key: its id and its secret.
     pub root_key: (String, Secret),
+    /// What other secrets are sealed with.
+    pub master_key: MasterKey,
     /// Called at every [`Step`]; does nothing outside tests.
     pub probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
@@ -69,7 +73,8 @@ pub struct Control {
     entropy: Arc<dyn Entropy>,
     regions: Vec<Region>,
     root: AccountId,
-    root_key: (String, Secret),
+    root_key_id: String,
+    pub(crate) keys: Keys,
     probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
 
@@ -82,6 +87,10 @@ impl Control {
     /// the store or the engine answers.
     pub fn start(parts: Parts) -> Result<Arc<Self>, ControlError> {
         let root = root_account(&parts)?;
+        let (root_key_id, secret) = parts.root_key;
+        let first = AccessKey { secret, account: root.clone(), active: true };
+        let entropy = parts.entropy.as_ref();
+        let keys = Keys::open(parts.master_key, entropy, &parts.store, (&root_key_id, first))?;
         let (work, inbox) = Work::new();
         let store = Arc::new(parts.store);
         let control = Arc::new(Self {
@@ -98,7 +107,8 @@ impl Control {
             entropy: parts.entropy,
             regions: parts.regions,
             root,
-            root_key: parts.root_key,
+            root_key_id,
+            keys,
             probe: parts.probe,
         });
         control.reconcile()?;
@@ -110,16 +120,6 @@ impl Control {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// The key of that id.
-    #[must_use]
-    pub fn access_key(&self, id: &str) -> Option<AccessKey> {
-        (id == self.root_key.0).then(|| AccessKey {
-            secret: self.root_key.1.clone(),
-            account: self.root.clone(),
-            active: true,
-        })
     }
 
     /// The root account's id.
@@ -158,6 +158,14 @@ impl Control {
 
     pub(crate) fn pass(&self, step: Step) {
         (self.probe)(step);
+    }
+
+    pub(crate) fn root_key_id(&self) -> &str {
+        &self.root_key_id
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.entropy.as_ref()
     }
 
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
@@ -212,10 +220,7 @@ fn root_account(parts: &Parts) -> Result<AccountId, ControlError> {
             held.snapshots.len()
         )));
     }
-    let mut bytes = [0; 8];
-    parts.entropy.fill(&mut bytes);
-    let digits = 1_000_000_000_000_000 + u64::from_be_bytes(bytes) % 9_000_000_000_000_000;
-    let id = AccountId::new(digits.to_string());
+    let id = new_account_id(parts.entropy.as_ref());
     parts.store.write::<_, ControlError>(Durability::Durable, |tx| {
         tx.put_account(&Account::new(id.clone()))?;
         tx.put_meta(ROOT, id.as_str())?;

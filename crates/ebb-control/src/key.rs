@@ -1,8 +1,27 @@
-//! Access keys.
+//! Accounts and their access keys, as the operator makes them.
+//!
+//! ```text
+//!   root's first key   a file, see `ebb`        ┐
+//!   all others         the records, sealed      ├─► in memory, for every request
+//! ```
+//! A secret is told once, when it is made. In the records it is sealed with the master key, in the
+//! context of its id.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
-use ebb_domain::AccountId;
+use ebb_domain::{Account, AccountId, Timestamp};
+use ebb_kms::MasterKey;
+use ebb_store::{AccessKeyRecord, Durability, Store};
+
+use crate::{Control, ControlError, Entropy};
+
+/// Keys that an account may have (RAM has two of a user; the root account's first is not counted).
+const MOST_KEYS: usize = 2;
+
+/// What the records keep sealed, to know the master key again.
+const KNOWN: &[u8] = b"ebbtide";
 
 /// A secret: it never shows itself in a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,4 +56,218 @@ pub struct AccessKey {
     pub account: AccountId,
     /// Whether it may be used.
     pub active: bool,
+}
+
+/// An access key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyShown {
+    /// Its id.
+    pub id: String,
+    /// Whether it may be used.
+    pub active: bool,
+    /// When it was made; `None` for the root account's first.
+    pub created_at: Option<Timestamp>,
+}
+
+/// The keys in memory.
+pub(crate) struct Keys {
+    master: MasterKey,
+    known: RwLock<HashMap<String, AccessKey>>,
+}
+
+/// Letters and digits, at random.
+#[must_use]
+pub fn random_text(entropy: &dyn Entropy, length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(length);
+    let mut byte = [0];
+    while text.len() < length {
+        entropy.fill(&mut byte);
+        // Bytes past the last whole round of the alphabet would favour its beginning.
+        if byte[0] < 248 {
+            text.push(char::from(ALPHABET[usize::from(byte[0]) % 62]));
+        }
+    }
+    text
+}
+
+/// 16 digits, the first of them not 0.
+pub(crate) fn new_account_id(entropy: &dyn Entropy) -> AccountId {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    let digits = 1_000_000_000_000_000 + u64::from_be_bytes(bytes) % 9_000_000_000_000_000;
+    AccountId::new(digits.to_string())
+}
+
+fn context(id: &str) -> String {
+    format!("access key {id}")
+}
+
+impl Keys {
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where the records were sealed with another master key.
+    pub(crate) fn open(
+        master: MasterKey,
+        entropy: &dyn Entropy,
+        store: &Store,
+        root: (&str, AccessKey),
+    ) -> Result<Self, ControlError> {
+        let other = || {
+            let why = "the master key is not the one that the records were sealed with: put back \
+                       the one that belongs to them, from your backup";
+            ControlError::Mismatch(why.to_owned())
+        };
+        let mut nonce = [0; ebb_kms::NONCE_BYTES];
+        entropy.fill(&mut nonce);
+        let sealed = master.seal(nonce, "known", KNOWN);
+        store.write::<_, ControlError>(Durability::Durable, |tx| {
+            match tx.master_key_seal()? {
+                None => Ok(tx.put_master_key_seal(&sealed)?),
+                Some(known) => master.open("known", &known).map(drop).ok_or_else(other),
+            }
+        })?;
+        let mut known = HashMap::from([(root.0.to_owned(), root.1)]);
+        for record in store.read(|tx| tx.access_keys())? {
+            let secret = master.open(&context(&record.id), &record.sealed_secret);
+            let secret = secret.and_then(|bytes| String::from_utf8(bytes).ok());
+            let key = AccessKey {
+                secret: Secret::new(secret.ok_or_else(other)?),
+                account: record.account,
+                active: record.active,
+            };
+            known.entry(record.id).or_insert(key);
+        }
+        Ok(Self { master, known: RwLock::new(known) })
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<AccessKey> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, AccessKey>)) {
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Control {
+    /// The key of that id.
+    #[must_use]
+    pub fn access_key(&self, id: &str) -> Option<AccessKey> {
+        self.keys.find(id)
+    }
+
+    /// Makes an account, as every new one is.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn create_account(&self) -> Result<Account, ControlError> {
+        let account = Account::new(new_account_id(self.entropy()));
+        self.store
+            .write::<_, ControlError>(Durability::Durable, |tx| Ok(tx.put_account(&account)?))?;
+        Ok(account)
+    }
+
+    /// All accounts.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn accounts(&self) -> Result<Vec<AccountId>, ControlError> {
+        Ok(self.store.read(|tx| tx.accounts())?)
+    }
+
+    /// Makes an access key of an account: its id and its secret, which is not told again.
+    ///
+    /// Durable by this commit; it can be used once this returns.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where there is no such account, or it has as many as it may.
+    pub fn create_key(&self, owner: &AccountId) -> Result<(String, Secret), ControlError> {
+        let id = format!("EBB{}", random_text(self.entropy(), 21));
+        let secret = random_text(self.entropy(), 30);
+        let record = AccessKeyRecord {
+            id: id.clone(),
+            account: owner.clone(),
+            sealed_secret: self.keys.master.seal(self.random(), &context(&id), secret.as_bytes()),
+            active: true,
+            created_at: self.now(),
+        };
+        self.store.write(Durability::Durable, |tx| {
+            must_be(tx.account(owner)?.is_some(), || format!("there is no account {owner}"))?;
+            let has = tx.access_keys_of(owner)?.len();
+            must_be(has < MOST_KEYS, || {
+                format!("account {owner} has {has} access keys already: delete one first")
+            })?;
+            Ok::<_, ControlError>(tx.insert_access_key(&record)?)
+        })?;
+        let secret = Secret::new(secret);
+        let key = AccessKey { secret: secret.clone(), account: owner.clone(), active: true };
+        self.keys.change(|known| drop(known.insert(id.clone(), key)));
+        Ok((id, secret))
+    }
+
+    /// The keys of an account.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where there is no such account.
+    pub fn keys_of(&self, owner: &AccountId) -> Result<Vec<KeyShown>, ControlError> {
+        let records = self.store.read(|tx| {
+            must_be(tx.account(owner)?.is_some(), || format!("there is no account {owner}"))?;
+            Ok::<_, ControlError>(tx.access_keys_of(owner)?)
+        })?;
+        let first = (owner == self.root()).then(|| KeyShown {
+            id: self.root_key_id().to_owned(),
+            active: true,
+            created_at: None,
+        });
+        let others = records.into_iter().map(|record| KeyShown {
+            id: record.id,
+            active: record.active,
+            created_at: Some(record.created_at),
+        });
+        Ok(first.into_iter().chain(others).collect())
+    }
+
+    /// Says whether a key may be used: from the next request on, once this returns.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where there is no such key, or it is the root account's first.
+    pub fn set_key_active(&self, id: &str, active: bool) -> Result<(), ControlError> {
+        self.must_be_kept(id)?;
+        self.store.write(Durability::Durable, |tx| {
+            let found = tx.set_access_key_active(id, active)?;
+            must_be(found, || format!("there is no access key {id}"))
+        })?;
+        self.keys.change(|known| {
+            if let Some(key) = known.get_mut(id) {
+                key.active = active;
+            }
+        });
+        Ok(())
+    }
+
+    /// Deletes a key: it is unknown from the next request on, once this returns.
+    ///
+    /// # Errors
+    /// [`ControlError::Mismatch`] where there is no such key, or it is the root account's first.
+    pub fn delete_key(&self, id: &str) -> Result<(), ControlError> {
+        self.must_be_kept(id)?;
+        self.store.write(Durability::Durable, |tx| {
+            let found = tx.remove_access_key(id)?;
+            must_be(found, || format!("there is no access key {id}"))
+        })?;
+        self.keys.change(|known| drop(known.remove(id)));
+        Ok(())
+    }
+
+    fn must_be_kept(&self, id: &str) -> Result<(), ControlError> {
+        must_be(id != self.root_key_id(), || {
+            format!("{id} is the root account's first key: it is changed in `credentials`")
+        })
+    }
+}
+
+fn must_be(holds: bool, why: impl FnOnce() -> String) -> Result<(), ControlError> {
+    if holds { Ok(()) } else { Err(ControlError::Mismatch(why())) }
 }

@@ -80,7 +80,7 @@ pub use import::{Import, ImportRequest};
 pub use import_image::ImportImage;
 pub use instance::{BatchOutcome, DeleteInstance, Stop};
 pub use instance_attribute::InstanceChange;
-pub use key::{AccessKey, Secret};
+pub use key::{AccessKey, KeyShown, Secret, random_text};
 pub use lock::{LockSnapshot, LockedSnapshot, UnlockSnapshot};
 pub use monitor::{Activity, MonitorPeriod, MonitorQuery, Point};
 pub use network::{CreateSecurityGroup, CreateVSwitch, CreateVpc};

@@ -24,6 +24,15 @@ impl Tx<'_> {
         Ok(found.pop())
     }
 
+    /// The ids of all accounts, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
+        let sql = "SELECT id FROM accounts ORDER BY id";
+        self.rows(("accounts", "id"), sql, &[], |row| row.id("id", AccountId::new))
+    }
+
     /// Makes an account what it is given as, a new one where there is none of its id.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 //!
 //! Deliberately not here: what may happen (ebb-domain), when it happens (ebb-control), clocks.
 
+mod access_key;
 mod account;
 mod auto_policy;
 mod category;
@@ -41,6 +42,7 @@ mod task;
 mod token;
 mod tx;
 
+pub use access_key::AccessKeyRecord;
 pub use auto_policy::AutoPolicyQuery;
 pub use chain::{Chain, ChainQuery};
 pub use error::StoreError;

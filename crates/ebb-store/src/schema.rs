@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0011_disk_quota.sql"),
     include_str!("schema/0012_clones_and_encryption.sql"),
     include_str!("schema/0013_objects.sql"),
+    include_str!("schema/0014_access_keys.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -26,6 +26,9 @@ enum Noun {
     /// Accounts.
     #[command(subcommand)]
     Account(Account),
+    /// Access keys.
+    #[command(subcommand)]
+    Key(Key),
     /// Instances.
     #[command(subcommand)]
     Instance(Instance),
@@ -39,6 +42,10 @@ enum Noun {
 
 #[derive(Debug, Subcommand)]
 enum Account {
+    /// Make an account, and its first access key: the secret is shown this once.
+    Create,
+    /// List all accounts.
+    List,
     /// Change an account.
     Set {
         /// Which [default: the root account].
@@ -57,6 +64,28 @@ enum Account {
         #[arg(long, value_name = "GIB")]
         disk_quota: Option<u64>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Key {
+    /// Make an access key: its secret is shown this once. An account may have two.
+    Create {
+        /// Whose [default: the root account's].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// List the access keys of an account.
+    List {
+        /// Whose [default: the root account's].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// Let an access key be used again.
+    Enable { key: String },
+    /// Have requests with an access key refused.
+    Disable { key: String },
+    /// Delete an access key.
+    Delete { key: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,6 +177,7 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
     let changed = match args.noun {
         Noun::Snapshot(import) => run_import(&client, import).await?,
         Noun::Account(account) => client.run(&account.into()).await?,
+        Noun::Key(key) => client.run(&key.into()).await?,
         Noun::Instance(instance) => client.run(&instance.into()).await?,
         Noun::Category(category) => client.run(&category.into()).await?,
     };
@@ -161,6 +191,15 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
 
 fn print_words(changed: &Value) {
     for (name, value) in changed.as_object().into_iter().flatten() {
+        if let Value::Array(entries) = value
+            && entries.iter().any(Value::is_object)
+        {
+            entries.iter().for_each(|entry| {
+                println!();
+                print_words(entry);
+            });
+            continue;
+        }
         let value = match (name.as_str(), value) {
             ("balance_fen", Value::Number(fen)) => {
                 let fen = fen.as_i64().unwrap_or(0);
@@ -178,13 +217,30 @@ fn print_words(changed: &Value) {
 
 impl From<Account> for Command {
     fn from(account: Account) -> Self {
-        let Account::Set { account, balance, arrears, snapshot_service, disk_quota } = account;
-        Self::SetAccount {
-            account,
-            balance_fen: balance,
-            arrears: arrears.map(|value| value == OnOff::On),
-            snapshot_service: snapshot_service.map(|value| value == OpenClosed::Open),
-            disk_quota_gib: disk_quota,
+        match account {
+            Account::Create => Self::CreateAccount,
+            Account::List => Self::ListAccounts,
+            Account::Set { account, balance, arrears, snapshot_service, disk_quota } => {
+                Self::SetAccount {
+                    account,
+                    balance_fen: balance,
+                    arrears: arrears.map(|value| value == OnOff::On),
+                    snapshot_service: snapshot_service.map(|value| value == OpenClosed::Open),
+                    disk_quota_gib: disk_quota,
+                }
+            }
+        }
+    }
+}
+
+impl From<Key> for Command {
+    fn from(key: Key) -> Self {
+        match key {
+            Key::Create { account } => Self::CreateKey { account },
+            Key::List { account } => Self::ListKeys { account },
+            Key::Enable { key } => Self::SetKeyActive { key, active: true },
+            Key::Disable { key } => Self::SetKeyActive { key, active: false },
+            Key::Delete { key } => Self::DeleteKey { key },
         }
     }
 }

@@ -4,6 +4,7 @@
 //! DIR/            0700
 //!   lock          held while a server runs
 //!   credentials   0600, the root AccessKey pair
+//!   master.key    0600, what other secrets are sealed with
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
 //!   nbd.sock      0600           admin.sock  0600
 //!   archive/      0700, archived snapshots
@@ -16,7 +17,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use ebb_control::{Entropy, Secret, SystemEntropy};
+use ebb_control::{Entropy, Secret, SystemEntropy, random_text};
+use ebb_kms::MasterKey;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -103,8 +105,8 @@ impl DataDir {
                 .map_err(|error| format!("{}: {}", path.display(), error.message()))?,
             None => {
                 let credentials = Credentials {
-                    access_key_id: format!("EBB{}", random_text(21)),
-                    access_key_secret: random_text(30),
+                    access_key_id: format!("EBB{}", random_text(&SystemEntropy, 21)),
+                    access_key_secret: random_text(&SystemEntropy, 30),
                 };
                 write_durably(&path, &toml::to_string(&credentials)?)?;
                 credentials
@@ -112,6 +114,49 @@ impl DataDir {
         };
         Ok((credentials.access_key_id, Secret::new(credentials.access_key_secret)))
     }
+}
+
+impl DataDir {
+    /// The master key: 64 hexadecimal digits in a file. It is made where nothing has been sealed
+    /// with one yet.
+    pub(crate) fn master_key(&self, is_new: bool) -> Result<MasterKey, Failure> {
+        let path = self.join("master.key");
+        if !path.exists() {
+            if !is_new {
+                return Err(format!(
+                    "{} is missing, and secrets in this data directory are sealed with it: put it \
+                     back from your backup",
+                    path.display()
+                )
+                .into());
+            }
+            let mut bytes = [0; 32];
+            SystemEntropy.fill(&mut bytes);
+            write_durably(&path, &format!("{}\n", hex(&bytes)))?;
+        }
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let bytes = from_hex(text.trim_end()).ok_or_else(|| {
+            format!("{} is no key: it must be 64 hexadecimal digits", path.display())
+        })?;
+        Ok(MasterKey::new(bytes))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let digits = text.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Locks a data directory that is there, making nothing. None: no server has ever locked it, as
@@ -151,20 +196,6 @@ pub(crate) fn root_key_from_environment() -> Result<Option<(String, String)>, Fa
         (None, None) => Ok(None),
         _ => Err("EBB_ACCESS_KEY_ID and EBB_ACCESS_KEY_SECRET go together: set both".into()),
     }
-}
-
-fn random_text(length: usize) -> String {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut text = String::with_capacity(length);
-    let mut byte = [0];
-    while text.len() < length {
-        SystemEntropy.fill(&mut byte);
-        // Bytes past the last whole round of the alphabet would favour its beginning.
-        if byte[0] < 248 {
-            text.push(char::from(ALPHABET[usize::from(byte[0]) % 62]));
-        }
-    }
-    text
 }
 
 /// Writes a small file so that after a crash it is the old one or the new one, never half of

@@ -224,8 +224,10 @@ fn parts(
     for folder in [&archive, &config.oss_dir] {
         DataDir::make_folder(folder)?;
     }
+    let store = Store::open(&data_dir.join("ebbtide.db"))?;
+    let is_new = store.read(|tx| tx.master_key_seal())?.is_none();
     Ok(Parts {
-        store: Store::open(&data_dir.join("ebbtide.db"))?,
+        store,
         archive: Arc::new(FolderBucket::open(&archive)?),
         buckets: Arc::new(buckets(config, data_dir)?),
         converter: Arc::new(QemuImg::new(data_dir.join(NBD_SOCKET))),
@@ -235,6 +237,7 @@ fn parts(
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
         root_key: data_dir.root_key(root_key_from_environment()?)?,
+        master_key: data_dir.master_key(is_new)?,
         probe: Arc::new(|_| ()),
     })
 }

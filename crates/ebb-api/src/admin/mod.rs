@@ -8,7 +8,7 @@
 mod client;
 mod server;
 
-use ebb_control::{AccountChange, Control, ControlError, ImportRequest};
+use ebb_control::{AccountChange, Control, ControlError, ImportRequest, KeyShown};
 use ebb_domain::{AccountId, Category, Denied, DiskId, InstanceId, SnapshotCategory};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +32,32 @@ pub enum Command {
         snapshot_service: Option<bool>,
         /// GiB that its disks may be together; 0 for no end.
         disk_quota_gib: Option<u64>,
+    },
+    /// Makes an account, and its first access key.
+    CreateAccount,
+    /// Lists all accounts.
+    ListAccounts,
+    /// Makes an access key; its secret is told this once.
+    CreateKey {
+        /// Of the root account where it is `None`.
+        account: Option<String>,
+    },
+    /// Lists the access keys of an account.
+    ListKeys {
+        /// Of the root account where it is `None`.
+        account: Option<String>,
+    },
+    /// Says whether an access key may be used.
+    SetKeyActive {
+        /// Which.
+        key: String,
+        /// Whether it may.
+        active: bool,
+    },
+    /// Deletes an access key.
+    DeleteKey {
+        /// Which.
+        key: String,
     },
     /// Locks an instance for security, or unlocks it.
     LockInstance {
@@ -112,6 +138,30 @@ impl Command {
                     "disk_quota_gib": now.disk_quota_gib,
                 }))
             }
+            Self::CreateAccount => {
+                let account = control.create_account()?;
+                new_key(control, &account.id)
+            }
+            Self::ListAccounts => {
+                let root = control.root();
+                let shown = |id: &AccountId| json!({ "account": id.as_str(), "root": id == root });
+                let accounts: Vec<Value> = control.accounts()?.iter().map(shown).collect();
+                Ok(json!({ "accounts": accounts }))
+            }
+            Self::CreateKey { account } => new_key(control, &whose(control, account.as_deref())),
+            Self::ListKeys { account } => {
+                let account = whose(control, account.as_deref());
+                let keys: Vec<Value> = control.keys_of(&account)?.iter().map(shown_key).collect();
+                Ok(json!({ "account": account.as_str(), "keys": keys }))
+            }
+            Self::SetKeyActive { key, active } => {
+                control.set_key_active(key, *active)?;
+                Ok(json!({ "access_key_id": key, "active": active }))
+            }
+            Self::DeleteKey { key } => {
+                control.delete_key(key)?;
+                Ok(json!({ "access_key_id": key, "deleted": true }))
+            }
             Self::LockInstance { instance, locked } => {
                 control.lock_instance(&InstanceId::new(instance), *locked)?;
                 Ok(json!({ "instance": instance, "security_lock": locked }))
@@ -135,6 +185,24 @@ impl Command {
             }
         }
     }
+}
+
+fn whose(control: &Control, account: Option<&str>) -> AccountId {
+    account.map_or_else(|| control.root().clone(), AccountId::new)
+}
+
+fn new_key(control: &Control, account: &AccountId) -> Result<Value, Refusal> {
+    let (id, secret) = control.create_key(account)?;
+    Ok(json!({
+        "account": account.as_str(),
+        "access_key_id": id,
+        "access_key_secret": secret.expose(),
+    }))
+}
+
+fn shown_key(key: &KeyShown) -> Value {
+    let created = key.created_at.map(crate::time::seconds);
+    json!({ "access_key_id": key.id, "active": key.active, "created_at": created })
 }
 
 fn known(category: &str) -> Result<Category, Refusal> {

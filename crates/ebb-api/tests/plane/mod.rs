@@ -101,6 +101,7 @@ impl Plane {
                 .map(|id| Region { id: RegionId::new(id) })
                 .to_vec(),
             root_key: (KEY.to_owned(), Secret::new(SECRET)),
+            master_key: ebb_kms::MasterKey::new([7; 32]),
             probe: Arc::new(|_| ()),
         })
         .unwrap();

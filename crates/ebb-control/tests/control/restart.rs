@@ -30,6 +30,7 @@ fn a_new_database_beside_a_pool_with_volumes_is_refused() {
         entropy: universe.entropy,
         regions: vec![Region { id: region() }],
         root_key: ("key".into(), Secret::new("secret")),
+        master_key: ebb_kms::MasterKey::new([7; 32]),
         probe: Arc::new(|_| ()),
     });
     assert!(matches!(started, Err(ControlError::Mismatch(_))));

@@ -320,6 +320,7 @@ fn start(
         entropy: Arc::clone(&universe.entropy) as _,
         regions: vec![Region { id: region() }, Region { id: other_region() }],
         root_key: ("key".into(), Secret::new("secret")),
+        master_key: ebb_kms::MasterKey::new([7; 32]),
         probe: Arc::new(move |step| probe.pass(step)),
     })
 }

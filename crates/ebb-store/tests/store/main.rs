@@ -2,6 +2,7 @@
 //! module `file` know that it is SQLite.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod access_keys;
 mod chains;
 mod file;
 mod lists;
