@@ -223,15 +223,6 @@ def test_secrets_are_nowhere_in_the_data_directory(server):
     assert found == []
 
 
-def refuses_to_start(server, why):
-    with server.spawn() as process:
-        try:
-            assert process.wait(20) == 1
-        finally:
-            process.kill()
-    assert why in server.log.text()
-
-
 def test_the_master_key_is_lost(server):
     ecs = Ecs(server, server.new_account())
     server.stop()
@@ -239,12 +230,12 @@ def test_the_master_key_is_lost(server):
     assert kept.stat().st_mode & 0o777 == 0o600
     text = kept.read_text()
     kept.unlink()
-    refuses_to_start(server, "master.key is missing")
+    server.refuses_to_start("master.key is missing")
     assert not kept.exists()
     kept.write_text("0" * 64)
-    refuses_to_start(server, "the master key is not the one")
+    server.refuses_to_start("the master key is not the one")
     kept.write_text("what is this")
-    refuses_to_start(server, "it must be 64 hexadecimal digits")
+    server.refuses_to_start("it must be 64 hexadecimal digits")
     kept.write_text(text)
     server.start()
     assert told(ecs) == (200, "")

@@ -69,6 +69,15 @@ class Server:
                 text=True,
             )
 
+    def refuses_to_start(self, why: str):
+        """The program ends with an error that says why."""
+        with self.spawn() as process:
+            try:
+                assert process.wait(START_SECONDS) == 1
+            finally:
+                process.kill()
+        assert why in self.log.text()
+
     def stop(self):
         """SIGTERM: the program ends by itself, in time, with code 0."""
         process, self.process = self.process, None
