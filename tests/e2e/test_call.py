@@ -76,7 +76,7 @@ def test_an_error_of_the_api_fails(home):
 def test_names_are_checked_before_anything_is_sent(home, folder):
     for words, expected in (
         (("Frobnicate",), "is not an operation"),
-        (("ResetD", "--DiskId", "d-1"), "may be ResetDisk, ResetDisks"),
+        (("ResetD", "--DiskId", "d-1"), "may be ResetDiskDefaultKMSKeyId, ResetDisk, ResetDisks"),
         (("ResetDisk", "--Colour", "red"), "takes --DiskId, --SnapshotId, --DryRun"),
         (("ResetDisk", "--DiskId"), "--DiskId has no value"),
         (("CreateDisk", "--Tag.Key", "k"), "--Tag.1, --Tag.2"),

@@ -49,12 +49,12 @@ def test_the_log_is_read_once_and_for_alarms(folder):
     path = folder / "log"
     log = Log(path)
     path.write_text("2026 \x1b[32m INFO\x1b[0m all is well\n")
-    log.check("secret")
+    log.check(["other", "secret"])
     for line in ("2026 \x1b[33m WARN\x1b[0m full\n", "2026 ERROR no\n", "the secret is out\n"):
         path.write_text(path.read_text() + line)
         with pytest.raises(AssertionError):
-            log.check("secret")
-        log.check("secret")
+            log.check(["other", "secret"])
+        log.check(["other", "secret"])
     log.expect("disk is full")
     path.write_text(path.read_text() + "2026 WARN the disk is full\n")
-    log.check("secret")
+    log.check(["other", "secret"])
