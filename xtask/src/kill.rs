@@ -1,4 +1,5 @@
-//! `cargo xtask kill`: the release build, killed again and again under real clients.
+//! `cargo xtask kill`: the release build, killed again and again under real clients. The short form
+//! in `cargo xtask test` takes the build that the other stages have made.
 //!
 //! The program that does it is `ebb-kill`, in `tests/kill`. Data directories are made below the
 //! target folder; that of a run that failed is kept there.
@@ -41,23 +42,28 @@ impl Args {
     }
 }
 
-/// Builds the server and what kills it, and runs that.
+/// Kills the release build.
 pub(crate) fn kill(workspace: &Workspace, args: &Args) -> Result<()> {
+    kill_build(workspace, args, &["--release"], "release")
+}
+
+/// Builds the server and what kills it, and runs that.
+fn kill_build(workspace: &Workspace, args: &Args, options: &[&str], made_in: &str) -> Result<()> {
     if args.full {
         can_mount()?;
     }
-    let build = ["build", "--release", "--package", "ebb", "--package", "ebb-kill"];
-    run(cargo().current_dir(&workspace.root).args(build))?;
-    let (release, folder) = (workspace.target.join("release"), workspace.target.join("kill"));
+    let build = ["build", "--package", "ebb", "--package", "ebb-kill"];
+    run(cargo().current_dir(&workspace.root).args(build).args(options))?;
+    let (built, folder) = (workspace.target.join(made_in), workspace.target.join("kill"));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut command = Command::new(release.join("ebb-kill"));
+    let mut command = Command::new(built.join("ebb-kill"));
     if args.full {
         // In a mount namespace of its own, so that the mount ends with the process, however that
         // ends, and the kernel detaches the loop device with it.
         command = Command::new("unshare");
-        command.arg("--mount").arg(release.join("ebb-kill"));
+        command.arg("--mount").arg(built.join("ebb-kill"));
     }
-    command.arg(release.join("ebb")).arg("--folder").arg(folder);
+    command.arg(built.join("ebb")).arg("--folder").arg(folder);
     command.args(["--rounds", &args.rounds.to_string()]);
     command.args(args.seed.map(|seed| format!("--seed={seed}")));
     command.args(args.full.then_some("--full"));
@@ -72,7 +78,7 @@ pub(crate) fn kill(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// The stage of `cargo xtask test`: a short form of both.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
-    GATE.iter().try_for_each(|args| kill(workspace, args))
+    GATE.iter().try_for_each(|args| kill_build(workspace, args, &[], "debug"))
 }
 
 /// Says what is missing before anything is built.
