@@ -1,7 +1,5 @@
 //! Disks: create, attach, detach, delete, modify.
 
-use std::sync::PoisonError;
-
 use ebb_domain::{
     AccountId, AttachRequest, Attachment, Denied, Disk, DiskId, DiskKind, DiskStatus, Instance,
     InstanceId, NewDisk, PerformanceLevel, RegionId, SizeRequest, SnapshotId, ZoneId, check_attach,
@@ -12,6 +10,7 @@ use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, check_disk_quota, find_instance, get_disk};
 use crate::encryption::check_encryption;
+use crate::mutex::lock;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -423,7 +422,7 @@ impl Control {
             self.delete_auto_snapshots(&disk)?;
         }
         self.exporter.forget_counters(id);
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+        lock(&self.monitor).forget(id);
         let now = self.now();
         self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_disk(id, now)?))
     }

@@ -6,13 +6,14 @@
 //! only lock held while the engine opens or revokes, and no other disk's call needs it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus, SnapshotId, SnapshotStatus};
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
+use crate::mutex::lock;
 use crate::{Activity, Control, ControlError, ExportTable, Exported};
 
 /// The open handle of an exported disk.
@@ -99,11 +100,6 @@ impl SnapshotNames for SnapshotsOf {
             found.source_disk == self.disk && found.status == SnapshotStatus::Accomplished;
         is_ours.then_some(ebb_volume::SnapshotId(found.version))
     }
-}
-
-/// A panic elsewhere leaves nothing half done under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Control {

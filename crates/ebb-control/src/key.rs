@@ -9,12 +9,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use ebb_domain::{Account, AccountId, Timestamp};
 use ebb_kms::MasterKey;
 use ebb_store::{AccessKeyRecord, Durability, Store};
 
+use crate::mutex::lock;
 use crate::{Control, ControlError, Entropy};
 
 /// Keys that an account may have (RAM has two of a user; the root account's first is not counted).
@@ -73,6 +74,8 @@ pub struct KeyShown {
 pub(crate) struct Keys {
     master: MasterKey,
     known: RwLock<HashMap<String, AccessKey>>,
+    /// Held from a change of the records to that of `known`, so that both come in one order.
+    changing: Mutex<()>,
 }
 
 /// Letters and digits, at random.
@@ -119,15 +122,15 @@ impl Keys {
                        the one that belongs to them, from your backup";
             ControlError::Mismatch(why.to_owned())
         };
-        let mut nonce = [0; ebb_kms::NONCE_BYTES];
-        entropy.fill(&mut nonce);
-        let sealed = master.seal(nonce, "known", KNOWN);
-        store.write::<_, ControlError>(Durability::Durable, |tx| {
-            match tx.master_key_seal()? {
-                None => Ok(tx.put_master_key_seal(&sealed)?),
-                Some(known) => master.open("known", &known).map(drop).ok_or_else(other),
+        match store.read(|tx| tx.master_key_seal())? {
+            Some(known) => master.open("known", &known).map(drop).ok_or_else(other)?,
+            None => {
+                let mut nonce = [0; ebb_kms::NONCE_BYTES];
+                entropy.fill(&mut nonce);
+                let sealed = master.seal(nonce, "known", KNOWN);
+                store.write(Durability::Durable, |tx| tx.put_master_key_seal(&sealed))?;
             }
-        })?;
+        }
         let mut known = HashMap::from([(root.0.to_owned(), root.1)]);
         for record in store.read(|tx| tx.access_keys())? {
             let secret = master.open(&context(&record.id), &record.sealed_secret);
@@ -139,7 +142,7 @@ impl Keys {
             };
             known.entry(record.id).or_insert(key);
         }
-        Ok(Self { master, known: RwLock::new(known) })
+        Ok(Self { master, known: RwLock::new(known), changing: Mutex::default() })
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<AccessKey> {
@@ -193,6 +196,7 @@ impl Control {
             active: true,
             created_at: self.now(),
         };
+        let _changing = lock(&self.keys.changing);
         self.store.write(Durability::Durable, |tx| {
             must_be(tx.account(owner)?.is_some(), || format!("there is no account {owner}"))?;
             let has = tx.access_keys_of(owner)?.len();
@@ -235,6 +239,7 @@ impl Control {
     /// [`ControlError::Mismatch`] where there is no such key, or it is the root account's first.
     pub fn set_key_active(&self, id: &str, active: bool) -> Result<(), ControlError> {
         self.must_be_kept(id)?;
+        let _changing = lock(&self.keys.changing);
         self.store.write(Durability::Durable, |tx| {
             let found = tx.set_access_key_active(id, active)?;
             must_be(found, || format!("there is no access key {id}"))
@@ -253,6 +258,7 @@ impl Control {
     /// [`ControlError::Mismatch`] where there is no such key, or it is the root account's first.
     pub fn delete_key(&self, id: &str) -> Result<(), ControlError> {
         self.must_be_kept(id)?;
+        let _changing = lock(&self.keys.changing);
         self.store.write(Durability::Durable, |tx| {
             let found = tx.remove_access_key(id)?;
             must_be(found, || format!("there is no access key {id}"))

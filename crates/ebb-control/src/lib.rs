@@ -45,6 +45,7 @@ mod key;
 mod list;
 mod lock;
 mod monitor;
+mod mutex;
 mod network;
 mod reconcile;
 mod reinit;

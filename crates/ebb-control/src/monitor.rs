@@ -11,17 +11,17 @@
 //! them, as nothing that is asked of a disk waits for the database.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::{Add, Sub};
-use std::sync::PoisonError;
+use std::ops::{Add, Range, Sub};
 
 use ebb_domain::{Denied, DiskId, Timestamp};
 
 use crate::control::get_disk;
+use crate::mutex::lock;
 use crate::{Control, ControlError, Scope};
 
 const MINUTE_MILLIS: i64 = 60_000;
 /// Points of one answer.
-pub(crate) const MOST_POINTS: i64 = 400;
+const MOST_POINTS: i64 = 400;
 /// How long ago a query may begin, in minutes.
 pub(crate) const OLDEST_MINUTES: i64 = 30 * 24 * 60;
 
@@ -165,7 +165,7 @@ impl Control {
     /// Adds what all disks did since the last time. To be called when a minute has ended.
     pub fn sample_activity(&self) {
         let (now, totals) = (self.now(), self.exporter.activity());
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner).sample(now, totals);
+        lock(&self.monitor).sample(now, totals);
     }
 
     /// DescribeDiskMonitorData.
@@ -183,19 +183,33 @@ impl Control {
             let region = self.given_region(scope)?;
             get_disk(tx, &scope.account, region.as_ref(), disk).map(drop)
         })?;
-        let (from, to) = (minute_after(*start), minute_after(*end));
-        if to < from {
-            return Err(Denied::EndBeforeStart.into());
-        }
-        if from < minute(self.now()) - OLDEST_MINUTES {
-            return Err(Denied::TooEarly.into());
-        }
-        if (to - from) / period.minutes() > MOST_POINTS {
-            return Err(Denied::TooManyPoints.into());
-        }
-        let monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        let Range { start: from, end: to } = span(self.now(), *start, *end, *period)?;
+        let monitor = lock(&self.monitor);
         Ok(monitor.points(disk, *period, from, to))
     }
+}
+
+/// The minutes that a query is about, where it is not about too many and none is too long ago.
+///
+/// # Errors
+/// [`Denied::EndBeforeStart`], [`Denied::TooEarly`], [`Denied::TooManyPoints`].
+pub(crate) fn span(
+    now: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
+    period: MonitorPeriod,
+) -> Result<Range<i64>, Denied> {
+    let (from, to) = (minute_after(start), minute_after(end));
+    if to < from {
+        return Err(Denied::EndBeforeStart);
+    }
+    if from < minute(now) - OLDEST_MINUTES {
+        return Err(Denied::TooEarly);
+    }
+    if (to - from) / period.minutes() > MOST_POINTS {
+        return Err(Denied::TooManyPoints);
+    }
+    Ok(from..to)
 }
 
 pub(crate) fn minute(at: Timestamp) -> i64 {
@@ -203,7 +217,7 @@ pub(crate) fn minute(at: Timestamp) -> i64 {
 }
 
 /// Rounded up.
-pub(crate) fn minute_after(at: Timestamp) -> i64 {
+fn minute_after(at: Timestamp) -> i64 {
     minute(Timestamp::from_unix_millis(at.unix_millis().saturating_add(MINUTE_MILLIS - 1)))
 }
 

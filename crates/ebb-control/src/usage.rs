@@ -10,8 +10,9 @@
 //! ```
 //! As what disks did, that is in memory alone, for a month: a restart forgets it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ebb_domain::{AccountId, Denied, Disk, DiskId, Instance, InstanceId, RegionId, Timestamp};
@@ -19,7 +20,8 @@ use ebb_store::{Chain, ChainQuery, Page};
 use ebb_volume::{EngineError, SnapshotId as Version};
 
 use crate::control::find_instance;
-use crate::monitor::{MOST_POINTS, OLDEST_MINUTES, minute, minute_after};
+use crate::monitor::{OLDEST_MINUTES, minute, span};
+use crate::mutex::lock;
 use crate::{Control, ControlError, MonitorPeriod};
 
 /// How much of a core measuring may take, as one part of so many.
@@ -95,11 +97,6 @@ struct Past {
     since: Option<Timestamp>,
     /// What was other than before, the oldest first.
     changes: HashMap<Whose, Vec<(Timestamp, SnapshotUsage)>>,
-}
-
-/// A panic elsewhere leaves nothing half done under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl UsageCategory {
@@ -225,18 +222,9 @@ impl Control {
         query: &UsageQuery,
     ) -> Result<Vec<(Timestamp, u64)>, ControlError> {
         self.region(region)?;
-        let (from, to) = (minute_after(query.start), minute_after(query.end));
-        if to < from {
-            return Err(Denied::EndBeforeStart.into());
-        }
-        let now = minute(self.now());
-        if from < now - OLDEST_MINUTES {
-            return Err(Denied::TooEarly.into());
-        }
-        let step = query.period.minutes();
-        if (to - from) / step > MOST_POINTS {
-            return Err(Denied::TooManyPoints.into());
-        }
+        let now = self.now();
+        let Range { start: from, end: to } = span(now, query.start, query.end, query.period)?;
+        let (now, step) = (minute(now), query.period.minutes());
         let first = from.div_euclid(step) * step + if from % step == 0 { 0 } else { step };
         let past = lock(&self.usage.past);
         let whose = (owner.clone(), region.clone());
@@ -264,7 +252,7 @@ impl UsageBook {
     fn forget_all_but(&self, chains: &[Chain]) {
         let mut measured = lock(&self.chains);
         if measured.len() > chains.len() {
-            let known: std::collections::HashSet<(&RegionId, &DiskId)> =
+            let known: HashSet<(&RegionId, &DiskId)> =
                 chains.iter().map(|chain| (&chain.region, &chain.disk)).collect();
             measured.retain(|(region, disk), _| known.contains(&(region, disk)));
         }

@@ -6,12 +6,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use ebb_domain::{DiskId, InstanceId, TaskId};
 
 use crate::Control;
+use crate::mutex::lock;
 
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
 const THREADS: usize = 8;
@@ -113,11 +114,6 @@ impl Work {
             let _ = thread.join();
         }
     }
-}
-
-/// A panic elsewhere leaves nothing half done under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Control {

@@ -1,7 +1,5 @@
 //! Folders as buckets, and that nothing leads out of them.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -9,22 +7,12 @@ use std::path::Path;
 use ebb_objects::{Bucket, Buckets, FolderBucket, FolderBuckets, ObjectError};
 use tempfile::TempDir;
 
+use crate::{listed, put};
+
 fn bucket() -> (TempDir, FolderBucket) {
     let folder = TempDir::new().unwrap();
     let bucket = FolderBucket::open(folder.path()).unwrap();
     (folder, bucket)
-}
-
-fn put(bucket: &dyn Bucket, name: &str, bytes: &[u8]) {
-    let mut upload = bucket.create(name, bytes.len() as u64).unwrap();
-    upload.write(bytes).unwrap();
-    upload.finish().unwrap();
-}
-
-fn listed(bucket: &dyn Bucket, prefix: &str) -> Vec<String> {
-    let mut names = bucket.list(prefix).unwrap();
-    names.sort();
-    names
 }
 
 #[test]
