@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ebb-local", &["ebb-volume"]),
     ("ebb-nbd", &["ebb-volume"]),
     ("ebb-objects", &[]),
+    ("ebb-policy", &[]),
     ("ebb-store", &["ebb-domain"]),
     ("ebb-volume", &[]),
     ("xtask", &[]),
