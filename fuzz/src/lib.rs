@@ -4,10 +4,12 @@
 //!   src/bin/<target>.rs   one program for each target, made by libFuzzer's macro
 //!   handshake, transmission   what NBD's targets check; those of the pool's codecs are in
 //!                             `ebb_local::fuzzing`, as the codecs are nobody else's
+//!   policy                    what the target of policies checks
 //! ```
 //! `cargo xtask fuzz` builds and runs them; docs/internals/fuzzing.md says how, and what was run.
 
 pub mod handshake;
+pub mod policy;
 pub mod transmission;
 
 use std::path::PathBuf;

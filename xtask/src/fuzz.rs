@@ -19,8 +19,15 @@ use anyhow::{Context, Result, bail};
 use crate::command::{cargo, exists, output, run as run_command};
 use crate::workspace::Workspace;
 
-const TARGETS: &[&str] =
-    &["record_header", "superblock", "map_page", "tables", "nbd_handshake", "nbd_transmission"];
+const TARGETS: &[&str] = &[
+    "record_header",
+    "superblock",
+    "map_page",
+    "tables",
+    "nbd_handshake",
+    "nbd_transmission",
+    "policy",
+];
 
 /// What makes a program tell libFuzzer which of its branches an input took, and what it compared.
 const RUSTFLAGS: &str = "--cfg fuzzing \
