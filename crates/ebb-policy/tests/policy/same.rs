@@ -20,7 +20,7 @@ fn action_pattern() -> impl Strategy<Value = String> {
 }
 
 fn resource_pattern() -> impl Strategy<Value = String> {
-    prop_oneof![1 => Just("*".to_owned()), 3 => "acs:[ab*?]{1,2}:[a*]?:[1*?]?:[ab/:*?]{1,4}"]
+    prop_oneof![1 => Just("*".to_owned()), 3 => "acs:[ab*?]{1,2}:[a*]?:[1*?]?:[abB/:*?]{1,4}"]
 }
 
 fn date() -> impl Strategy<Value = String> {
@@ -101,7 +101,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         prop::option::weighted(0.8, value.prop_map(move |value| (key.to_owned(), value)))
     };
     (
-        ("[ab]{1,2}:[abA]{1,3}", vec("acs:[ab]{1,2}:a?:1?:[ab/]{1,4}", 0..3)),
+        ("[ab]{1,2}:[abA]{1,3}", vec("acs:[ab]{1,2}:a?:1?:[abB/]{1,4}", 0..3)),
         (ip, now, any::<bool>(), any::<Option<bool>>()),
         (more("x:text", "[abB]{0,3}"), more("x:number", "-?[0-3](\\.[05])?")),
     )
