@@ -25,7 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
     ("ebb-bench", &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-store", "ebb-volume"]),
-    ("ebb-control", &["ebb-domain", "ebb-kms", "ebb-objects", "ebb-store", "ebb-volume"]),
+    (
+        "ebb-control",
+        &["ebb-domain", "ebb-kms", "ebb-objects", "ebb-policy", "ebb-store", "ebb-volume"],
+    ),
     ("ebb-domain", &[]),
     ("ebb-kill", &["ebb-api", "ebb-nbd"]),
     ("ebb-kms", &[]),

@@ -1,6 +1,10 @@
 //! Whose request it is.
 
-use ebb_control::{AccessKey, Control};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ebb_control::{AccessKey, Asked, Caller, Control, ControlError, SESSION_KEY, Session, Who};
 use ebb_domain::{AccountId, Timestamp};
 
 use crate::nonce::{self, Nonces};
@@ -10,13 +14,37 @@ use crate::{ApiError, time};
 /// How far a client's clock may be off, either way.
 pub(crate) const SKEW_MILLIS: i64 = 15 * 60 * 1000;
 
-/// What the gateway itself asks of the system behind it. Neither call may block.
+/// What the gateway itself asks of the system behind it. The first three do not block.
 pub trait Authority: Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Timestamp;
 
     /// The key of that id.
     fn access_key(&self, id: &str) -> Option<AccessKey>;
+
+    /// The session that a token makes of a key id, whether or not it has ended.
+    fn session(&self, key_id: &str, token: &str) -> Option<Arc<Session>>;
+
+    /// Whether the caller's policies allow something.
+    ///
+    /// # Errors
+    /// A failure.
+    fn permits(&self, caller: &Caller, asked: &Asked<'_>) -> Result<bool, ControlError>;
+
+    /// Where the account's resource of that kind and id is; where there is none, the first region.
+    fn region_of(&self, account: &AccountId, kind: &str, id: &str) -> String;
+
+    /// What the caller is called: a user's or a role's name; the account's id.
+    ///
+    /// # Errors
+    /// A failure.
+    fn name_of(&self, caller: &Caller) -> Result<String, ControlError>;
+
+    /// Keeps that a key has signed a request.
+    ///
+    /// # Errors
+    /// A failure.
+    fn key_was_used(&self, id: &str) -> Result<(), ControlError>;
 }
 
 impl Authority for Control {
@@ -26,6 +54,26 @@ impl Authority for Control {
 
     fn access_key(&self, id: &str) -> Option<AccessKey> {
         self.access_key(id)
+    }
+
+    fn session(&self, key_id: &str, token: &str) -> Option<Arc<Session>> {
+        self.session(key_id, token)
+    }
+
+    fn permits(&self, caller: &Caller, asked: &Asked<'_>) -> Result<bool, ControlError> {
+        self.permits(caller, asked)
+    }
+
+    fn region_of(&self, account: &AccountId, kind: &str, id: &str) -> String {
+        self.region_of(account, kind, id)
+    }
+
+    fn name_of(&self, caller: &Caller) -> Result<String, ControlError> {
+        self.name_of(caller)
+    }
+
+    fn key_was_used(&self, id: &str) -> Result<(), ControlError> {
+        self.key_was_used(id)
     }
 }
 
@@ -37,22 +85,10 @@ pub(crate) fn authenticate(
     claim: &Claim,
     authority: &impl Authority,
     nonces: &Nonces,
-) -> Result<AccountId, ApiError> {
+) -> Result<Caller, ApiError> {
     let id = claim.access_key_id.as_str();
-    let key = authority.access_key(id).ok_or_else(|| {
-        ApiError::new(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
-    })?;
-    if !key.active {
-        let message = "Specified access key is disabled.";
-        return Err(ApiError::new(400, "InvalidAccessKeyId.Inactive", message));
-    }
-    if claim.security_token.is_some() {
-        // There are no temporary keys here, so no token belongs to any key.
-        let message = "Specified SecurityToken does not belong to the access key.";
-        let code = "InvalidSecurityToken.MismatchWithAccessKey";
-        return Err(ApiError::new(400, code, message));
-    }
     let now = authority.now();
+    let key = key(claim, authority, now)?;
     check_time(&claim.timestamp, now)?;
     if nonces.is_used(id, &claim.nonce, now) {
         return Err(nonce::used());
@@ -61,7 +97,54 @@ pub(crate) fn authenticate(
     // Only now, so that a request with a bad signature uses up no one's nonce; and again whether
     // it was used, because another may have come in between.
     nonces.use_once(id, &claim.nonce, now)?;
-    Ok(key.account)
+    Ok(key.caller)
+}
+
+/// What a request must be signed with.
+fn key(claim: &Claim, authority: &impl Authority, now: Timestamp) -> Result<AccessKey, ApiError> {
+    let id = claim.access_key_id.as_str();
+    if id.starts_with(SESSION_KEY) {
+        return session_key(claim, authority, now);
+    }
+    let key = authority.access_key(id).ok_or_else(|| {
+        ApiError::new(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+    })?;
+    if !key.active {
+        let message = "Specified access key is disabled.";
+        return Err(ApiError::new(400, "InvalidAccessKeyId.Inactive", message));
+    }
+    if claim.security_token.is_some() {
+        return Err(mismatch());
+    }
+    Ok(key)
+}
+
+/// The token is what the server sealed, so what it says is true.
+fn session_key(
+    claim: &Claim,
+    authority: &impl Authority,
+    now: Timestamp,
+) -> Result<AccessKey, ApiError> {
+    let Some(token) = claim.security_token.as_deref() else {
+        let message = "SecurityToken is mandatory for this action.";
+        return Err(ApiError::new(400, "MissingSecurityToken", message));
+    };
+    if BASE64_STANDARD.decode(token).is_err() {
+        let message = "Specified SecurityToken is malformed.";
+        return Err(ApiError::new(400, "InvalidSecurityToken.Malformed", message));
+    }
+    let session = authority.session(&claim.access_key_id, token).ok_or_else(mismatch)?;
+    if session.expires_at <= now {
+        let message = "Specified SecurityToken is expired.";
+        return Err(ApiError::new(400, "InvalidSecurityToken.Expired", message));
+    }
+    let (secret, account) = (session.secret.clone(), session.account.clone());
+    Ok(AccessKey { secret, caller: Caller { account, who: Who::Session(session) }, active: true })
+}
+
+fn mismatch() -> ApiError {
+    let message = "Specified SecurityToken does not belong to the access key.";
+    ApiError::new(400, "InvalidSecurityToken.MismatchWithAccessKey", message)
 }
 
 fn check_time(text: &str, now: Timestamp) -> Result<(), ApiError> {

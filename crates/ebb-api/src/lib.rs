@@ -3,6 +3,7 @@
 //! ```text
 //! server ─ pipeline ─ wire: bytes to names and values
 //!              │    ├ signature, auth, nonce: whose request it is
+//!              │    ├ authorize: whether they may
 //!              │    ├ ops: one struct an operation, read by params
 //!              │    └ render: JSON or XML
 //! client: the same signatures from the other side, for `ebb demo` and `ebb call`
@@ -16,12 +17,14 @@ extern crate self as ebb_api;
 
 pub mod admin;
 mod auth;
+mod authorize;
 pub mod client;
 mod error;
 mod nonce;
 mod operation;
 pub mod ops;
 mod params;
+mod peer;
 mod percent;
 mod pipeline;
 mod refusals;

@@ -8,11 +8,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ebb_control::Control;
+use ebb_control::{Caller, Control};
 use ebb_domain::AccountId;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::peer::Peer;
 use crate::{ApiError, FromParams, ParamDef, Params};
 
 /// A family of APIs and the version that names it on the wire.
@@ -22,15 +23,21 @@ pub struct Product {
     pub name: &'static str,
     /// The `Version` parameter or `x-acs-version` header.
     pub version: &'static str,
+    /// As RAM's actions and resources name it.
+    pub code: &'static str,
 }
 
 impl Product {
     /// Elastic Compute Service.
-    pub const ECS: Self = Self { name: "Ecs", version: "2014-05-26" };
+    pub const ECS: Self = Self { name: "Ecs", version: "2014-05-26", code: "ecs" };
     /// Which host answers for which product.
-    pub const LOCATION: Self = Self { name: "Location", version: "2015-06-12" };
+    pub const LOCATION: Self = Self { name: "Location", version: "2015-06-12", code: "location" };
+    /// Resource Access Management.
+    pub const RAM: Self = Self { name: "Ram", version: "2015-05-01", code: "ram" };
+    /// Key Management Service.
+    pub const KMS: Self = Self { name: "Kms", version: "2016-01-20", code: "kms" };
     /// Security Token Service.
-    pub const STS: Self = Self { name: "Sts", version: "2015-04-01" };
+    pub const STS: Self = Self { name: "Sts", version: "2015-04-01", code: "sts" };
 }
 
 /// One API. `C` is what stands behind the API; only this crate's tests put something else there.
@@ -51,8 +58,12 @@ pub trait Operation<C = Control>: FromParams + Send + 'static {
 pub struct Context<C = Control> {
     /// The use cases.
     pub control: Arc<C>,
-    /// The account whose key signed the request.
+    /// The account that the request is about.
     pub account: AccountId,
+    /// Who within it signed the request.
+    pub caller: Caller,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
     /// The id of that key.
     pub access_key_id: String,
     /// The id in the answer and in the log.
@@ -64,18 +75,26 @@ pub struct Context<C = Control> {
     fingerprint: [u8; 32],
 }
 
+/// Who signed a request, with what, and from where.
+pub(crate) struct Signed {
+    pub(crate) caller: Caller,
+    pub(crate) access_key_id: String,
+    pub(crate) peer: Peer,
+}
+
 impl<C> Context<C> {
     pub(crate) fn new(
         control: Arc<C>,
-        account: AccountId,
-        access_key_id: String,
+        Signed { caller, access_key_id, peer }: Signed,
         request_id: RequestId,
         host: &str,
         params: &Params,
     ) -> Self {
         Self {
             control,
-            account,
+            account: caller.account.clone(),
+            caller,
+            peer,
             access_key_id,
             request_id,
             host: host.to_owned(),

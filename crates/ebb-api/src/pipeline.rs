@@ -19,7 +19,10 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 
 use crate::auth::authenticate;
+use crate::authorize::authorize;
 use crate::nonce::Nonces;
+use crate::operation::Signed;
+use crate::peer::Peer;
 use crate::render::Format;
 use crate::signature::Claim;
 use crate::wire::{self, Wire};
@@ -68,6 +71,7 @@ impl<C: Authority> Api<C> {
         &self,
         head: &Parts,
         body: Incoming,
+        peer: Peer,
         seen: &mut Seen,
     ) -> Result<String, ApiError> {
         wire::check_line(head)?; // method, path
@@ -77,17 +81,16 @@ impl<C: Authority> Api<C> {
         let params = Params::from_pairs(wire.pairs())?; // no name twice
         let claim = Claim::read(&wire, &params)?; // the scheme, and all it needs
         seen.claim(&claim);
-        let account = authenticate(&claim, &*self.control, &self.nonces)?;
-        seen.account = Some(account.clone());
+        let caller = authenticate(&claim, &*self.control, &self.nonces)?;
+        seen.account = Some(caller.account.clone());
         let operation = self.find(&claim, seen)?; // version, action
-        // Authorise: every key is its account's root key, which may do everything that concerns
-        // the account. What is another account's, control does not find.
         let params = params.business();
         let id = seen.request_id.clone();
         let control = Arc::clone(&self.control);
         let host = wire::host(head);
-        let cx = Context::new(control, account, claim.access_key_id, id, host, &params);
-        let reply = call(operation, params, cx).await?; // typed parameters, then the operation
+        let signed = Signed { caller, access_key_id: claim.access_key_id, peer };
+        let cx = Context::new(control, signed, id, host, &params);
+        let reply = call(operation, params, cx).await?; // permission, typed parameters, operation
         seen.format.success(operation.name, &seen.request_id, reply)
     }
 
@@ -132,11 +135,15 @@ impl<C: Authority> Api<C> {
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Full<Bytes>> {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let mut seen = Seen::new(&head);
-        let outcome = self.handle(&head, body, &mut seen).await;
+        let outcome = self.handle(&head, body, peer, &mut seen).await;
         let status = outcome.as_ref().map_or_else(|error| error.status, |_| 200);
         seen.log(status, outcome.as_ref().err(), started);
         let text = outcome.unwrap_or_else(|error| {
@@ -154,7 +161,12 @@ async fn call<C: Authority>(
     params: Params,
     cx: Context<C>,
 ) -> Result<Value, ApiError> {
-    let task = tokio::task::spawn_blocking(move || operation.invoke(&params, &cx));
+    let task = tokio::task::spawn_blocking(move || {
+        let authority = &*cx.control;
+        authority.key_was_used(&cx.access_key_id).map_err(ApiError::internal)?;
+        authorize(authority, &cx.caller, (operation.product, operation.name), &params, cx.peer)?;
+        operation.invoke(&params, &cx)
+    });
     task.await.unwrap_or_else(|failure| {
         let why = match failure.try_into_panic() {
             Ok(panic) => panic_message(&*panic).to_owned(),

@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::peer::Peer;
 use crate::{Api, Authority};
 
 /// More wait in the kernel's queue.
@@ -154,6 +155,6 @@ async fn route<C: Authority>(
     match request.uri().path() {
         "/healthz" if is_get => api.health(),
         "/metrics" if is_get && peer.ip().to_canonical().is_loopback() => api.metrics(),
-        _ => api.answer(request).await,
+        _ => api.answer(request, Peer { address: peer, tls: false }).await,
     }
 }

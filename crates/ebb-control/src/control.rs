@@ -14,9 +14,12 @@ use ebb_volume::{Engine, OpId};
 use crate::export::Exporter;
 use crate::key::{Keys, new_account_id};
 use crate::monitor::Monitor;
+use crate::ram::Permits;
 use crate::usage::UsageBook;
 use crate::work::Work;
-use crate::{AccessKey, Clock, ControlError, Converter, Entropy, ExportTable, Secret, Step};
+use crate::{
+    AccessKey, Caller, Clock, ControlError, Converter, Entropy, ExportTable, Secret, Step,
+};
 
 /// The key of the root account's id in the store.
 const ROOT: &str = "root_account";
@@ -75,6 +78,7 @@ pub struct Control {
     root: AccountId,
     root_key_id: String,
     pub(crate) keys: Keys,
+    pub(crate) permits: Permits,
     probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
 
@@ -88,7 +92,7 @@ impl Control {
     pub fn start(parts: Parts) -> Result<Arc<Self>, ControlError> {
         let root = root_account(&parts)?;
         let (root_key_id, secret) = parts.root_key;
-        let first = AccessKey { secret, account: root.clone(), active: true };
+        let first = AccessKey { secret, caller: Caller::root(root.clone()), active: true };
         let entropy = parts.entropy.as_ref();
         let keys = Keys::open(parts.master_key, entropy, &parts.store, (&root_key_id, first))?;
         let (work, inbox) = Work::new();
@@ -109,6 +113,7 @@ impl Control {
             root,
             root_key_id,
             keys,
+            permits: Permits::default(),
             probe: parts.probe,
         });
         control.reconcile()?;

@@ -47,6 +47,7 @@ mod lock;
 mod monitor;
 mod mutex;
 mod network;
+mod ram;
 mod reconcile;
 mod reinit;
 mod replace;
@@ -85,6 +86,10 @@ pub use key::{AccessKey, KeyShown, Secret, random_text};
 pub use lock::{LockSnapshot, LockedSnapshot, UnlockSnapshot};
 pub use monitor::{Activity, MonitorPeriod, MonitorQuery, Point};
 pub use network::{CreateSecurityGroup, CreateVSwitch, CreateVpc};
+pub use ram::{
+    Asked, AssumeRole, Caller, Credentials, IdentityChange, NewIdentity, PolicyShown, SESSION_KEY,
+    Session, VersionShown, Who,
+};
 pub use replace::ReplaceSystemDisk;
 pub use reset_set::{ResetPair, ResetSetError};
 pub use resize::ResizeDisk;
@@ -96,7 +101,7 @@ pub use token::ClientToken;
 pub use usage::{Link, SnapshotUsage, UsageCategory, UsageQuery};
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    AutoPolicyQuery, ChainQuery, DiskQuery, ImageQuery, InstanceQuery, NetworkQuery, Page,
-    PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery,
+    AutoPolicyQuery, ChainQuery, DiskQuery, IdentitySince, ImageQuery, InstanceQuery, NetworkQuery,
+    Page, PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery,
     TagFilter, TagQuery, TagRow, TaskQuery,
 };

@@ -1,8 +1,12 @@
 //! Every way a rule can say no.
 
+use crate::RamDenied;
+
 /// A refusal. Closed: ebb-api turns each into its code by one exhaustive match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
+    /// What RAM and STS refuse.
+    Ram(RamDenied),
     /// A dry run in which nothing else was refused.
     DryRun,
     /// A parameter is not well formed.
@@ -424,4 +428,10 @@ pub enum Field {
     LicenseType,
     /// Type of a resize
     ResizeType,
+}
+
+impl From<RamDenied> for Denied {
+    fn from(denied: RamDenied) -> Self {
+        Self::Ram(denied)
+    }
 }

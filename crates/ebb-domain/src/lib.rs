@@ -21,6 +21,7 @@ mod lock;
 mod names;
 mod network;
 mod performance;
+mod ram;
 mod reinit;
 mod reset;
 mod resize;
@@ -61,6 +62,12 @@ pub use names::{
 };
 pub use network::{Cidr, SecurityGroup, VSwitch, Vpc, vpc_cidr, vswitch_cidr};
 pub use performance::{Ceiling, Performance};
+pub use ram::{
+    ATTACHMENTS_MAX, DOCUMENT_BYTES_MAX, IDENTITIES_MAX, Identity, IdentityKind,
+    POLICY_VERSIONS_MAX, Policy, PolicyKind, PolicyName, PolicyVersion, RamDenied, RamField,
+    RamThing, SESSION_SECONDS, SESSION_SECONDS_DEFAULT, USER_KEYS_MAX, check_identity_name,
+    check_identity_texts, check_policy_name, check_session_name,
+};
 pub use reinit::{ReInitFacts, check_reinit};
 pub use reset::{DiskFound, ResetFacts, SnapshotFound, check_reset};
 pub use resize::{ResizeFacts, ResizeType, check_resize};

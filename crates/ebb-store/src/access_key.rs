@@ -13,12 +13,16 @@ pub struct AccessKeyRecord {
     pub id: String,
     /// Whose it is.
     pub account: AccountId,
+    /// Which user's, by id; the root user's where there is none.
+    pub user: Option<String>,
     /// What its holder signs with, sealed.
     pub sealed_secret: Vec<u8>,
     /// Whether it may be used.
     pub active: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last signed something, to within some seconds.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl AccessKeyRecord {
@@ -26,9 +30,11 @@ impl AccessKeyRecord {
         Ok(Self {
             id: row.get("id")?,
             account: row.id("account", AccountId::new)?,
+            user: row.get("user_id")?,
             sealed_secret: row.get("sealed_secret")?,
             active: row.get("active")?,
             created_at: row.time("created_at")?,
+            last_used_at: row.time_if_any("last_used_at")?,
         })
     }
 }
@@ -43,14 +49,27 @@ impl Tx<'_> {
         self.rows(("access_keys", "id"), sql, &[], AccessKeyRecord::from_row)
     }
 
-    /// Those of an account, the oldest first.
+    /// Those of an account's root user, the oldest first.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub fn access_keys_of(&self, account: &AccountId) -> Result<Vec<AccessKeyRecord>, StoreError> {
-        let sql = "SELECT * FROM access_keys WHERE account = ? ORDER BY created_at, id";
+    pub fn access_keys_of_root(
+        &self,
+        account: &AccountId,
+    ) -> Result<Vec<AccessKeyRecord>, StoreError> {
+        let sql = "SELECT * FROM access_keys WHERE account = ? AND user_id IS NULL
+                   ORDER BY created_at, id";
         let account = text(account.as_str());
         self.rows(("access_keys", "id"), sql, &[account], AccessKeyRecord::from_row)
+    }
+
+    /// Those of a user, by the user's id, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn access_keys_of_user(&self, user: &str) -> Result<Vec<AccessKeyRecord>, StoreError> {
+        let sql = "SELECT * FROM access_keys WHERE user_id = ? ORDER BY created_at, id";
+        self.rows(("access_keys", "id"), sql, &[text(user)], AccessKeyRecord::from_row)
     }
 
     /// Adds one.
@@ -59,11 +78,12 @@ impl Tx<'_> {
     /// [`StoreError::Sql`], also where there is one of its id or no such account.
     pub fn insert_access_key(&self, key: &AccessKeyRecord) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO access_keys (id, account, sealed_secret, active, created_at)
-             VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO access_keys (id, account, user_id, sealed_secret, active, created_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
             &[
                 text(&key.id),
                 text(key.account.as_str()),
+                key.user.as_deref().map(text).unwrap_or(Value::Null),
                 Value::Blob(key.sealed_secret.clone()),
                 key.active.into(),
                 key.created_at.unix_millis().into(),
@@ -79,6 +99,16 @@ impl Tx<'_> {
     pub fn set_access_key_active(&self, id: &str, active: bool) -> Result<bool, StoreError> {
         let sql = "UPDATE access_keys SET active = ? WHERE id = ?";
         Ok(self.execute(sql, &[active.into(), text(id)])? > 0)
+    }
+
+    /// Says when a key was last used.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn set_access_key_used(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE access_keys SET last_used_at = ? WHERE id = ?";
+        self.execute(sql, &[at.unix_millis().into(), text(id)])?;
+        Ok(())
     }
 
     /// Removes a key; `false` where there is none of that id.

@@ -31,6 +31,7 @@ mod meta;
 mod network;
 mod page;
 mod query;
+mod ram;
 mod record;
 mod row;
 mod schema;
@@ -52,6 +53,7 @@ pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
     TagCountQuery, TagFilter, TagQuery, TagRow,
 };
+pub use ram::{IdentitySince, PolicySince};
 pub use snapshot_group::SnapshotGroupQuery;
 pub use store::{Durability, Store};
 pub use task::TaskQuery;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0012_clones_and_encryption.sql"),
     include_str!("schema/0013_objects.sql"),
     include_str!("schema/0014_access_keys.sql"),
+    include_str!("schema/0015_ram.sql"),
 ];
 
 /// Brings the schema up to date.

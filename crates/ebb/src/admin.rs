@@ -29,6 +29,9 @@ enum Noun {
     /// Access keys.
     #[command(subcommand)]
     Key(Key),
+    /// Users of accounts (RAM).
+    #[command(subcommand)]
+    User(User),
     /// Instances.
     #[command(subcommand)]
     Instance(Instance),
@@ -68,17 +71,23 @@ enum Account {
 
 #[derive(Debug, Subcommand)]
 enum Key {
-    /// Make an access key: its secret is shown this once. An account may have two.
+    /// Make an access key: its secret is shown this once. Each user may have two.
     Create {
         /// Whose [default: the root account's].
         #[arg(long, value_name = "ID")]
         account: Option<String>,
+        /// Which user's [default: the account's root user's].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
-    /// List the access keys of an account.
+    /// List the access keys of an account's root user, or of another user.
     List {
         /// Whose [default: the root account's].
         #[arg(long, value_name = "ID")]
         account: Option<String>,
+        /// Which user's [default: the account's root user's].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
     /// Let an access key be used again.
     Enable { key: String },
@@ -86,6 +95,35 @@ enum Key {
     Disable { key: String },
     /// Delete an access key.
     Delete { key: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Make a user. It may do nothing but what its policies allow.
+    Create {
+        /// 1 to 64 letters, digits, periods, hyphens and underscores.
+        name: String,
+        /// In which account [default: the root account].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// A policy of the server's own that it has, such as AliyunECSFullAccess. May be repeated.
+        #[arg(long = "policy", value_name = "NAME")]
+        policies: Vec<String>,
+    },
+    /// List the users of an account.
+    List {
+        /// Of which account [default: the root account].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// Delete a user who has no keys, groups and policies.
+    Delete {
+        /// Which.
+        name: String,
+        /// In which account [default: the root account].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -178,6 +216,7 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
         Noun::Snapshot(import) => run_import(&client, import).await?,
         Noun::Account(account) => client.run(&account.into()).await?,
         Noun::Key(key) => client.run(&key.into()).await?,
+        Noun::User(user) => client.run(&user.into()).await?,
         Noun::Instance(instance) => client.run(&instance.into()).await?,
         Noun::Category(category) => client.run(&category.into()).await?,
     };
@@ -236,11 +275,23 @@ impl From<Account> for Command {
 impl From<Key> for Command {
     fn from(key: Key) -> Self {
         match key {
-            Key::Create { account } => Self::CreateKey { account },
-            Key::List { account } => Self::ListKeys { account },
+            Key::Create { account, user } => Self::CreateKey { account, user },
+            Key::List { account, user } => Self::ListKeys { account, user },
             Key::Enable { key } => Self::SetKeyActive { key, active: true },
             Key::Disable { key } => Self::SetKeyActive { key, active: false },
             Key::Delete { key } => Self::DeleteKey { key },
+        }
+    }
+}
+
+impl From<User> for Command {
+    fn from(user: User) -> Self {
+        match user {
+            User::Create { name, account, policies } => {
+                Self::CreateUser { account, user: name, policies }
+            }
+            User::List { account } => Self::ListUsers { account },
+            User::Delete { name, account } => Self::DeleteUser { account, user: name },
         }
     }
 }

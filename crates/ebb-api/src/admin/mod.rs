@@ -8,8 +8,11 @@
 mod client;
 mod server;
 
-use ebb_control::{AccountChange, Control, ControlError, ImportRequest, KeyShown};
-use ebb_domain::{AccountId, Category, Denied, DiskId, InstanceId, SnapshotCategory};
+use ebb_control::{AccountChange, Control, ControlError, ImportRequest, KeyShown, NewIdentity};
+use ebb_domain::{
+    AccountId, Category, Denied, DiskId, Identity, IdentityKind, InstanceId, PolicyKind,
+    PolicyName, SnapshotCategory,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -41,11 +44,36 @@ pub enum Command {
     CreateKey {
         /// Of the root account where it is `None`.
         account: Option<String>,
+        /// Of the account's root user where it is `None`.
+        user: Option<String>,
     },
-    /// Lists the access keys of an account.
+    /// Lists the access keys of an account's root user, or of a user.
     ListKeys {
         /// Of the root account where it is `None`.
         account: Option<String>,
+        /// Of the account's root user where it is `None`.
+        user: Option<String>,
+    },
+    /// Makes a user.
+    CreateUser {
+        /// In the root account where it is `None`.
+        account: Option<String>,
+        /// What it is called.
+        user: String,
+        /// Policies of the server's own that it has.
+        policies: Vec<String>,
+    },
+    /// Lists users.
+    ListUsers {
+        /// Of the root account where it is `None`.
+        account: Option<String>,
+    },
+    /// Deletes a user.
+    DeleteUser {
+        /// In the root account where it is `None`.
+        account: Option<String>,
+        /// Which.
+        user: String,
     },
     /// Says whether an access key may be used.
     SetKeyActive {
@@ -140,7 +168,7 @@ impl Command {
             }
             Self::CreateAccount => {
                 let account = control.create_account()?;
-                new_key(control, &account.id)
+                new_key(control, &account.id, None)
             }
             Self::ListAccounts => {
                 let root = control.root();
@@ -148,11 +176,14 @@ impl Command {
                 let accounts: Vec<Value> = control.accounts()?.iter().map(shown).collect();
                 Ok(json!({ "accounts": accounts }))
             }
-            Self::CreateKey { account } => new_key(control, &whose(control, account.as_deref())),
-            Self::ListKeys { account } => {
+            Self::CreateKey { account, user } => {
+                new_key(control, &whose(control, account.as_deref()), user.as_deref())
+            }
+            Self::ListKeys { account, user } => {
                 let account = whose(control, account.as_deref());
-                let keys: Vec<Value> = control.keys_of(&account)?.iter().map(shown_key).collect();
-                Ok(json!({ "account": account.as_str(), "keys": keys }))
+                let keys = control.keys_of(&account, user.as_deref())?;
+                let keys: Vec<Value> = keys.iter().map(shown_key).collect();
+                Ok(json!({ "account": account.as_str(), "user": user, "keys": keys }))
             }
             Self::SetKeyActive { key, active } => {
                 control.set_key_active(key, *active)?;
@@ -161,6 +192,26 @@ impl Command {
             Self::DeleteKey { key } => {
                 control.delete_key(key)?;
                 Ok(json!({ "access_key_id": key, "deleted": true }))
+            }
+            Self::CreateUser { account, user, policies } => {
+                let account = whose(control, account.as_deref());
+                let made = control.create_identity(&account, new_user(user))?;
+                for policy in policies {
+                    let policy = PolicyName { kind: PolicyKind::System, name: policy.clone() };
+                    control.attach_policy(&account, (IdentityKind::User, user), &policy)?;
+                }
+                Ok(json!({ "account": account.as_str(), "user": user, "id": made.id }))
+            }
+            Self::ListUsers { account } => {
+                let account = whose(control, account.as_deref());
+                let users = control.identities(&account, IdentityKind::User, "", usize::MAX)?;
+                let users: Vec<Value> = users.iter().map(shown_user).collect();
+                Ok(json!({ "account": account.as_str(), "users": users }))
+            }
+            Self::DeleteUser { account, user } => {
+                let account = whose(control, account.as_deref());
+                control.delete_identity(&account, IdentityKind::User, user)?;
+                Ok(json!({ "account": account.as_str(), "user": user, "deleted": true }))
             }
             Self::LockInstance { instance, locked } => {
                 control.lock_instance(&InstanceId::new(instance), *locked)?;
@@ -191,18 +242,38 @@ fn whose(control: &Control, account: Option<&str>) -> AccountId {
     account.map_or_else(|| control.root().clone(), AccountId::new)
 }
 
-fn new_key(control: &Control, account: &AccountId) -> Result<Value, Refusal> {
-    let (id, secret) = control.create_key(account)?;
+fn new_key(control: &Control, account: &AccountId, user: Option<&str>) -> Result<Value, Refusal> {
+    let (id, secret) = control.create_key(account, user)?;
     Ok(json!({
         "account": account.as_str(),
+        "user": user,
         "access_key_id": id,
         "access_key_secret": secret.expose(),
     }))
 }
 
+fn new_user(name: &str) -> NewIdentity {
+    NewIdentity {
+        kind: IdentityKind::User,
+        name: name.to_owned(),
+        display_name: None,
+        comments: String::new(),
+        trust: String::new(),
+        max_session_seconds: None,
+    }
+}
+
+fn shown_user(user: &Identity) -> Value {
+    json!({ "user": user.name, "id": user.id, "created_at": crate::time::seconds(user.created_at) })
+}
+
 fn shown_key(key: &KeyShown) -> Value {
-    let created = key.created_at.map(crate::time::seconds);
-    json!({ "access_key_id": key.id, "active": key.active, "created_at": created })
+    json!({
+        "access_key_id": key.id,
+        "active": key.active,
+        "created_at": key.created_at.map(crate::time::seconds),
+        "last_used_at": key.last_used_at.map(crate::time::seconds),
+    })
 }
 
 fn known(category: &str) -> Result<Category, Refusal> {
@@ -248,6 +319,9 @@ impl From<ControlError> for Refusal {
             }
             ControlError::Denied(Denied::Malformed(field)) => {
                 format!("the {field:?} is not well formed")
+            }
+            ControlError::Denied(denied @ Denied::Ram(_)) => {
+                crate::refusals::deny("RAM", &denied).message.into_owned()
             }
             other => other.to_string(),
         })

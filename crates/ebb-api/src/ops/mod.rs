@@ -23,6 +23,7 @@ pub mod network;
 pub mod network_interface;
 pub mod objects;
 mod progress;
+pub mod ram;
 pub mod reinit;
 pub mod replace;
 pub mod reset;
@@ -63,6 +64,12 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     network::OPERATIONS,
     network_interface::OPERATIONS,
     objects::OPERATIONS,
+    ram::attachment::OPERATIONS,
+    ram::group::OPERATIONS,
+    ram::key::OPERATIONS,
+    ram::policy::OPERATIONS,
+    ram::role::OPERATIONS,
+    ram::user::OPERATIONS,
     reinit::OPERATIONS,
     replace::OPERATIONS,
     reset::OPERATIONS,

@@ -150,6 +150,11 @@ impl Params {
         self.all.get(&fold(&self.key(name))).map(String::as_str)
     }
 
+    /// All names, with every part's first letter raised, and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The full name of `name`, for messages: `Tag.1.Key`.
     #[must_use]
     pub fn key(&self, name: &str) -> String {

@@ -11,6 +11,7 @@ mod image;
 mod instance;
 mod network;
 mod other;
+mod ram;
 #[cfg(test)]
 mod reachable;
 mod snapshot;
@@ -86,8 +87,10 @@ pub(crate) fn refused(operation: &'static str) -> impl Fn(ControlError) -> ApiEr
 
 /// The answer to a refusal.
 pub(crate) fn deny(operation: &'static str, denied: &Denied) -> ApiError {
-    if let Denied::Missing(parameter) = denied {
-        return ApiError::missing(parameter);
+    match denied {
+        Denied::Missing(parameter) => return ApiError::missing(parameter),
+        Denied::Ram(denied) => return ram::refuse(denied),
+        _ => {}
     }
     let code = code_of(operation, denied);
     let row = refusals(operation).iter().chain(COMMON).find(|row| row.code == code);

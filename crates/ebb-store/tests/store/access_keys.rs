@@ -9,9 +9,11 @@ fn key(id: &str, owner: &AccountId, created: i64) -> AccessKeyRecord {
     AccessKeyRecord {
         id: id.to_owned(),
         account: owner.clone(),
+        user: None,
         sealed_secret: vec![0, 1, 255, 7],
         active: true,
         created_at: at(created),
+        last_used_at: None,
     }
 }
 
@@ -25,16 +27,16 @@ fn a_key_is_read_as_it_was_kept() {
     });
     let keys = [key("k-2", &account(), 1), key("k-1", &account(), 2), key("k-3", &other, 0)];
     write(&store, |tx| keys.iter().try_for_each(|key| tx.insert_access_key(key)));
-    assert_eq!(read(&store, |tx| tx.access_keys_of(&account())), keys[..2]);
+    assert_eq!(read(&store, |tx| tx.access_keys_of_root(&account())), keys[..2]);
     assert_eq!(read(&store, |tx| tx.access_keys()).len(), 3);
     assert_eq!(read(&store, |tx| tx.accounts()), [account(), other.clone()]);
     assert!(write(&store, |tx| tx.set_access_key_active("k-1", false)));
     assert!(!write(&store, |tx| tx.set_access_key_active("k-9", false)));
     let off = AccessKeyRecord { active: false, ..keys[1].clone() };
-    assert_eq!(read(&store, |tx| tx.access_keys_of(&account())), [keys[0].clone(), off]);
+    assert_eq!(read(&store, |tx| tx.access_keys_of_root(&account())), [keys[0].clone(), off]);
     assert!(write(&store, |tx| tx.remove_access_key("k-2")));
     assert!(!write(&store, |tx| tx.remove_access_key("k-2")));
-    assert_eq!(read(&store, |tx| tx.access_keys_of(&account())).len(), 1);
+    assert_eq!(read(&store, |tx| tx.access_keys_of_root(&account())).len(), 1);
 }
 
 #[test]
