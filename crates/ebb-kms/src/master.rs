@@ -4,32 +4,25 @@
 //!   sealed = 1 │ nonce, 12 bytes │ ciphertext │ tag, 16 bytes
 //!            version of this layout
 //! ```
-//! AES-256-GCM (NIST SP 800-38D). The context, which says what is sealed and whose it is, is
-//! authenticated and not stored, so that no sealed value can be put in another's place. Nonces are
-//! random: of 2^32 seals with one key two share one with a chance below 2^-32 (there, 8.3), and
-//! there are as many seals as access keys were ever made.
+//! The context, which says what is sealed and whose it is, is authenticated and not stored, so that
+//! no sealed value can be put in another's place. There are as many seals as access keys and
+//! versions of keys were ever made, far below what random nonces allow.
 
 use std::fmt;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-
-/// How many random bytes a seal needs.
-pub const NONCE_BYTES: usize = 12;
+use crate::gcm::{Gcm, NONCE_BYTES};
 
 const VERSION: u8 = 1;
 
 /// 32 bytes, which never show themselves in a log.
-pub struct MasterKey(LessSafeKey);
+#[derive(Clone)]
+pub struct MasterKey(Gcm);
 
 impl MasterKey {
     /// Wraps it.
-    ///
-    /// # Panics
-    /// Never: every 32 bytes are a key of AES-256.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).expect("32 bytes are a key of AES-256");
-        Self(LessSafeKey::new(key))
+        Self(Gcm::new(&bytes))
     }
 
     /// Seals something. The nonce must be random.
@@ -38,14 +31,8 @@ impl MasterKey {
     /// Where it is larger than 64 GiB, which nothing that is secret is.
     #[must_use]
     pub fn seal(&self, nonce: [u8; NONCE_BYTES], context: &str, plain: &[u8]) -> Vec<u8> {
-        let mut sealed = [&[VERSION][..], &nonce, plain].concat();
-        let aad = Aad::from(context.as_bytes());
-        let body = &mut sealed[1 + NONCE_BYTES..];
-        let tag = self
-            .0
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, body)
-            .expect("a secret is short");
-        sealed.extend_from_slice(tag.as_ref());
+        let mut sealed = vec![VERSION];
+        sealed.extend(self.0.seal(nonce, context.as_bytes(), plain));
         sealed
     }
 
@@ -53,14 +40,10 @@ impl MasterKey {
     #[must_use]
     pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (version, rest) = sealed.split_first()?;
-        let (nonce, body) = rest.split_at_checked(NONCE_BYTES)?;
         if *version != VERSION {
             return None;
         }
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut body = body.to_vec();
-        let plain = self.0.open_in_place(nonce, Aad::from(context.as_bytes()), &mut body).ok()?;
-        Some(plain.to_vec())
+        self.0.open(context.as_bytes(), rest)
     }
 }
 
