@@ -9,6 +9,7 @@ use ebb_objects::S3Options;
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
 use crate::size::{Rate, Size};
 
@@ -60,10 +61,13 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub s3: S3Args,
     #[command(flatten)]
+    pub master_key: MasterKeyArgs,
+    #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
     /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, s3_bucket, s3_endpoint, s3_region,
-    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate.
+    /// master_key_file, master_key_command, cache_size, pool_size, pool_reserve, keep_free,
+    /// scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -112,6 +116,8 @@ struct File {
     s3_bucket: Vec<String>,
     s3_endpoint: Option<String>,
     s3_region: Option<String>,
+    master_key_file: Option<PathBuf>,
+    master_key_command: Option<String>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -144,6 +150,7 @@ pub(crate) struct Config {
     pub qos: Qos,
     pub oss_dir: PathBuf,
     pub s3: S3Options,
+    pub master_key: MasterKeySource,
     pub pool: ebb_local::Options,
 }
 
@@ -187,11 +194,16 @@ impl ServeArgs {
             endpoint: self.s3.s3_endpoint.or(file.s3_endpoint),
             region: self.s3.s3_region.or(file.s3_region),
         };
+        let master_key = MasterKeySource::of(MasterKeyArgs {
+            master_key_file: self.master_key.master_key_file.or(file.master_key_file),
+            master_key_command: self.master_key.master_key_command.or(file.master_key_command),
+        })?;
         let oss_dir = self.oss_dir.or(file.oss_dir).unwrap_or_else(|| data_dir.join("oss"));
         Ok(Config {
             data_dir,
             oss_dir,
             s3,
+            master_key,
             listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
             nbd_listen,
             nbd_tls,
@@ -315,6 +327,24 @@ mod tests {
         assert_eq!(with(Some("127.0.0.1:2")).resolve().unwrap().listen.port(), 2);
         std::fs::write(&path, "lisen = 1\n").unwrap();
         assert!(with(None).resolve().is_err());
+    }
+
+    #[test]
+    fn the_master_key_has_one_source_in_flags_and_file_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ebb.toml");
+        std::fs::write(&path, "master_key_file = \"f\"\n").unwrap();
+        let with = |file: Option<&str>, command: Option<&str>| {
+            let master_key = MasterKeyArgs {
+                master_key_file: file.map(PathBuf::from),
+                master_key_command: command.map(str::to_owned),
+            };
+            let given = ServeArgs { master_key, config: Some(path.clone()), ..args(&[]) };
+            given.resolve().map(|config| config.master_key)
+        };
+        assert_eq!(with(None, None).unwrap(), MasterKeySource::File("f".into()));
+        assert_eq!(with(Some("g"), None).unwrap(), MasterKeySource::File("g".into()));
+        assert!(with(None, Some("c")).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! DIR/            0700
 //!   lock          held while a server runs
 //!   credentials   0600, the root AccessKey pair
-//!   master.key    0600, what other secrets are sealed with
+//!   master.key    0600, what other secrets are sealed with, unless it is elsewhere
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
 //!   nbd.sock      0600           admin.sock  0600
 //!   archive/      0700, archived snapshots
@@ -22,7 +22,7 @@ use ebb_kms::MasterKey;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::{Failure, master_key};
 
 /// A data directory, locked against a second server for as long as this lives.
 pub(crate) struct DataDir {
@@ -117,15 +117,16 @@ impl DataDir {
 }
 
 impl DataDir {
-    /// The master key: 64 hexadecimal digits in a file. It is made where nothing has been sealed
-    /// with one yet.
+    /// The master key that is here: 64 hexadecimal digits in a file. It is made where nothing has
+    /// been sealed with one yet.
     pub(crate) fn master_key(&self, is_new: bool) -> Result<MasterKey, Failure> {
         let path = self.join("master.key");
         if !path.exists() {
             if !is_new {
                 return Err(format!(
                     "{} is missing, and secrets in this data directory are sealed with it: put it \
-                     back from your backup",
+                     back from your backup, or say with --master-key-file, --master-key-command or \
+                     EBB_MASTER_KEY where it is",
                     path.display()
                 )
                 .into());
@@ -136,27 +137,12 @@ impl DataDir {
         }
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let bytes = from_hex(text.trim_end()).ok_or_else(|| {
-            format!("{} is no key: it must be 64 hexadecimal digits", path.display())
-        })?;
-        Ok(MasterKey::new(bytes))
+        master_key::parse(&text, &path.display().to_string())
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let digits = text.as_bytes();
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Locks a data directory that is there, making nothing. None: no server has ever locked it, as

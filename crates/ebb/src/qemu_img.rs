@@ -13,6 +13,8 @@ use std::process::{Command, Output, Stdio};
 use ebb_control::Converter;
 use serde_json::Value;
 
+use crate::master_key::program;
+
 /// The image is its standard input; opened by this name, it can be read at any place.
 const IMAGE: &str = "/dev/stdin";
 
@@ -33,7 +35,7 @@ impl QemuImg {
 
 fn command(image: &File) -> Result<Command, String> {
     let image = image.try_clone().map_err(|error| error.to_string())?;
-    let mut command = Command::new("qemu-img");
+    let mut command = program("qemu-img");
     command.stdin(image).stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command)
 }
@@ -50,7 +52,7 @@ fn ended(output: io::Result<Output>) -> Result<Vec<u8>, String> {
 
 impl Converter for QemuImg {
     fn is_there(&self) -> bool {
-        let mut command = Command::new("qemu-img");
+        let mut command = program("qemu-img");
         command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }

@@ -237,7 +237,7 @@ fn parts(
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
         root_key: data_dir.root_key(root_key_from_environment()?)?,
-        master_key: data_dir.master_key(is_new)?,
+        master_key: config.master_key.read(data_dir, is_new)?,
         probe: Arc::new(|_| ()),
     })
 }
