@@ -1,5 +1,7 @@
 """Several accounts on one server, each apart from the others, and their access keys."""
 
+import contextlib
+
 import pytest
 
 from harness import blocks
@@ -239,3 +241,42 @@ def test_the_master_key_is_lost(server):
     kept.write_text(text)
     server.start()
     assert told(ecs) == (200, "")
+
+
+def test_the_master_key_is_elsewhere(server, tmp_path):
+    ecs = Ecs(server, server.new_account())
+    server.stop()
+    kept = server.data_dir / "master.key"
+    key, elsewhere = kept.read_text().strip(), tmp_path / "key"
+    kept.rename(elsewhere)
+    server.refuses_to_start("or say with --master-key-file")
+    for args, env in [
+        (["--master-key-file", elsewhere], {}),
+        (["--master-key-command", f"cat {elsewhere}"], {}),
+        ([], {"EBB_MASTER_KEY": key}),
+    ]:
+        with started_with(server, args, env):
+            server.start()
+            assert ecs.call("DescribeDisks")["TotalCount"] == 0
+            server.stop()
+    for args, env, why in [
+        (["--master-key-file", elsewhere], {"EBB_MASTER_KEY": key}, "give only one of"),
+        (["--master-key-command", "exit 3"], {}, "failed, exit status: 3"),
+        ([], {"EBB_MASTER_KEY": key[1:]}, "EBB_MASTER_KEY is no key"),
+        ([], {"EBB_MASTER_KEY": "0" * 64}, "the master key is not the one"),
+    ]:
+        with started_with(server, args, env):
+            server.refuses_to_start(why)
+    assert not kept.exists()
+    assert key not in server.log.text()
+    kept.write_text(key)
+    server.start()
+
+
+@contextlib.contextmanager
+def started_with(server, args, env):
+    """More flags and variables, for as long as this lasts."""
+    before = server.args, server.env
+    server.args, server.env = [*server.args, *args], {**server.env, **env}
+    yield
+    server.args, server.env = before
