@@ -6,7 +6,7 @@ use ebb_domain::{
     Account, AccountId, Denied, Disk, DiskFound, DiskId, Instance, InstanceId, Region, RegionId,
     Timestamp,
 };
-use ebb_kms::MasterKey;
+use ebb_kms::{KeyStore, MasterKey};
 use ebb_objects::{Bucket, Buckets};
 use ebb_store::{Durability, Store, Tx};
 use ebb_volume::{Engine, OpId};
@@ -48,6 +48,8 @@ pub struct Parts {
     pub root_key: (String, Secret),
     /// What other secrets are sealed with.
     pub master_key: MasterKey,
+    /// What has the material of the key service's keys.
+    pub key_store: Arc<dyn KeyStore>,
     /// Called at every [`Step`]; does nothing outside tests.
     pub probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
@@ -79,6 +81,9 @@ pub struct Control {
     root_key_id: String,
     pub(crate) keys: Keys,
     pub(crate) permits: Permits,
+    pub(crate) key_store: Arc<dyn KeyStore>,
+    /// Held by whoever makes a key's next version.
+    pub(crate) rotating: Mutex<()>,
     probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
 
@@ -114,6 +119,8 @@ impl Control {
             root_key_id,
             keys,
             permits: Permits::default(),
+            key_store: parts.key_store,
+            rotating: Mutex::default(),
             probe: parts.probe,
         });
         control.reconcile()?;

@@ -42,6 +42,7 @@ mod import_image;
 mod instance;
 mod instance_attribute;
 mod key;
+mod kms;
 mod list;
 mod lock;
 mod monitor;
@@ -83,6 +84,7 @@ pub use import_image::ImportImage;
 pub use instance::{BatchOutcome, DeleteInstance, Stop};
 pub use instance_attribute::InstanceChange;
 pub use key::{AccessKey, KeyShown, Secret, random_text};
+pub use kms::{DataKeySize, Encrypted, Kms, KmsKeyShown, NewKey};
 pub use lock::{LockSnapshot, LockedSnapshot, UnlockSnapshot};
 pub use monitor::{Activity, MonitorPeriod, MonitorQuery, Point};
 pub use network::{CreateSecurityGroup, CreateVSwitch, CreateVpc};
@@ -101,7 +103,7 @@ pub use token::ClientToken;
 pub use usage::{Link, SnapshotUsage, UsageCategory, UsageQuery};
 // What a list is asked with is said in the store's words: the edge names no store of its own.
 pub use ebb_store::{
-    AutoPolicyQuery, ChainQuery, DiskQuery, IdentitySince, ImageQuery, InstanceQuery, NetworkQuery,
-    Page, PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount, TagCountQuery,
-    TagFilter, TagQuery, TagRow, TaskQuery,
+    Alias, AutoPolicyQuery, ChainQuery, DiskQuery, IdentitySince, ImageQuery, InstanceQuery,
+    NetworkQuery, Page, PageRequest, ResourceKind, SnapshotGroupQuery, SnapshotQuery, TagCount,
+    TagCountQuery, TagFilter, TagQuery, TagRow, TaskQuery,
 };

@@ -1,12 +1,14 @@
 //! Every way a rule can say no.
 
-use crate::RamDenied;
+use crate::{KmsDenied, RamDenied};
 
 /// A refusal. Closed: ebb-api turns each into its code by one exhaustive match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
     /// What RAM and STS refuse.
     Ram(RamDenied),
+    /// What the key service refuses.
+    Kms(KmsDenied),
     /// A dry run in which nothing else was refused.
     DryRun,
     /// A parameter is not well formed.
@@ -433,5 +435,11 @@ pub enum Field {
 impl From<RamDenied> for Denied {
     fn from(denied: RamDenied) -> Self {
         Self::Ram(denied)
+    }
+}
+
+impl From<KmsDenied> for Denied {
+    fn from(denied: KmsDenied) -> Self {
+        Self::Kms(denied)
     }
 }

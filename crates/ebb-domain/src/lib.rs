@@ -17,6 +17,7 @@ mod id;
 mod image;
 mod image_import;
 mod instance;
+mod kms;
 mod lock;
 mod names;
 mod network;
@@ -55,6 +56,10 @@ pub use image_import::{
     ImageFormat, ImportedDisk, SYSTEM_DEVICE, check_imported_disks, imported_gib,
 };
 pub use instance::{Instance, InstanceStatus, Network, check_delete, check_start, check_stop};
+pub use kms::{
+    DATA_KEY_MAX, DISK_TAG, KEYS_MAX, Key, KeyState, KeyVersion, KmsDenied, PENDING_DAYS,
+    PER_KEY_MAX, PLAINTEXT_MAX, ROTATION_DAYS, check_alias, rotation_days,
+};
 pub use lock::{LockStatus, SnapshotLock};
 pub use names::{
     description, disk_name, host_name, image_name, instance_name, network_name, snapshot_name,

@@ -27,6 +27,7 @@ mod error;
 mod filter;
 mod image;
 mod instance;
+mod kms;
 mod meta;
 mod network;
 mod page;
@@ -48,6 +49,7 @@ pub use auto_policy::AutoPolicyQuery;
 pub use chain::{Chain, ChainQuery};
 pub use error::StoreError;
 pub use image::ImageQuery;
+pub use kms::Alias;
 pub use network::NetworkQuery;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0013_objects.sql"),
     include_str!("schema/0014_access_keys.sql"),
     include_str!("schema/0015_ram.sql"),
+    include_str!("schema/0016_kms.sql"),
 ];
 
 /// Brings the schema up to date.

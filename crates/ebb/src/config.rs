@@ -9,6 +9,7 @@ use ebb_objects::S3Options;
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
 use crate::size::{Rate, Size};
@@ -63,11 +64,13 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub master_key: MasterKeyArgs,
     #[command(flatten)]
+    pub kms: KmsArgs,
+    #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
     /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, s3_bucket, s3_endpoint, s3_region,
-    /// master_key_file, master_key_command, cache_size, pool_size, pool_reserve, keep_free,
-    /// scrub_rate.
+    /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
+    /// vault_namespace, vault_ca, cache_size, pool_size, pool_reserve, keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -118,6 +121,12 @@ struct File {
     s3_region: Option<String>,
     master_key_file: Option<PathBuf>,
     master_key_command: Option<String>,
+    kms: Option<KmsKind>,
+    vault_addr: Option<String>,
+    vault_token_file: Option<PathBuf>,
+    vault_mount: Option<String>,
+    vault_namespace: Option<String>,
+    vault_ca: Option<PathBuf>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -126,6 +135,17 @@ struct File {
 }
 
 impl File {
+    fn kms(&self) -> KmsArgs {
+        KmsArgs {
+            kms: self.kms,
+            vault_addr: self.vault_addr.clone(),
+            vault_token_file: self.vault_token_file.clone(),
+            vault_mount: self.vault_mount.clone(),
+            vault_namespace: self.vault_namespace.clone(),
+            vault_ca: self.vault_ca.clone(),
+        }
+    }
+
     fn pool(&self) -> PoolArgs {
         PoolArgs {
             cache_size: self.cache_size,
@@ -151,6 +171,7 @@ pub(crate) struct Config {
     pub oss_dir: PathBuf,
     pub s3: S3Options,
     pub master_key: MasterKeySource,
+    pub kms: KmsArgs,
     pub pool: ebb_local::Options,
 }
 
@@ -170,6 +191,7 @@ impl ServeArgs {
             Some(path) => read(path)?,
         };
         let pool = self.pool.or(file.pool()).options()?;
+        let kms = self.kms.or(file.kms());
         let data_dir = self.data_dir.or(file.data_dir).ok_or(
             "no data directory: give --data-dir DIR, EBB_DATA_DIR, or data_dir in the file",
         )?;
@@ -204,6 +226,7 @@ impl ServeArgs {
             oss_dir,
             s3,
             master_key,
+            kms,
             listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
             nbd_listen,
             nbd_tls,

@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod data_dir;
 mod demo;
+mod kms_args;
 mod master_key;
 mod metrics;
 mod operations;

@@ -175,7 +175,11 @@ async fn work_each_minute(control: Arc<Control>) {
     const MINUTE_MILLIS: u64 = 60_000;
     loop {
         let due = Arc::clone(&control);
-        let work = move || due.take_auto_snapshots().and_then(|_| due.expire_snapshots());
+        let work = move || {
+            due.take_auto_snapshots()?;
+            due.expire_snapshots()?;
+            due.keep_keys()
+        };
         // What a panic leaves half done stands in the record.
         if let Ok(Err(error)) = spawn_blocking(work).await {
             tracing::error!(%error, "cannot look for snapshots that are due");
@@ -226,6 +230,8 @@ fn parts(
     }
     let store = Store::open(&data_dir.join("ebbtide.db"))?;
     let is_new = store.read(|tx| tx.master_key_seal())?.is_none();
+    let master_key = config.master_key.read(data_dir, is_new)?;
+    let key_store = config.kms.open(&master_key, std::env::var("VAULT_TOKEN").ok())?;
     Ok(Parts {
         store,
         archive: Arc::new(FolderBucket::open(&archive)?),
@@ -237,7 +243,8 @@ fn parts(
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
         root_key: data_dir.root_key(root_key_from_environment()?)?,
-        master_key: config.master_key.read(data_dir, is_new)?,
+        master_key,
+        key_store,
         probe: Arc::new(|_| ()),
     })
 }

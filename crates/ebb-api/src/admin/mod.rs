@@ -320,8 +320,8 @@ impl From<ControlError> for Refusal {
             ControlError::Denied(Denied::Malformed(field)) => {
                 format!("the {field:?} is not well formed")
             }
-            ControlError::Denied(denied @ Denied::Ram(_)) => {
-                crate::refusals::deny("RAM", &denied).message.into_owned()
+            ControlError::Denied(denied @ (Denied::Ram(_) | Denied::Kms(_))) => {
+                crate::refusals::deny("", &denied).message.into_owned()
             }
             other => other.to_string(),
         })

@@ -18,6 +18,7 @@ pub mod instance_around;
 pub mod instance_attribute;
 pub mod instance_list;
 pub mod instance_type;
+pub mod kms;
 pub mod location;
 pub mod network;
 pub mod network_interface;
@@ -60,6 +61,11 @@ pub static FAMILIES: &[&[OperationDef]] = &[
     instance_around::OPERATIONS,
     instance_attribute::OPERATIONS,
     instance_type::OPERATIONS,
+    kms::alias::OPERATIONS,
+    kms::crypt::OPERATIONS,
+    kms::key::OPERATIONS,
+    kms::tag::OPERATIONS,
+    kms::version::OPERATIONS,
     location::OPERATIONS,
     network::OPERATIONS,
     network_interface::OPERATIONS,

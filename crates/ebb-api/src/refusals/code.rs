@@ -8,7 +8,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         return code;
     }
     match denied {
-        Denied::Ram(_) => unreachable!("RAM's refusals are answered before"),
+        Denied::Ram(_) | Denied::Kms(_) => unreachable!("they have no table"),
         Denied::DryRun => "DryRunOperation",
         Denied::Malformed(field) => malformed(*field),
         Denied::Missing(_) | Denied::SizeOrSnapshotMissing => "MissingParameter",

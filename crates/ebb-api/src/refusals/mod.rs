@@ -9,6 +9,7 @@ mod code;
 mod disk;
 mod image;
 mod instance;
+mod kms;
 mod network;
 mod other;
 mod ram;
@@ -90,6 +91,7 @@ pub(crate) fn deny(operation: &'static str, denied: &Denied) -> ApiError {
     match denied {
         Denied::Missing(parameter) => return ApiError::missing(parameter),
         Denied::Ram(denied) => return ram::refuse(denied),
+        Denied::Kms(denied) => return kms::refuse(denied),
         _ => {}
     }
     let code = code_of(operation, denied);

@@ -102,6 +102,10 @@ impl Plane {
                 .to_vec(),
             root_key: (KEY.to_owned(), Secret::new(SECRET)),
             master_key: ebb_kms::MasterKey::new([7; 32]),
+            key_store: Arc::new(ebb_kms::EmbeddedKeys::new(
+                ebb_kms::MasterKey::new([7; 32]),
+                |bytes| bytes.fill(1),
+            )),
             probe: Arc::new(|_| ()),
         })
         .unwrap();

@@ -31,6 +31,10 @@ fn a_new_database_beside_a_pool_with_volumes_is_refused() {
         regions: vec![Region { id: region() }],
         root_key: ("key".into(), Secret::new("secret")),
         master_key: ebb_kms::MasterKey::new([7; 32]),
+        key_store: Arc::new(ebb_kms::EmbeddedKeys::new(
+            ebb_kms::MasterKey::new([7; 32]),
+            |bytes| bytes.fill(1),
+        )),
         probe: Arc::new(|_| ()),
     });
     assert!(matches!(started, Err(ControlError::Mismatch(_))));

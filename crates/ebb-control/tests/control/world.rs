@@ -321,6 +321,10 @@ fn start(
         regions: vec![Region { id: region() }, Region { id: other_region() }],
         root_key: ("key".into(), Secret::new("secret")),
         master_key: ebb_kms::MasterKey::new([7; 32]),
+        key_store: Arc::new(ebb_kms::EmbeddedKeys::new(
+            ebb_kms::MasterKey::new([7; 32]),
+            |bytes| bytes.fill(1),
+        )),
         probe: Arc::new(move |step| probe.pass(step)),
     })
 }
