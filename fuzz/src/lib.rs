@@ -58,11 +58,11 @@ impl SnapshotNames for OneSnapshot {
 fn exports(size_bytes: u64) -> Exports {
     let engine = MemoryEngine::new();
     let volume = VolumeId(1);
-    engine.create_volume(OpId([1; 16]), volume, size_bytes).expect("the engine is empty");
+    engine.create_volume(OpId([1; 16]), volume, size_bytes, None).expect("the engine is empty");
     let pairs = [(volume, SNAPSHOT_ID)];
     engine.create_snapshots(OpId([2; 16]), &pairs).expect("the volume is there");
     let exports = Exports::new();
-    let volume = engine.open(volume).expect("the volume is there");
+    let volume = engine.open(volume, None).expect("the volume is there");
     exports.publish_with(EXPORT, volume, Arc::new(OneSnapshot), None);
     exports
 }

@@ -136,12 +136,12 @@ impl Bed {
 
     pub(crate) fn create(&mut self, size_bytes: u64) -> Result<Arc<dyn Volume>, Failure> {
         let op = self.op();
-        self.engine().create_volume(op, VOLUME, size_bytes)?;
+        self.engine().create_volume(op, VOLUME, size_bytes, None)?;
         self.open()
     }
 
     pub(crate) fn open(&self) -> Result<Arc<dyn Volume>, Failure> {
-        Ok(self.engine().open(VOLUME)?)
+        Ok(self.engine().open(VOLUME, None)?)
     }
 
     pub(crate) fn snapshot(&mut self, snapshot: u64) -> Result<Duration, Failure> {

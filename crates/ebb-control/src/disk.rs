@@ -216,7 +216,7 @@ impl Control {
         let (volume, bytes) = (VolumeId(disk.volume), disk.size_bytes());
         let op = crate::reconcile::op_of("create", disk.volume);
         match &disk.source_snapshot {
-            None => self.engine.create_volume(op, volume, bytes)?,
+            None => self.engine.create_volume(op, volume, bytes, None)?,
             Some(id) => {
                 let source = self.store.read(|tx| tx.snapshot(id))?;
                 let version = source.ok_or(Denied::SnapshotNotFound)?.version;

@@ -118,7 +118,7 @@ impl Control {
                 *open = Some(volume);
             }
             (Some(disk), None) => {
-                let handle = self.exporter.engine.open(VolumeId(disk.volume))?;
+                let handle = self.exporter.engine.open(VolumeId(disk.volume), None)?;
                 self.exporter.publish(&disk, &handle);
                 *open = Some(handle);
             }

@@ -95,7 +95,7 @@ impl Control {
         let (blank, version) = (VolumeId(self.new_engine_id()), Version(self.new_engine_id()));
         let outcome = self
             .engine
-            .create_volume(self.new_op(), blank, BLOCK_BYTES)
+            .create_volume(self.new_op(), blank, BLOCK_BYTES, None)
             .and_then(|()| self.engine.create_snapshots(self.new_op(), &[(blank, version)]))
             .and_then(|()| self.reset_volume(volume, version));
         let version_gone = self.engine.delete_snapshot(self.new_op(), version);

@@ -23,7 +23,7 @@ impl Scratch {
     /// An empty one.
     pub(crate) fn empty(control: &Arc<Control>, size_bytes: u64) -> Result<Self, EngineError> {
         let id = VolumeId(control.new_engine_id());
-        control.engine.create_volume(op_of("create", id.0), id, size_bytes)?;
+        control.engine.create_volume(op_of("create", id.0), id, size_bytes, None)?;
         Self::open(control, id)
     }
 
@@ -41,7 +41,7 @@ impl Scratch {
     fn open(control: &Arc<Control>, id: VolumeId) -> Result<Self, EngineError> {
         // Before it is opened, so that it goes also where it cannot be.
         let mut scratch = Self { control: Arc::clone(control), id, handle: None };
-        scratch.handle = Some(control.engine.open(id)?);
+        scratch.handle = Some(control.engine.open(id, None)?);
         Ok(scratch)
     }
 

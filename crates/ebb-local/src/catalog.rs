@@ -123,14 +123,17 @@ impl Catalog {
     }
 
     pub(crate) fn inventory(&self) -> Inventory {
-        let volumes = self
-            .volumes
-            .iter()
-            .map(|(&id, record)| VolumeInfo { id, size_bytes: record.size_bytes });
-        let snapshots = self
-            .snapshots
-            .iter()
-            .map(|(&id, record)| SnapshotInfo { id, size_bytes: record.size_bytes });
+        let encrypted = false;
+        let volumes = self.volumes.iter().map(|(&id, record)| VolumeInfo {
+            id,
+            size_bytes: record.size_bytes,
+            encrypted,
+        });
+        let snapshots = self.snapshots.iter().map(|(&id, record)| SnapshotInfo {
+            id,
+            size_bytes: record.size_bytes,
+            encrypted,
+        });
         Inventory { volumes: volumes.collect(), snapshots: snapshots.collect() }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ebb_volume::{Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
+use ebb_volume::{DataKey, Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
 
 use crate::file::PoolFile;
 use crate::layout::{BLOCK, Geometry, SEGMENT_BLOCKS};
@@ -197,7 +197,11 @@ impl Engine for LocalEngine {
         op: OpId,
         volume: VolumeId,
         size_bytes: u64,
+        key: Option<&DataKey>,
     ) -> Result<(), EngineError> {
+        if key.is_some() {
+            return Err(EngineError::WrongKey(volume));
+        }
         self.pool.change(op, Change::CreateVolume { volume, size_bytes })
     }
 
@@ -237,7 +241,14 @@ impl Engine for LocalEngine {
         self.pool.change(op, Change::DeleteSnapshot { snapshot })
     }
 
-    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError> {
+    fn open(
+        &self,
+        volume: VolumeId,
+        key: Option<&DataKey>,
+    ) -> Result<Arc<dyn Volume>, EngineError> {
+        if key.is_some() {
+            return Err(EngineError::WrongKey(volume));
+        }
         let generation = self.pool.open_handle(volume)?;
         Ok(Arc::new(Handle::new(&self.pool, volume, generation)))
     }

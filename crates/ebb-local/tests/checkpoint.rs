@@ -46,8 +46,8 @@ fn place(n: u64) -> u64 {
 fn a_start_after_a_close_reads_no_page_and_then_only_those_it_needs() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path(), Options::default());
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     (0..2000).for_each(|n| write(&*volume, place(n), n as u8));
     drop(volume);
     engine.close().unwrap();
@@ -56,7 +56,7 @@ fn a_start_after_a_close_reads_no_page_and_then_only_those_it_needs() {
 
     let engine = open(directory.path(), Options::default());
     assert_eq!(engine.stats().pages_read, 0);
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     assert_eq!(stamp_at(&*volume, place(1234)), 1234_u64 as u8);
     assert_eq!(engine.stats().pages_read, 5, "one at each level");
     assert_eq!(stamp_at(&*volume, place(1234)), 1234_u64 as u8);
@@ -67,8 +67,8 @@ fn a_start_after_a_close_reads_no_page_and_then_only_those_it_needs() {
 fn a_pool_that_makes_checkpoints_all_the_time_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path(), often());
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     for round in 0..10_u64 {
         (0..300).for_each(|n| write(&*volume, place(n * (round + 1)), round as u8 + 1));
         let op = OpId([10 + round as u8; 16]);
@@ -89,7 +89,7 @@ fn a_pool_that_makes_checkpoints_all_the_time_loses_nothing() {
     for round in 0..10_u64 {
         let (op, fork) = (OpId([30 + round as u8; 16]), VolumeId(100 + round));
         engine.fork(op, SnapshotId(round), fork, SIZE).unwrap();
-        let fork = engine.open(fork).unwrap();
+        let fork = engine.open(fork, None).unwrap();
         for n in 0..300 {
             assert_eq!(stamp_at(&*fork, place(n * (round + 1))), round as u8 + 1, "{round}, {n}");
         }
@@ -102,7 +102,7 @@ fn a_checkpoint_comes_by_itself_once_something_waited_long_enough() {
     let interval = Duration::from_millis(30);
     let options = Options { checkpoint_interval: interval, ..Options::default() };
     let engine = open(directory.path(), options);
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while engine.stats().checkpoints == 0 {
         assert!(Instant::now() < deadline, "none came");
@@ -123,8 +123,8 @@ fn starts_are_measured() {
         ..Options::default()
     };
     let engine = open(directory.path(), never.clone());
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     (0..mib * MIB / 4096).for_each(|n| write(&*volume, place(n), n as u8));
     run(&*volume, Io::Flush).unwrap();
     drop((volume, engine));
@@ -143,7 +143,7 @@ fn starts_are_measured() {
     let began = Instant::now();
     let engine = open(directory.path(), never);
     println!("with a checkpoint: {:?}", began.elapsed());
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let began = Instant::now();
     assert_eq!(stamp_at(&*volume, place(77)), 77);
     println!("the first read: {:?}", began.elapsed());
@@ -155,11 +155,11 @@ fn nothing_is_lost_when_a_pool_is_closed_within_a_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let soon = Options { checkpoint_interval: Duration::from_millis(20), ..Options::default() };
     let engine = open(directory.path(), soon.clone());
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
     drop(engine);
     for round in 1..5_u8 {
         let engine = open(directory.path(), soon.clone());
-        let volume = engine.open(VOLUME).unwrap();
+        let volume = engine.open(VOLUME, None).unwrap();
         (0..4000).for_each(|n| write(&*volume, place(n), round));
         let deadline = Instant::now() + Duration::from_secs(20);
         while engine.stats().pages_written == 0 {
@@ -170,7 +170,7 @@ fn nothing_is_lost_when_a_pool_is_closed_within_a_checkpoint() {
         drop(engine);
 
         let engine = open(directory.path(), Options::default());
-        let volume = engine.open(VOLUME).unwrap();
+        let volume = engine.open(VOLUME, None).unwrap();
         for n in (0..4000).step_by(7) {
             assert_eq!(stamp_at(&*volume, place(n)), round, "round {round}, block {n}");
         }

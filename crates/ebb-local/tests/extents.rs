@@ -19,8 +19,8 @@ fn open(directory: &Path) -> LocalEngine {
 /// A volume of 64 TiB with blocks at `places`, closed, so that its map is on disk.
 fn closed(directory: &Path, places: impl Iterator<Item = u64>) {
     let engine = open(directory);
-    engine.create_volume(OpId([1; 16]), VOLUME, SIZE).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(OpId([1; 16]), VOLUME, SIZE, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     for offset in places {
         let (data, fua) = (vec![7; 4096].into(), false);
         run(&*volume, Io::Write { offset, data, fua }).unwrap();
@@ -37,7 +37,7 @@ fn a_large_volume_with_few_blocks_is_told_from_few_pages() {
     let directory = tempfile::tempdir().unwrap();
     closed(directory.path(), [0, 5 << 40, SIZE - 4096].into_iter());
     let engine = open(directory.path());
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let stored = |length| Extent { length, stored: true };
     let hole = |length| Extent { length, stored: false };
     let (first, second) = ((5 << 40) - 4096, (59 << 40) - 8192);
@@ -55,7 +55,7 @@ fn a_hole_in_memory_needs_no_page_below() {
     let directory = tempfile::tempdir().unwrap();
     closed(directory.path(), (0..100).map(|n| n << 30));
     let engine = open(directory.path());
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     run(&*volume, Io::Discard { offset: 0, length: SIZE, fua: false }).unwrap();
     let write = Io::Write { offset: 50 << 30, data: vec![1; 4096].into(), fua: false };
     run(&*volume, write).unwrap();
@@ -70,7 +70,7 @@ fn one_call_looks_at_a_bounded_number_of_pages() {
     // Each in a leaf of its own.
     closed(directory.path(), (0..2000).map(|n| n * MIB));
     let engine = open(directory.path());
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let (mut offset, mut calls, mut stored) = (0, 0, 0);
     while offset < SIZE {
         let before = engine.stats().pages_read;
@@ -100,7 +100,7 @@ fn a_damaged_page_is_no_hole() {
         }
     }
     let engine = open(directory.path());
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     assert_eq!(extents(&*volume, 0), Err(IoError::Corrupt));
     assert_eq!(extents(&*volume, 6 << 40).unwrap().len(), 1, "the damage is elsewhere");
     // The request is over: nothing waits for it.

@@ -88,13 +88,13 @@ fn perform(engine: &LocalEngine, step: u64, expected: &Expected) {
     op[..8].copy_from_slice(&step.to_le_bytes());
     let op = OpId(op);
     match step_at(step, expected) {
-        Step::Create => engine.create_volume(op, VOLUME, BLOCKS * BLOCK as u64),
+        Step::Create => engine.create_volume(op, VOLUME, BLOCKS * BLOCK as u64, None),
         Step::Snapshot => engine.create_snapshots(op, &[(VOLUME, SnapshotId(step))]),
         Step::Reset { target } => engine.reset(op, VOLUME, SnapshotId(target)),
         Step::Delete { snapshot } => engine.delete_snapshot(op, SnapshotId(snapshot)),
         Step::Write { lba, blocks } => {
             let data: Vec<u8> = (lba..lba + blocks).flat_map(|b| block(b, step)).collect();
-            let volume = engine.open(VOLUME).unwrap();
+            let volume = engine.open(VOLUME, None).unwrap();
             let (offset, fua) = (lba * BLOCK as u64, step.is_multiple_of(2));
             let data = data.into();
             run(&*volume, Io::Write { offset, data, fua }).unwrap();
@@ -164,7 +164,7 @@ fn run_child(directory: &Path, first: u64, patience: Duration) -> u64 {
 
 fn image(engine: &LocalEngine, volume: VolumeId) -> Vec<u8> {
     let (offset, length) = (0, (BLOCKS as usize * BLOCK) as u32);
-    let volume = engine.open(volume).unwrap();
+    let volume = engine.open(volume, None).unwrap();
     run(&*volume, Io::Read { offset, length }).unwrap().to_vec()
 }
 

@@ -11,8 +11,8 @@ use ebb_volume::{Engine, EngineError, Io, OpId, VolumeId, run};
 fn what_was_flushed_is_there_after_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let engine = LocalEngine::open(directory.path(), Options::default()).unwrap();
-    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30).unwrap();
-    let volume = engine.open(VolumeId(1)).unwrap();
+    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30, None).unwrap();
+    let volume = engine.open(VolumeId(1), None).unwrap();
     let (offset, data, fua) = (5000, b"some bytes".as_slice().into(), false);
     run(&*volume, Io::Write { offset, data, fua }).unwrap();
     run(&*volume, Io::Flush).unwrap();
@@ -21,7 +21,7 @@ fn what_was_flushed_is_there_after_reopening() {
     let began = Instant::now();
     let engine = LocalEngine::open(directory.path(), Options::default()).unwrap();
     println!("opened again in {:?}", began.elapsed());
-    let volume = engine.open(VolumeId(1)).unwrap();
+    let volume = engine.open(VolumeId(1), None).unwrap();
     let (offset, length) = (4998, 14);
     let read = run(&*volume, Io::Read { offset, length }).unwrap();
     assert_eq!(&read[..], b"\0\0some bytes\0\0");

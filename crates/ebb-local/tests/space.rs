@@ -65,8 +65,8 @@ fn new_pool_with(directory: &Path, options: Options) -> (LocalEngine, u64) {
 fn an_emptied_pool_is_as_small_as_a_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let (engine, empty) = new_pool(directory.path());
-    engine.create_volume(op(1), VOLUME, 64 << 40).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, 64 << 40, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     for n in 0..200 {
         write(&*volume, n * MIB, n as u8, MIB).unwrap();
         if n % 50 == 0 {
@@ -93,8 +93,8 @@ fn a_pool_that_was_packed_is_as_small_when_it_is_emptied() {
     let options = Options { checkpoint_log_bytes: 32 * MIB, ..Options::default() };
     let (engine, empty) = new_pool_with(directory.path(), options);
     let blocks = 96 * MIB / BLOCK;
-    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     (0..96).for_each(|n| write(&*volume, n * MIB, 1, MIB).unwrap());
     let mut n = 0_u64;
     // Until what was packed is packed again: there is an extent for that, and one for the rest.
@@ -120,8 +120,8 @@ fn a_discarded_volume_gives_its_space_back() {
     let directory = tempfile::tempdir().unwrap();
     let (engine, empty) = new_pool(directory.path());
     let size = 64 << 40;
-    engine.create_volume(op(1), VOLUME, size).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, size, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     for n in 0..160 {
         write(&*volume, n * (size / 160), n as u8, MIB).unwrap();
     }
@@ -148,8 +148,8 @@ fn small_pool() -> Options {
 fn a_full_pool_refuses_data_and_does_all_that_makes_room() {
     let directory = tempfile::tempdir().unwrap();
     let engine = LocalEngine::open(directory.path(), small_pool()).unwrap();
-    engine.create_volume(op(1), VOLUME, 1 << 30).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, 1 << 30, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     write(&*volume, 0, 1, MIB).unwrap();
     engine.create_snapshots(op(2), &[(VOLUME, SnapshotId(1))]).unwrap();
     let fill = |volume: &dyn Volume| {
@@ -175,7 +175,7 @@ fn a_full_pool_refuses_data_and_does_all_that_makes_room() {
     run(&*volume, Io::Flush).unwrap();
     drop(volume);
     engine.reset(op(3), VOLUME, SnapshotId(1)).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let read = run(&*volume, Io::Read { offset: 0, length: MIB as u32 }).unwrap();
     assert!(read.iter().all(|byte| *byte == 1), "the snapshot is what it was");
     // What the reset gave up is room again.
@@ -199,8 +199,8 @@ fn a_small_pool_is_overwritten_for_ever() {
     let directory = tempfile::tempdir().unwrap();
     let engine = LocalEngine::open(directory.path(), small_pool()).unwrap();
     let blocks = 120 * MIB / BLOCK;
-    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let mut stamps = vec![0_u8; blocks as usize];
     // Four times what the pool holds, in pieces of 16 KiB all over the volume.
     for n in 0..80_000_u64 {
@@ -231,8 +231,8 @@ fn a_pool_two_thirds_full_is_overwritten() {
     let engine = LocalEngine::open(directory.path(), options).unwrap();
     let live_mib = segments * 16 * 2 / 3;
     let blocks = live_mib * MIB / BLOCK;
-    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     (0..live_mib).for_each(|n| write(&*volume, n * MIB, 1, MIB).unwrap());
     let before = engine.stats();
     for n in 0..40_000_u64 {
@@ -260,10 +260,10 @@ fn readers_see_nothing_of_what_is_given_away() {
     };
     let engine = LocalEngine::open(directory.path(), options).unwrap();
     let blocks = 60 * MIB / BLOCK;
-    engine.create_volume(op(1), VOLUME, blocks * BLOCK).unwrap();
+    engine.create_volume(op(1), VOLUME, blocks * BLOCK, None).unwrap();
     // Each block holds its number, and nothing else ever.
     let content = |block: u64| block.to_le_bytes().repeat(BLOCK as usize / 8);
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -309,8 +309,8 @@ fn readers_see_nothing_of_what_is_given_away() {
 fn scrubbing_finds_a_flipped_bit_and_check_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let engine = LocalEngine::open(directory.path(), Options::default()).unwrap();
-    engine.create_volume(op(1), VOLUME, 1 << 30).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, 1 << 30, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     write(&*volume, 5 * MIB, 0xa7, MIB).unwrap();
     drop(volume);
     engine.close().unwrap();
@@ -326,7 +326,7 @@ fn scrubbing_finds_a_flipped_bit_and_check_names_it() {
     assert!(report.findings[0].contains("damaged"), "{report:?}");
     let engine = LocalEngine::open(directory.path(), Options::default()).unwrap();
     wait_for("scrubbing does not find it", || engine.stats().blocks_damaged == 1);
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     let read = |offset: u64| run(&*volume, Io::Read { offset, length: 4096 });
     let broken: Vec<u64> = (5 * 256..6 * 256).filter(|b| read(b * BLOCK).is_err()).collect();
     assert_eq!(broken.len(), 1, "one block fails, and no other");
@@ -343,8 +343,8 @@ fn scrubbing_and_checkpoints_do_not_wait_for_each_other() {
         ..Options::default()
     };
     let engine = LocalEngine::open(directory.path(), options(0)).unwrap();
-    engine.create_volume(op(1), VOLUME, 1 << 30).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    engine.create_volume(op(1), VOLUME, 1 << 30, None).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     (0..64).for_each(|n| write(&*volume, n * MIB, 7, MIB).unwrap());
     drop(volume);
     engine.create_snapshots(op(2), &[(VOLUME, SnapshotId(1))]).unwrap();
@@ -354,7 +354,7 @@ fn scrubbing_and_checkpoints_do_not_wait_for_each_other() {
     drop(engine);
 
     let engine = LocalEngine::open(directory.path(), options(128 * MIB)).unwrap();
-    let volume = engine.open(VOLUME).unwrap();
+    let volume = engine.open(VOLUME, None).unwrap();
     wait_for("checkpoints got stuck", || {
         write(&*volume, 512 * MIB, 1, 4096).unwrap();
         engine.stats().checkpoints >= 100

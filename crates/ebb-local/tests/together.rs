@@ -12,8 +12,8 @@ const BLOCK: u64 = 4096;
 fn pool(directory: &tempfile::TempDir) -> (LocalEngine, Arc<dyn Volume>) {
     let options = Options { checkpoint_log_bytes: u64::MAX, ..Options::default() };
     let engine = LocalEngine::open(directory.path(), options).unwrap();
-    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30).unwrap();
-    let volume = engine.open(VolumeId(1)).unwrap();
+    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30, None).unwrap();
+    let volume = engine.open(VolumeId(1), None).unwrap();
     (engine, volume)
 }
 

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod changed;
+mod encryption;
 mod extents;
 mod handles;
 mod random;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use bytes::*;
 pub use changed::*;
+pub use encryption::*;
 pub use extents::*;
 pub use handles::*;
 pub use random::*;
@@ -115,6 +117,29 @@ macro_rules! conformance_suite {
     };
 }
 
+/// Makes the tests that need keys, and all others twice more: on volumes that are all encrypted,
+/// and on some that are.
+#[macro_export]
+macro_rules! encrypted_conformance_suite {
+    ($store:expr) => {
+        $crate::conformance_suite! { $store;
+            a_volume_opens_with_its_key_only
+            a_repeated_creation_has_the_same_key
+            forks_and_resets_take_the_key_along
+        }
+
+        mod encrypted {
+            use super::*;
+            $crate::conformance_suite!($crate::conformance::Encrypted::all($store));
+        }
+
+        mod encrypted_in_part {
+            use super::*;
+            $crate::conformance_suite!($crate::conformance::Encrypted::some($store));
+        }
+    };
+}
+
 /// An engine, and short ways to ask it.
 pub(crate) struct Bench {
     pub(crate) engine: Box<dyn Engine>,
@@ -139,13 +164,13 @@ impl Bench {
 
     pub(crate) fn create(&self, volume: u64, size_bytes: u64) -> Arc<dyn Volume> {
         self.engine
-            .create_volume(new_op(), VolumeId(volume), size_bytes)
+            .create_volume(new_op(), VolumeId(volume), size_bytes, None)
             .expect("a volume is made");
         self.open(volume)
     }
 
     pub(crate) fn open(&self, volume: u64) -> Arc<dyn Volume> {
-        self.engine.open(VolumeId(volume)).expect("a volume opens")
+        self.engine.open(VolumeId(volume), None).expect("a volume opens")
     }
 
     pub(crate) fn snapshot(&self, volume: u64, snapshot: u64) {

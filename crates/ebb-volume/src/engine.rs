@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{IoError, Volume};
+use crate::{DataKey, IoError, Volume};
 
 /// A volume's id: chosen by the caller, never used again, not even after the volume is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,8 @@ pub struct VolumeInfo {
     pub id: VolumeId,
     /// Its size, a multiple of [`BLOCK_BYTES`](crate::BLOCK_BYTES).
     pub size_bytes: u64,
+    /// Whether it takes a key to open it.
+    pub encrypted: bool,
 }
 
 /// One snapshot, as [`Engine::inventory`] reports it.
@@ -80,6 +82,8 @@ pub struct SnapshotInfo {
     pub id: SnapshotId,
     /// The size of the volume when it was taken.
     pub size_bytes: u64,
+    /// Whether its bytes are encrypted, with the key of the volume that it was taken of.
+    pub encrypted: bool,
 }
 
 /// A store of volumes and their snapshots.
@@ -87,14 +91,21 @@ pub struct SnapshotInfo {
 /// All calls block until their effect is durable, and may be made from any thread at the same time.
 /// Creating a snapshot, forking and resetting cost the same whatever the volume's size and content.
 pub trait Engine: Send + Sync {
-    /// Makes an empty volume, which reads zero everywhere.
+    /// Makes an empty volume, which reads zero everywhere. With a key it is encrypted: whoever
+    /// opens it has to bring the same key, of which the engine keeps what tells it from others.
     ///
     /// # Errors
     /// [`EngineError::BadSize`] unless `size_bytes` is a positive multiple of 4 KiB up to 64 TiB.
-    fn create_volume(&self, op: OpId, volume: VolumeId, size_bytes: u64)
-    -> Result<(), EngineError>;
+    fn create_volume(
+        &self,
+        op: OpId,
+        volume: VolumeId,
+        size_bytes: u64,
+        key: Option<&DataKey>,
+    ) -> Result<(), EngineError>;
 
-    /// Makes a volume that reads as `source`, and zero beyond its end.
+    /// Makes a volume that reads as `source`, and zero beyond its end. It is encrypted if that is,
+    /// with the same key.
     ///
     /// # Errors
     /// [`EngineError::BadSize`] also where `size_bytes` is less than the snapshot's.
@@ -115,7 +126,8 @@ pub trait Engine: Send + Sync {
     ) -> Result<(), EngineError>;
 
     /// Makes `volume` read exactly as `target`, a snapshot of this or of any other volume, and zero
-    /// beyond its end. The volume keeps its id and size; every snapshot stays.
+    /// beyond its end. The volume keeps its id and size; every snapshot stays. From then on it is
+    /// encrypted as `target` is: with the key of that, or not at all.
     ///
     /// # Errors
     /// [`EngineError::InUse`] while a handle is open: see [`Engine::revoke`].
@@ -137,7 +149,12 @@ pub trait Engine: Send + Sync {
 
     /// Opens a volume for reading and writing. Any number of handles may be open; they see one
     /// content. Dropping a handle closes it.
-    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError>;
+    ///
+    /// # Errors
+    /// [`EngineError::WrongKey`] where an encrypted volume is opened with another key or none, or
+    /// one that is not encrypted with any.
+    fn open(&self, volume: VolumeId, key: Option<&DataKey>)
+    -> Result<Arc<dyn Volume>, EngineError>;
 
     /// Ends every handle of a volume: returns when what they have under way is complete, and from
     /// then on each answers [`IoError::Stale`], for ever. This is what makes it certain that a
@@ -182,6 +199,10 @@ pub enum EngineError {
     /// A handle of the volume is open.
     #[error("{0:?} has an open handle")]
     InUse(VolumeId),
+    /// The volume is encrypted with another key than the one given, if one was; or a key was given
+    /// and it is not encrypted.
+    #[error("{0:?} can not be opened with this key")]
+    WrongKey(VolumeId),
     /// There is no space for it; nothing changed.
     #[error("no space is left in the pool")]
     NoSpace,

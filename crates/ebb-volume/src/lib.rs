@@ -14,6 +14,8 @@
 //! - A completed [`Io::Flush`] makes every write durable that completed before it was submitted,
 //!   on any handle of the volume; a write with `fua` is durable when it completes.
 //! - A block that is read is the block that was written, or an error.
+//! - A volume that was made with a key is encrypted, and so is all that comes of it; it is opened
+//!   with that key, which the engine does not keep. Everything else needs none.
 //! - Every call is idempotent: the same [`OpId`] with the same arguments again changes nothing.
 //!
 //! Deliberately not here: disks, instances, accounts, times, names. The ids are opaque numbers that
@@ -23,6 +25,7 @@
 pub mod conformance;
 mod engine;
 mod extent;
+mod key;
 mod memory;
 mod volume;
 
@@ -31,6 +34,7 @@ pub use engine::{
     VolumeInfo,
 };
 pub use extent::{Difference, Extent, ExtentList};
+pub use key::DataKey;
 pub use memory::MemoryEngine;
 pub use volume::{Completion, Io, IoError, Volume, run};
 

@@ -3,17 +3,20 @@
 //! One lock, and one map of blocks for each volume and each snapshot, cloned by snapshot, fork and
 //! reset. Every request is done when `submit` returns.
 //!
-//! Deliberately not here: speed. A snapshot clones the map of its volume.
+//! Deliberately not here: speed, a snapshot clones the map of its volume; and encryption. Of a key
+//! it keeps what tells it from others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::{
-    BLOCK_BYTES, Completion, Difference, Engine, EngineError, Extent, ExtentList, Inventory, Io,
-    IoError, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo, Volume, VolumeId, VolumeInfo,
+    BLOCK_BYTES, Completion, DataKey, Difference, Engine, EngineError, Extent, ExtentList,
+    Inventory, Io, IoError, MAX_VOLUME_BYTES, OpId, SnapshotId, SnapshotInfo, Volume, VolumeId,
+    VolumeInfo,
 };
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -56,13 +59,15 @@ struct Door {
 #[derive(Debug, Clone, Default)]
 struct Image {
     size_bytes: u64,
+    /// Of an encrypted volume.
+    key_check: Option<u64>,
     blocks: BTreeMap<u64, Arc<[u8; BLOCK]>>,
 }
 
 /// A change with its arguments, to tell a repetition from another change under the same [`OpId`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
-    CreateVolume(VolumeId, u64),
+    CreateVolume(VolumeId, u64, Option<u64>),
     Fork(SnapshotId, VolumeId, u64),
     CreateSnapshots(Vec<(VolumeId, SnapshotId)>),
     Reset(VolumeId, SnapshotId),
@@ -109,8 +114,9 @@ impl Engine for MemoryEngine {
         op: OpId,
         volume: VolumeId,
         size_bytes: u64,
+        key: Option<&DataKey>,
     ) -> Result<(), EngineError> {
-        self.change(op, Change::CreateVolume(volume, size_bytes))
+        self.change(op, Change::CreateVolume(volume, size_bytes, key.map(key_check)))
     }
 
     fn fork(
@@ -147,9 +153,15 @@ impl Engine for MemoryEngine {
         self.change(op, Change::DeleteSnapshot(snapshot))
     }
 
-    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError> {
+    fn open(
+        &self,
+        volume: VolumeId,
+        key: Option<&DataKey>,
+    ) -> Result<Arc<dyn Volume>, EngineError> {
         let mut state = self.shared.serving()?;
-        state.content.volume(volume)?;
+        if state.content.volume(volume)?.key_check != key.map(key_check) {
+            return Err(EngineError::WrongKey(volume));
+        }
         let fresh = state.fresh_generation();
         let door = state.doors.entry(volume).or_insert(Door { generation: fresh, open: 0 });
         door.open += 1;
@@ -180,10 +192,14 @@ impl Engine for MemoryEngine {
 
     fn inventory(&self) -> Result<Inventory, EngineError> {
         let state = self.shared.serving()?;
-        let volume =
-            |(&id, image): (&VolumeId, &Image)| VolumeInfo { id, size_bytes: image.size_bytes };
-        let snapshot =
-            |(&id, image): (&SnapshotId, &Image)| SnapshotInfo { id, size_bytes: image.size_bytes };
+        let volume = |(&id, image): (&VolumeId, &Image)| {
+            let (size_bytes, encrypted) = (image.size_bytes, image.key_check.is_some());
+            VolumeInfo { id, size_bytes, encrypted }
+        };
+        let snapshot = |(&id, image): (&SnapshotId, &Image)| {
+            let (size_bytes, encrypted) = (image.size_bytes, image.key_check.is_some());
+            SnapshotInfo { id, size_bytes, encrypted }
+        };
         Ok(Inventory {
             volumes: state.content.volumes.iter().map(volume).collect(),
             snapshots: state.content.snapshots.iter().map(snapshot).collect(),
@@ -230,8 +246,9 @@ impl State {
 
     fn apply(&mut self, change: &Change) -> Result<(), EngineError> {
         match change {
-            Change::CreateVolume(volume, size_bytes) => {
-                self.content.add_volume(*volume, *size_bytes, &Image::default())
+            Change::CreateVolume(volume, size_bytes, key_check) => {
+                let empty = Image { key_check: *key_check, ..Image::default() };
+                self.content.add_volume(*volume, *size_bytes, &empty)
             }
             Change::Fork(source, volume, size_bytes) => {
                 let source = self.content.snapshot(*source)?.clone();
@@ -312,6 +329,13 @@ impl Content {
         self.snapshots.append(&mut made);
         Ok(())
     }
+}
+
+/// Tells keys apart.
+fn key_check(key: &DataKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key.bytes());
+    hasher.finish()
 }
 
 fn is_size(size_bytes: u64) -> bool {

@@ -22,3 +22,4 @@ impl Store for Memory {
 }
 
 ebb_volume::conformance_suite!(Memory::default());
+ebb_volume::encrypted_conformance_suite!(Memory::default());

@@ -204,7 +204,7 @@ impl Plane {
 
     fn handle(&self, disk: &str) -> Arc<dyn Volume> {
         let found = self.records.read(|tx| tx.disk(&DiskId::new(disk))).unwrap().unwrap();
-        self.engine.inner.open(VolumeId(found.volume)).unwrap()
+        self.engine.inner.open(VolumeId(found.volume), None).unwrap()
     }
 
     pub(crate) fn fill(&self, disk: &str, byte: u8) {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use ebb_volume::{
-    Engine, EngineError, Inventory, MemoryEngine, OpId, SnapshotId, Volume, VolumeId,
+    DataKey, Engine, EngineError, Inventory, MemoryEngine, OpId, SnapshotId, Volume, VolumeId,
 };
 
 /// A call, as far as tests tell them apart.
@@ -124,8 +124,14 @@ impl TestEngine {
 }
 
 impl Engine for TestEngine {
-    fn create_volume(&self, op: OpId, volume: VolumeId, bytes: u64) -> Result<(), EngineError> {
-        self.made(Call::Create(volume), |inner| inner.create_volume(op, volume, bytes))
+    fn create_volume(
+        &self,
+        op: OpId,
+        volume: VolumeId,
+        bytes: u64,
+        key: Option<&DataKey>,
+    ) -> Result<(), EngineError> {
+        self.made(Call::Create(volume), |inner| inner.create_volume(op, volume, bytes, key))
     }
 
     fn fork(
@@ -163,8 +169,12 @@ impl Engine for TestEngine {
         self.made(Call::DeleteSnapshot(snapshot), |inner| inner.delete_snapshot(op, snapshot))
     }
 
-    fn open(&self, volume: VolumeId) -> Result<Arc<dyn Volume>, EngineError> {
-        self.made(Call::Open(volume), |inner| inner.open(volume))
+    fn open(
+        &self,
+        volume: VolumeId,
+        key: Option<&DataKey>,
+    ) -> Result<Arc<dyn Volume>, EngineError> {
+        self.made(Call::Open(volume), |inner| inner.open(volume, key))
     }
 
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {

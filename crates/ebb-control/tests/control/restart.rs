@@ -15,7 +15,7 @@ use crate::world::{DATABASE, Exports, Universe, World, region};
 #[test]
 fn a_new_database_beside_a_pool_with_volumes_is_refused() {
     let (folder, engine) = (TempDir::new().unwrap(), Arc::new(MemoryEngine::new()));
-    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30).unwrap();
+    engine.create_volume(OpId([1; 16]), VolumeId(1), 1 << 30, None).unwrap();
     let universe = Universe::default();
     let path = folder.path().join(DATABASE);
     let (archive, buckets) = objects::beside(&path);

@@ -565,7 +565,7 @@ impl World {
     /// The disk as its client has it, or a handle of its own where nobody does.
     pub(crate) fn handle(&self, disk: &DiskId) -> Arc<dyn Volume> {
         let volume = VolumeId(self.disk(disk).volume);
-        self.exports.get(disk).unwrap_or_else(|| self.engine.inner.open(volume).unwrap())
+        self.exports.get(disk).unwrap_or_else(|| self.engine.inner.open(volume, None).unwrap())
     }
 
     /// Writes at the start, across blocks and at the end.
@@ -588,8 +588,8 @@ impl World {
     pub(crate) fn filled(&self, disk: &DiskId, byte: u8) -> Vec<u8> {
         let engine = MemoryEngine::new();
         let (volume, size) = (VolumeId(1), self.disk(disk).size_bytes());
-        engine.create_volume(ebb_volume::OpId([1; 16]), volume, size).unwrap();
-        let handle = engine.open(volume).unwrap();
+        engine.create_volume(ebb_volume::OpId([1; 16]), volume, size, None).unwrap();
+        let handle = engine.open(volume, None).unwrap();
         write(handle.as_ref(), byte).unwrap();
         [0, 1 << 20, size - 16_384]
             .iter()
@@ -606,7 +606,7 @@ impl World {
         let bytes = u64::from(snapshot.source_disk_gib) << 30;
         let version = ebb_volume::SnapshotId(snapshot.version);
         engine.fork(ebb_volume::OpId([2; 16]), version, volume, bytes).unwrap();
-        let handle = engine.open(volume).unwrap();
+        let handle = engine.open(volume, None).unwrap();
         for (offset, expected) in [(0, byte), (1 << 20, 0), (bytes - 4096, byte)] {
             let read = run(handle.as_ref(), Io::Read { offset, length: 16 }).unwrap();
             assert!(read.iter().all(|found| *found == expected), "{offset}: {read:?}");

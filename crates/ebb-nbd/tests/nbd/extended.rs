@@ -49,9 +49,9 @@ fn what_is_written_is_read() {
 fn ranges_beyond_4_gib_are_one_request() {
     const GIB: u64 = 1 << 30;
     let engine = MemoryEngine::new();
-    engine.create_volume(OpId([1; 16]), VolumeId(1), 6 << 40).unwrap();
+    engine.create_volume(OpId([1; 16]), VolumeId(1), 6 << 40, None).unwrap();
     let exports = Arc::new(Exports::new());
-    exports.publish("disk", engine.open(VolumeId(1)).unwrap());
+    exports.publish("disk", engine.open(VolumeId(1), None).unwrap());
     let server = Server::start(exports, Limits::default());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

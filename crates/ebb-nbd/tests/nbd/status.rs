@@ -314,9 +314,9 @@ fn what_can_not_be_told_is_refused_and_the_connection_goes_on() {
 fn extended_replies_tell_of_more_than_4_gib() {
     const SIZE: u64 = 64 << 40;
     let engine = MemoryEngine::new();
-    engine.create_volume(OpId([1; 16]), VolumeId(1), SIZE).unwrap();
+    engine.create_volume(OpId([1; 16]), VolumeId(1), SIZE, None).unwrap();
     let exports = Arc::new(Exports::new());
-    exports.publish("disk", engine.open(VolumeId(1)).unwrap());
+    exports.publish("disk", engine.open(VolumeId(1), None).unwrap());
     let server = Server::start(exports, Limits::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -111,8 +111,8 @@ pub fn a_closed_engine_has_stopped(store: &dyn Store) {
     let outcomes = [
         engine.health(),
         engine.close(),
-        engine.create_volume(new_op(), VolumeId(2), SIZE),
-        engine.open(VolumeId(1)).map(|_| ()),
+        engine.create_volume(new_op(), VolumeId(2), SIZE, None),
+        engine.open(VolumeId(1), None).map(|_| ()),
         engine.revoke(VolumeId(1)),
         engine.inventory().map(|_| ()),
     ];

@@ -46,7 +46,7 @@ pub fn operations_are_remembered_after_reopening(store: &dyn Store) {
     let (create, snapshot, reset) = (new_op(), new_op(), new_op());
     let repeat = |bench: &Bench| {
         let engine = &bench.engine;
-        engine.create_volume(create, VolumeId(1), SIZE).expect("a volume");
+        engine.create_volume(create, VolumeId(1), SIZE, None).expect("a volume");
         engine.create_snapshots(snapshot, &[(VolumeId(1), SnapshotId(10))]).expect("a snapshot");
         engine.reset(reset, VolumeId(1), SnapshotId(10)).expect("a reset");
     };

@@ -242,7 +242,7 @@ pub fn sizes_are_checked(store: &dyn Store) {
     for size in bad {
         let refused = Err(EngineError::BadSize(size));
         let (new, engine) = (VolumeId(2), &bench.engine);
-        assert_eq!(engine.create_volume(new_op(), new, size), refused);
+        assert_eq!(engine.create_volume(new_op(), new, size, None), refused);
         assert_eq!(engine.fork(new_op(), SnapshotId(10), new, size), refused);
         assert_eq!(engine.grow(new_op(), VolumeId(1), size), refused);
     }
@@ -262,7 +262,7 @@ pub fn what_is_not_there_is_named(store: &dyn Store) {
     let no_snapshot = Err(EngineError::NoSuchSnapshot(snapshot));
     assert_eq!(engine.grow(new_op(), volume, SIZE), no_volume);
     assert_eq!(engine.revoke(volume), no_volume);
-    assert_eq!(engine.open(volume).map(|_| ()), no_volume);
+    assert_eq!(engine.open(volume, None).map(|_| ()), no_volume);
     let pairs = [(volume, SnapshotId(1))];
     assert_eq!(engine.create_snapshots(new_op(), &pairs), no_volume);
     assert_eq!(engine.fork(new_op(), snapshot, volume, SIZE), no_snapshot);
@@ -281,7 +281,7 @@ pub fn ids_are_taken_once(store: &dyn Store) {
     bench.snapshot(1, 10);
     let engine = &bench.engine;
     let taken = Err(EngineError::IdTaken);
-    assert_eq!(engine.create_volume(new_op(), VolumeId(1), SIZE), taken);
+    assert_eq!(engine.create_volume(new_op(), VolumeId(1), SIZE, None), taken);
     let fork = engine.fork(new_op(), SnapshotId(10), VolumeId(1), SIZE);
     assert_eq!(fork, taken);
     let pair = |snapshot| (VolumeId(1), SnapshotId(snapshot));
@@ -297,7 +297,7 @@ pub fn a_repeated_operation_changes_nothing(store: &dyn Store) {
     let bench = Bench::new(store);
     let engine = &bench.engine;
     let ops = [(); 7].map(|()| new_op());
-    let create = || engine.create_volume(ops[0], VolumeId(1), SIZE);
+    let create = || engine.create_volume(ops[0], VolumeId(1), SIZE, None);
     let snapshot = || engine.create_snapshots(ops[1], &[(VolumeId(1), SnapshotId(10))]);
     let fork = || engine.fork(ops[2], SnapshotId(10), VolumeId(2), SIZE);
     let grow = || engine.grow(ops[3], VolumeId(1), 2 * SIZE);
@@ -366,8 +366,9 @@ pub fn the_inventory_lists_what_there_is(store: &dyn Store) {
     let mut inventory = bench.engine.inventory().expect("an inventory");
     inventory.volumes.sort_by_key(|info| info.id);
     inventory.snapshots.sort_by_key(|info| info.id);
-    let volume = |id, size_bytes| VolumeInfo { id: VolumeId(id), size_bytes };
-    let snapshot = |id, size_bytes| SnapshotInfo { id: SnapshotId(id), size_bytes };
+    let encrypted = false;
+    let volume = |id, size_bytes| VolumeInfo { id: VolumeId(id), size_bytes, encrypted };
+    let snapshot = |id, size_bytes| SnapshotInfo { id: SnapshotId(id), size_bytes, encrypted };
     assert_eq!(inventory.volumes, [volume(1, grown), volume(2, 2 * SIZE)]);
     assert_eq!(inventory.snapshots, [snapshot(10, SIZE), snapshot(11, grown)]);
 }
