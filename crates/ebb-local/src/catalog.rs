@@ -24,9 +24,10 @@ use ebb_volume::{
     VolumeId, VolumeInfo,
 };
 
+use crate::cipher::{KeyCheck, Tag};
 use crate::layout::Address;
 use crate::map::{Map, Merged, Stored, Trash};
-use crate::record::{Change, Entry};
+use crate::record::{Change, Entry, Placed};
 use drops::Walk;
 use remembered::Remembered;
 
@@ -84,14 +85,6 @@ pub(crate) struct Catalog {
     pub(crate) memtable_bytes: u64,
 }
 
-/// Where the data blocks of a record are.
-pub(crate) struct Placed<'a> {
-    pub(crate) segment_id: u64,
-    pub(crate) first_block: u32,
-    pub(crate) epoch: u32,
-    pub(crate) crcs: &'a [u32],
-}
-
 impl Catalog {
     /// The epoch in which blocks are born now.
     pub(crate) fn epoch(&self) -> u32 {
@@ -117,22 +110,29 @@ impl Catalog {
         Some((&self.versions.get(&record.version)?.map, record.size_bytes))
     }
 
+    /// Of the key that a volume takes. None: it takes none.
+    pub(crate) fn key_check(&self, volume: VolumeId) -> Result<Option<KeyCheck>, EngineError> {
+        let map = self.head(volume).ok_or(EngineError::NoSuchVolume(volume))?;
+        Ok(map.key_check)
+    }
+
+    fn is_sealed(&self, version: VersionId) -> bool {
+        self.versions.get(&version).is_some_and(|version| version.map.key_check.is_some())
+    }
+
     fn head_mut(&mut self, volume: VolumeId) -> Option<&mut Map> {
         let record = self.volumes.get(&volume)?;
         Some(&mut self.versions.get_mut(&record.head)?.map)
     }
 
     pub(crate) fn inventory(&self) -> Inventory {
-        let encrypted = false;
-        let volumes = self.volumes.iter().map(|(&id, record)| VolumeInfo {
-            id,
-            size_bytes: record.size_bytes,
-            encrypted,
+        let volumes = self.volumes.iter().map(|(&id, record)| {
+            let (size_bytes, encrypted) = (record.size_bytes, self.is_sealed(record.head));
+            VolumeInfo { id, size_bytes, encrypted }
         });
-        let snapshots = self.snapshots.iter().map(|(&id, record)| SnapshotInfo {
-            id,
-            size_bytes: record.size_bytes,
-            encrypted,
+        let snapshots = self.snapshots.iter().map(|(&id, record)| {
+            let (size_bytes, encrypted) = (record.size_bytes, self.is_sealed(record.version));
+            SnapshotInfo { id, size_bytes, encrypted }
         });
         Inventory { volumes: volumes.collect(), snapshots: snapshots.collect() }
     }
@@ -149,7 +149,9 @@ impl Catalog {
     /// Whether the change can be made. `Ok(false)`: there is nothing to do.
     pub(crate) fn check(&self, change: &Change) -> Result<bool, EngineError> {
         match change {
-            Change::CreateVolume { volume, size_bytes } => self.check_new(*volume, *size_bytes, 0),
+            Change::CreateVolume { volume, size_bytes, .. } => {
+                self.check_new(*volume, *size_bytes, 0)
+            }
             Change::Fork { source, volume, size_bytes } => {
                 self.check_new(*volume, *size_bytes, self.snapshot(*source)?.size_bytes)
             }
@@ -214,17 +216,20 @@ impl Catalog {
     /// Applies one entry of the log. `placed` is where its data blocks are.
     pub(crate) fn apply(&mut self, entry: &Entry, placed: &Placed<'_>, trash: &mut Trash) {
         match entry {
-            Entry::Write(run) => {
+            Entry::Write(run) | Entry::WriteSealed(run) => {
                 // Of a volume that was deleted while its write was under way nothing is kept.
                 let Some(map) = self.head_mut(run.volume) else {
                     return;
                 };
+                let is_sealed = matches!(entry, Entry::WriteSealed(_));
+                debug_assert_eq!(is_sealed, map.key_check.is_some(), "a write with another key");
                 let mut taken = 0;
                 for (i, crc) in placed.crcs.iter().enumerate() {
                     let stored = Stored {
                         address: Address::new(placed.segment_id, placed.first_block + i as u32),
                         birth: placed.epoch,
                         crc: *crc,
+                        tag: placed.tags.get(i).copied().unwrap_or(Tag::NONE),
                     };
                     taken += map.insert(run.lba + i as u64, stored);
                 }
@@ -248,8 +253,8 @@ impl Catalog {
     /// Makes a change that [`Catalog::check`] let through.
     fn change(&mut self, op: OpId, change: &Change) {
         match *change {
-            Change::CreateVolume { volume, size_bytes } => {
-                let map = Map::new(self.last_version + 1);
+            Change::CreateVolume { volume, size_bytes, key_check } => {
+                let map = Map::new(self.last_version + 1, key_check);
                 let head = self.add_version(None, map);
                 self.add_volume(volume, head, size_bytes, op);
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ebb_volume::{DataKey, Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId};
 
+use crate::cipher::Cipher;
 use crate::file::PoolFile;
 use crate::layout::{BLOCK, Geometry, SEGMENT_BLOCKS};
 use crate::planted::Planted;
@@ -199,10 +200,8 @@ impl Engine for LocalEngine {
         size_bytes: u64,
         key: Option<&DataKey>,
     ) -> Result<(), EngineError> {
-        if key.is_some() {
-            return Err(EngineError::WrongKey(volume));
-        }
-        self.pool.change(op, Change::CreateVolume { volume, size_bytes })
+        let key_check = key.map(|key| Cipher::new(key).check());
+        self.pool.change(op, Change::CreateVolume { volume, size_bytes, key_check })
     }
 
     fn fork(
@@ -246,11 +245,9 @@ impl Engine for LocalEngine {
         volume: VolumeId,
         key: Option<&DataKey>,
     ) -> Result<Arc<dyn Volume>, EngineError> {
-        if key.is_some() {
-            return Err(EngineError::WrongKey(volume));
-        }
-        let generation = self.pool.open_handle(volume)?;
-        Ok(Arc::new(Handle::new(&self.pool, volume, generation)))
+        let cipher = key.map(|key| Arc::new(Cipher::new(key)));
+        let opened = self.pool.open_handle(volume, cipher)?;
+        Ok(Arc::new(Handle::new(&self.pool, opened)))
     }
 
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {

@@ -1,15 +1,16 @@
-//! A pool as the first program of this format wrote it, kept in tests/fixtures: every later one has
-//! to read it, or has to say that it is of another version.
+//! Pools as the first program of each format wrote them, kept in tests/fixtures: every later one
+//! has to read them, or has to say that they are of another version.
 //!
-//! `EBB_FIXTURE=write cargo test -p ebb-local fixture` writes it anew. That is for a new version of
-//! the format only, under another name.
+//! `EBB_FIXTURE=write cargo test -p ebb-local fixture` writes the newest anew. That is for a new
+//! version of the format only, under another name.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ebb_volume::{BLOCK_BYTES, Io, OpId, SnapshotId, Volume, VolumeId, run};
+use ebb_volume::{BLOCK_BYTES, DataKey, Io, OpId, SnapshotId, Volume, VolumeId, run};
 
 use crate::check::check;
+use crate::cipher::Cipher;
 use crate::file::PoolFile;
 use crate::layout::BLOCK;
 use crate::pool::{CheckpointStep, Pool, Setup};
@@ -19,11 +20,18 @@ use crate::volume::Handle;
 const BLOCKS: u64 = 24;
 const VOLUME: VolumeId = VolumeId(1);
 const FORK: VolumeId = VolumeId(2);
+/// Encrypted, and in pools from version 4 on.
+const SEALED: VolumeId = VolumeId(3);
 const KEPT: SnapshotId = SnapshotId(1);
 const DROPPED: SnapshotId = SnapshotId(2);
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/pool-v3.dat")
+fn fixture(version: u8) -> PathBuf {
+    let name = format!("../../tests/fixtures/pool-v{version}.dat");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn cipher() -> Arc<Cipher> {
+    Arc::new(Cipher::new(&DataKey::new([4; 32])))
 }
 
 fn open(directory: &Path) -> Arc<Pool<PoolFile>> {
@@ -37,7 +45,8 @@ fn open(directory: &Path) -> Arc<Pool<PoolFile>> {
 }
 
 fn handle(pool: &Arc<Pool<PoolFile>>, volume: VolumeId) -> Handle<PoolFile> {
-    Handle::new(pool, volume, pool.open_handle(volume).unwrap())
+    let cipher = (volume == SEALED).then(cipher);
+    Handle::new(pool, pool.open_handle(volume, cipher).unwrap())
 }
 
 fn content(block: u64, stamp: u8) -> Vec<u8> {
@@ -51,6 +60,8 @@ fn stamps(volume: VolumeId) -> [Option<u8>; BLOCKS as usize] {
         (VOLUME, 0..4) => Some(4),
         (VOLUME, 4..8) => Some(2),
         (FORK, 1) => Some(5),
+        (SEALED, 4..) => None,
+        (SEALED, 2..) => Some(7),
         (_, _) => Some(1),
     })
 }
@@ -66,8 +77,8 @@ fn write(pool: &Arc<Pool<PoolFile>>, volume: VolumeId, blocks: std::ops::Range<u
     }
 }
 
-/// A snapshot that is kept and one that was dropped, a fork, a discard; most of it in checkpoints,
-/// and the end of it in the log only.
+/// A snapshot that is kept and one that was dropped, a fork, a discard, an encrypted volume; most
+/// of it in checkpoints, and the end of it in the log only.
 fn make(directory: &Path) {
     let pool = open(directory);
     let mut op = 0;
@@ -77,7 +88,7 @@ fn make(directory: &Path) {
     };
     let checkpoints = || while pool.checkpoint_step() != CheckpointStep::Idle {};
     let size_bytes = BLOCKS * BLOCK_BYTES;
-    change(Change::CreateVolume { volume: VOLUME, size_bytes });
+    change(Change::CreateVolume { volume: VOLUME, size_bytes, key_check: None });
     write(&pool, VOLUME, 0..BLOCKS, 1);
     change(Change::CreateSnapshots { pairs: vec![(VOLUME, KEPT)] });
     write(&pool, VOLUME, 0..8, 2);
@@ -85,7 +96,11 @@ fn make(directory: &Path) {
     change(Change::CreateSnapshots { pairs: vec![(VOLUME, DROPPED)] });
     write(&pool, VOLUME, 0..4, 3);
     change(Change::DeleteSnapshot { snapshot: DROPPED });
+    let key_check = Some(cipher().check());
+    change(Change::CreateVolume { volume: SEALED, size_bytes, key_check });
+    write(&pool, SEALED, 0..4, 1);
     checkpoints();
+    write(&pool, SEALED, 2..4, 7);
     change(Change::Fork { source: KEPT, volume: FORK, size_bytes });
     write(&pool, FORK, 1..2, 5);
     write(&pool, VOLUME, 0..4, 4);
@@ -106,20 +121,33 @@ fn read(pool: &Arc<Pool<PoolFile>>, volume: VolumeId) {
 }
 
 #[test]
+fn a_pool_of_the_format_before_is_read() {
+    is_read(3, &[VOLUME, FORK]);
+}
+
+#[test]
 fn a_pool_of_this_format_is_read() {
+    if std::env::var_os("EBB_FIXTURE").is_some() {
+        let directory = tempfile::tempdir().unwrap();
+        make(directory.path());
+        std::fs::copy(directory.path().join("pool.dat"), fixture(4)).unwrap();
+    }
+    is_read(4, &[VOLUME, FORK, SEALED]);
+}
+
+fn is_read(version: u8, volumes: &[VolumeId]) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pool.dat");
-    if std::env::var_os("EBB_FIXTURE").is_some() {
-        make(directory.path());
-        std::fs::copy(&path, fixture()).unwrap();
-    }
-    std::fs::copy(fixture(), &path).unwrap();
+    std::fs::copy(fixture(version), &path).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap()[7], version);
     let report = check(directory.path()).unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
-    assert_eq!((report.volumes, report.snapshots, report.versions), (2, 1, 3));
+    let many = volumes.len() as u64;
+    assert_eq!((report.volumes, report.snapshots, report.versions), (many, 1, many + 1));
 
     let pool = open(directory.path());
-    [VOLUME, FORK].into_iter().for_each(|volume| read(&pool, volume));
+    assert_eq!(std::fs::read(&path).unwrap()[7], 4, "it is of the newest format from here on");
+    volumes.iter().for_each(|volume| read(&pool, *volume));
     pool.change(OpId([100; 16]), Change::Reset { volume: FORK, target: KEPT }).unwrap();
     let fork = handle(&pool, FORK);
     let (offset, length) = (BLOCK_BYTES, BLOCK as u32);

@@ -11,6 +11,7 @@
 //!      ├── segments  where segments are ── meta   fills those of pages and tables
 //!      └── recovery  from a checkpoint (tables) and the log behind it to the catalog
 //!   record, superblock, page, tables   the bytes      layout   where they are
+//!   cipher   encrypts a volume's blocks on the way to the file and back
 //!   storage  what is asked of a file ── file   a real one (the simulator has another)
 //! ```
 //! Every change is a record in the log, and becomes durable with it. In memory it goes into the
@@ -32,6 +33,7 @@ mod blocks;
 mod cache;
 mod catalog;
 mod check;
+mod cipher;
 mod engine;
 mod file;
 #[cfg(test)]

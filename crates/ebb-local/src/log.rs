@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::layout::{BLOCK, Geometry, Link, LogPlace, Segment};
-use crate::record::{CRC_BYTES, Entry, HEADER_ROOM, Header, Place};
+use crate::cipher::Spot;
+use crate::layout::{Address, BLOCK, Geometry, Link, LogPlace, Segment, crc32c};
+use crate::planted::Planted;
+use crate::record::{Entry, HEADER_ROOM, Header, Place};
 use crate::request::{Piece, Request};
 use crate::stock::Stock;
 
@@ -22,17 +24,18 @@ pub(crate) struct Log {
     pub(crate) segment: Segment,
     pub(crate) block: u32,
     pub(crate) next: Segment,
-    /// The last record packed.
+    /// The last record packed. Its checksum is known when it is written.
     pub(crate) last: Link,
 }
 
 /// A record on its way to the file.
 pub(crate) struct Batch {
+    /// Whole once it is sealed.
     pub(crate) header: Header,
-    pub(crate) header_block: Vec<u8>,
-    pub(crate) data: Vec<Bytes>,
+    header_block: Vec<u8>,
+    pieces: Vec<Piece>,
     pub(crate) segment: Segment,
-    /// The log behind it.
+    /// The log behind it; with the record's checksum once it is sealed.
     pub(crate) end: LogPlace,
     /// Requests that end with this record.
     pub(crate) finished: Vec<Request>,
@@ -141,7 +144,7 @@ impl Log {
         epoch: u32,
         durable_seq: u64,
     ) -> Box<Batch> {
-        let mut header = Header {
+        let header = Header {
             place: Place {
                 pool_id: self.pool_id,
                 log_gen: self.log_gen,
@@ -153,20 +156,14 @@ impl Log {
             epoch,
             durable_seq,
             next: self.next,
-            entries: Vec::with_capacity(pieces.len()),
+            entries: pieces.iter().map(|piece| piece.entry.clone()).collect(),
             data_crcs: Vec::new(),
+            tags: Vec::new(),
         };
-        let mut data = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            header.entries.push(piece.entry);
-            header.data_crcs.extend_from_slice(&piece.crcs);
-            data.push(piece.data);
-        }
-        let (header_block, crc) = header.encode();
-        self.last = Link { seq: header.place.seq, crc };
-        self.block += header.blocks();
-        let (segment, end) = (self.segment, self.end());
-        Box::new(Batch { header, header_block, data, segment, end, finished })
+        self.last.seq = header.place.seq;
+        self.block += 1 + pieces.iter().map(|piece| piece.blocks() as u32).sum::<u32>();
+        let (segment, end, header_block) = (self.segment, self.end(), Vec::new());
+        Box::new(Batch { header, header_block, pieces, segment, end, finished })
     }
 
     /// Behind the last record packed.
@@ -186,9 +183,10 @@ impl Filling {
                 return false;
             }
             let header_bytes = piece.entry.header_bytes();
-            let crcs_room = self.header_room.saturating_sub(header_bytes) / CRC_BYTES;
-            let blocks = piece.crcs.len().min(crcs_room).min(self.blocks_room);
-            let whole = blocks == piece.crcs.len();
+            let check_bytes = piece.entry.check_bytes();
+            let checks_room = self.header_room.saturating_sub(header_bytes) / check_bytes;
+            let blocks = piece.blocks().min(checks_room).min(self.blocks_room);
+            let whole = blocks == piece.blocks();
             if self.header_room < header_bytes || (!whole && (changes || blocks == 0)) {
                 return false;
             }
@@ -196,7 +194,7 @@ impl Filling {
                 true => request.pieces.pop_front(),
                 false => Some(piece.split_off_front(blocks)),
             };
-            self.header_room -= header_bytes + blocks * CRC_BYTES;
+            self.header_room -= header_bytes + blocks * check_bytes;
             self.blocks_room -= blocks;
             self.pieces.extend(taken);
             if !whole {
@@ -208,9 +206,38 @@ impl Filling {
 }
 
 impl Batch {
+    /// Encrypts what has to be, and makes the header. It takes time in the length of the data, so
+    /// not under the pool's lock.
+    pub(crate) fn seal(&mut self, planted: Planted) {
+        let mut at = self.header.place.block + 1;
+        let first = |entry: &Entry| match entry {
+            Entry::WriteSealed(run) => run.lba,
+            _ => 0,
+        };
+        for piece in &mut self.pieces {
+            let (blocks, first_lba) = (piece.blocks(), first(&piece.entry));
+            if let Some(cipher) = &piece.cipher {
+                // The guest's bytes may be in use elsewhere.
+                let mut sealed = piece.data.to_vec();
+                for (i, block) in sealed.chunks_exact_mut(BLOCK).enumerate() {
+                    let address = Address::new(self.segment.id, at + i as u32);
+                    let (birth, lba) = (self.header.epoch, first_lba + i as u64);
+                    let tag = cipher.seal(Spot { address, birth, lba }, block, planted);
+                    self.header.tags.push(tag);
+                    piece.crcs.push(crc32c(block));
+                }
+                piece.data = Bytes::from(sealed);
+            }
+            self.header.data_crcs.extend_from_slice(&piece.crcs);
+            at += blocks as u32;
+        }
+        let (header_block, crc) = self.header.encode();
+        (self.header_block, self.end.last.crc) = (header_block, crc);
+    }
+
     pub(crate) fn parts(&self) -> Vec<&[u8]> {
         let header = std::iter::once(self.header_block.as_slice());
-        header.chain(self.data.iter().map(|d| d.as_ref())).collect()
+        header.chain(self.pieces.iter().map(|piece| piece.data.as_ref())).collect()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -239,7 +266,7 @@ mod tests {
 
     fn write(blocks: usize) -> Request {
         let data = vec![1; blocks * BLOCK].into();
-        let pieces = VecDeque::from([Piece::write(VolumeId(1), 0, data)]);
+        let pieces = VecDeque::from([Piece::write(VolumeId(1), 0, data, None)]);
         let log_blocks = Request::log_blocks(&pieces, GEOMETRY.segment_blocks);
         let ticket = Ticket::new(Some(VolumeId(1)), Box::new(|_| {}));
         let purpose = Purpose::Data;

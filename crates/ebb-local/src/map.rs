@@ -19,15 +19,18 @@
 mod memtable;
 pub(crate) mod merge;
 pub(crate) mod page;
+mod places;
 mod slots;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::cipher::{KeyCheck, Tag};
 use crate::layout::Address;
 pub(crate) use memtable::Memtable;
 use page::PageRef;
+pub(crate) use places::Places;
 
 /// Levels above the leaves: 256^5 blocks of 4 KiB are 4 PiB, the largest volume is 64 TiB.
 pub(crate) const HEIGHT: u32 = 4;
@@ -35,12 +38,13 @@ pub(crate) const HEIGHT: u32 = 4;
 /// Entries of a page.
 pub(crate) const WAYS: usize = 256;
 
-/// Where a block is, when it was born, and what its bytes sum to.
+/// Where a block is, when it was born, what its bytes sum to, and if they are encrypted their tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) address: Address,
     pub(crate) birth: u32,
     pub(crate) crc: u32,
+    pub(crate) tag: Tag,
 }
 
 /// What is known of a block so far.
@@ -69,38 +73,50 @@ pub(crate) struct Frozen {
 pub(crate) struct Map {
     /// The version at the root of this one's tree: shared by forks, and written in each page.
     pub(crate) lineage: u64,
+    /// Of the key with which all blocks of the lineage are encrypted, if they are.
+    pub(crate) key_check: Option<KeyCheck>,
     pub(crate) root: Option<PageRef>,
     pub(crate) frozen: Option<Arc<Frozen>>,
     active: Memtable,
 }
 
 impl Map {
-    pub(crate) fn new(lineage: u64) -> Self {
-        Self { lineage, ..Self::default() }
+    pub(crate) fn new(lineage: u64, key_check: Option<KeyCheck>) -> Self {
+        Self { lineage, key_check, ..Self::default() }
     }
 
     /// One that is wholly on disk.
     pub(crate) fn on_disk(lineage: u64, root: Option<PageRef>) -> Self {
-        Self { root, ..Self::new(lineage) }
+        Self { root, ..Self::new(lineage, None) }
+    }
+
+    /// Where the blocks of the volume are in it.
+    pub(crate) fn places(&self) -> Places {
+        Places::of_sealed(self.key_check.is_some())
     }
 
     /// Puts a block in, and says how many bytes of memory that took.
     pub(crate) fn insert(&mut self, lba: u64, stored: Stored) -> usize {
-        self.active.insert(lba, stored)
+        let places = self.places();
+        self.active.insert(places.of(lba), stored, places)
     }
 
     /// Takes a range out, in time of the pages at its two ends and of those cut off between them.
     /// Says how many bytes of memory it took.
     pub(crate) fn remove(&mut self, range: Range<u64>, trash: &mut Trash) -> usize {
+        let range = self.places().of_range(&range);
         self.active.remove(range, trash)
     }
 
     /// What memory knows of a range. The rest is below [`Map::root`].
     pub(crate) fn look_up(&self, range: Range<u64>) -> Vec<Found> {
         let mut found = vec![Found::Unknown; (range.end - range.start) as usize];
-        self.active.look_up(&range, &mut found);
-        if let Some(frozen) = &self.frozen {
-            frozen.changes.look_up(&range, &mut found);
+        for (before, run) in self.places().runs(range) {
+            let found = &mut found[before..before + (run.end - run.start) as usize];
+            self.active.look_up(&run, found);
+            if let Some(frozen) = &self.frozen {
+                frozen.changes.look_up(&run, found);
+            }
         }
         found
     }
@@ -111,6 +127,9 @@ impl Map {
         let frozen = self.frozen.as_ref().map(|frozen| &frozen.changes);
         for memtable in frozen.into_iter().chain([&self.active]) {
             memtable.blocks(&mut blocks);
+        }
+        for (block, _) in &mut blocks {
+            *block = self.places().before(*block);
         }
         blocks
     }

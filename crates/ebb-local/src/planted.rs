@@ -86,6 +86,8 @@ pub(crate) enum Bug {
     TailPacked,
     /// Packing copies what is dead.
     DeadForAlive,
+    /// A nonce is only the block's number in its segment.
+    NonceReused,
 }
 
 /// The bug switched on, if any.

@@ -35,13 +35,14 @@ mod write;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
 use ebb_volume::{Completion, EngineError, Inventory, IoError, VolumeId};
 
 use crate::cache::Cache;
 use crate::catalog::Catalog;
+use crate::cipher::Cipher;
 use crate::layout::{Geometry, LogPlace};
 use crate::log::Log;
 use crate::map::Trash;
@@ -49,7 +50,7 @@ use crate::planted::Planted;
 use crate::readers::Readers;
 use crate::request::{Request, Ticket};
 use crate::segments::Segments;
-use crate::session::Sessions;
+use crate::session::{Opened, Sessions};
 use crate::stock::Stock;
 use crate::storage::Storage;
 use crate::superblock::Superblock;
@@ -195,16 +196,23 @@ impl<S: Storage> Pool<S> {
         Ok(self.serving()?.catalog.inventory())
     }
 
-    /// A new handle's generation.
-    pub(crate) fn open_handle(&self, volume: VolumeId) -> Result<u64, EngineError> {
+    /// What a new handle has.
+    pub(crate) fn open_handle(
+        &self,
+        volume: VolumeId,
+        cipher: Option<Arc<Cipher>>,
+    ) -> Result<Opened, EngineError> {
         let _control = self.control();
         let mut state = self.serving()?;
-        state.catalog.size_bytes(volume)?;
-        Ok(state.sessions.open(volume))
+        if state.catalog.key_check(volume)? != cipher.as_ref().map(|cipher| cipher.check()) {
+            return Err(EngineError::WrongKey(volume));
+        }
+        let generation = state.sessions.open(volume);
+        Ok(Opened { volume, generation, cipher })
     }
 
-    pub(crate) fn close_handle(&self, volume: VolumeId, generation: u64) {
-        self.lock().sessions.close(volume, generation);
+    pub(crate) fn close_handle(&self, opened: &Opened) {
+        self.lock().sessions.close(opened.volume, opened.generation);
     }
 
     pub(crate) fn size_bytes(&self, volume: VolumeId) -> u64 {

@@ -3,10 +3,10 @@
 //! ```text
 //!   0            128                      128 + entries      + 4 n             4096
 //!   | fixed part | entries (32 or 64 B)   | CRC32C of each   | zero            | n data blocks
-//!                                         | or tag of each   + 16 n
+//!                                         | tags of some     + 16 s
 //! ```
-//! What vouches for a data block is its CRC32C, or, where it is of an encrypted volume, the tag
-//! that encrypting it made ([`Tag`]). A record has blocks of one sort only.
+//! Of a block that is encrypted the CRC is that of the bytes in the file, and it has a tag besides:
+//! whoever reads the log needs no key.
 //!
 //! The header's own CRC32C covers all 4,096 bytes, with its own field as zero. All integers are
 //! little-endian.
@@ -15,10 +15,8 @@ use ebb_volume::{OpId, SnapshotId, VolumeId};
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::cipher::{KeyCheck, Tag};
 use crate::layout::{BLOCK, Segment, crc32c};
-pub(crate) use check::{Check, Tag};
-
-mod check;
 
 const MAGIC: [u8; 8] = *b"EBBTREC\x01";
 const FIXED_BYTES: usize = size_of::<Fixed>();
@@ -27,7 +25,9 @@ const CRC_AT: usize = std::mem::offset_of!(Fixed, crc);
 /// What entries and data checksums share in a header.
 pub(crate) const HEADER_ROOM: usize = BLOCK - FIXED_BYTES;
 /// Header bytes of one data block's checksum.
-pub(crate) const CRC_BYTES: usize = 4;
+const CRC_BYTES: usize = size_of::<U32>();
+/// Header bytes of a checksum and a tag.
+const SEALED_BYTES: usize = CRC_BYTES + size_of::<Tag>();
 
 /// The fields that tie a record to its place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,9 @@ pub(crate) struct Place {
     pub(crate) block: u32,
 }
 
-/// The header of a record of plain blocks.
-pub(crate) type Header = HeaderOf<u32>;
-
-/// A record's header, by what vouches for its data.
+/// A record's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeaderOf<C> {
+pub(crate) struct Header {
     pub(crate) place: Place,
     /// The epoch in which its blocks are born.
     pub(crate) epoch: u32,
@@ -54,14 +51,29 @@ pub(crate) struct HeaderOf<C> {
     /// Where the log goes on after this segment.
     pub(crate) next: Segment,
     pub(crate) entries: Vec<Entry>,
-    /// What vouches for each data block behind the header.
-    pub(crate) data_crcs: Vec<C>,
+    /// The checksum of each data block behind the header.
+    pub(crate) data_crcs: Vec<u32>,
+    /// The tag of each that is encrypted.
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// Where the data blocks of an entry are, and what vouches for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed<'a> {
+    pub(crate) segment_id: u64,
+    pub(crate) first_block: u32,
+    pub(crate) epoch: u32,
+    pub(crate) crcs: &'a [u32],
+    /// None of blocks that are not encrypted.
+    pub(crate) tags: &'a [Tag],
 }
 
 /// One change. The data blocks belong to the entries in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
     Write(Run),
+    /// A write to an encrypted volume.
+    WriteSealed(Run),
     Zero(Run),
     Discard(Run),
     /// In a record of its own.
@@ -84,6 +96,8 @@ pub(crate) enum Change {
     CreateVolume {
         volume: VolumeId,
         size_bytes: u64,
+        /// Of an encrypted one.
+        key_check: Option<KeyCheck>,
     },
     Fork {
         source: SnapshotId,
@@ -124,7 +138,7 @@ struct Fixed {
     durable_seq: U64,
     block: U32,
     prev_crc: U32,
-    checks: U32,
+    unused: U32,
     crc: U32,
     next_id: U64,
     next_extent: U64,
@@ -154,7 +168,8 @@ struct VersionEntry {
     volume: U64,
     snapshot: U64,
     size_bytes: U64,
-    reserved: [u8; 16],
+    key_check: U64,
+    reserved: [u8; 8],
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -184,11 +199,27 @@ impl Entry {
         }
     }
 
+    /// Bytes of what vouches for one of its data blocks in the header.
+    pub(crate) fn check_bytes(&self) -> usize {
+        match self {
+            Self::WriteSealed(_) => SEALED_BYTES,
+            _ => CRC_BYTES,
+        }
+    }
+
     /// Data blocks that belong to it.
     pub(crate) fn data_blocks(&self) -> usize {
         match self {
-            Self::Write(run) => run.len as usize,
+            Self::Write(run) | Self::WriteSealed(run) => run.len as usize,
             Self::Version(_, change) => change.body_blocks(),
+            _ => 0,
+        }
+    }
+
+    /// Those of them that are encrypted.
+    fn sealed_blocks(&self) -> usize {
+        match self {
+            Self::WriteSealed(_) => self.data_blocks(),
             _ => 0,
         }
     }
@@ -196,14 +227,14 @@ impl Entry {
     fn encode(&self) -> Vec<u8> {
         let run = |kind, run: &Run| RunEntry {
             kind,
-            flag: 0,
+            flag: u8::from(matches!(self, Self::WriteSealed(_))),
             zero: [0; 6],
             volume: run.volume.0.into(),
             lba: run.lba.into(),
             len: run.len.into(),
         };
         let entry = match self {
-            Self::Write(blocks) => run(WRITE, blocks),
+            Self::Write(blocks) | Self::WriteSealed(blocks) => run(WRITE, blocks),
             Self::Zero(blocks) => run(ZERO, blocks),
             Self::Discard(blocks) => run(DISCARD, blocks),
             Self::Start(before) => RunEntry {
@@ -234,6 +265,7 @@ impl Entry {
             len: entry.len.get(),
         };
         let entry = match entry.kind {
+            WRITE if entry.flag == 1 => Self::WriteSealed(run),
             WRITE => Self::Write(run),
             ZERO => Self::Zero(run),
             DISCARD => Self::Discard(run),
@@ -290,7 +322,10 @@ impl Change {
     fn encode(&self, op: OpId) -> VersionEntry {
         let mut entry = VersionEntry { kind: VERSION, op: op.0, ..VersionEntry::default() };
         let (code, volume, snapshot, size_bytes) = match *self {
-            Self::CreateVolume { volume, size_bytes } => (1, volume.0, 0, size_bytes),
+            Self::CreateVolume { volume, size_bytes, key_check } => {
+                entry.key_check = KeyCheck::to_u64(key_check).into();
+                (1, volume.0, 0, size_bytes)
+            }
             Self::Fork { source, volume, size_bytes } => (2, volume.0, source.0, size_bytes),
             Self::CreateSnapshots { ref pairs } => {
                 entry.pairs = (pairs.len() as u32).into();
@@ -314,7 +349,10 @@ impl Change {
         let snapshot = SnapshotId(entry.snapshot.get());
         let size_bytes = entry.size_bytes.get();
         Ok(match entry.change {
-            1 => Self::CreateVolume { volume, size_bytes },
+            1 => {
+                let key_check = KeyCheck::from_u64(entry.key_check.get());
+                Self::CreateVolume { volume, size_bytes, key_check }
+            }
             2 => Self::Fork { source: snapshot, volume, size_bytes },
             3 => Self::CreateSnapshots { pairs: Self::pairs_to_come(entry.pairs.get())? },
             4 => Self::Reset { volume, target: snapshot },
@@ -335,7 +373,7 @@ impl Change {
     }
 }
 
-impl<C: Check> HeaderOf<C> {
+impl Header {
     /// The header's block, and its CRC.
     pub(crate) fn encode(&self) -> (Vec<u8>, u32) {
         let fixed = Fixed {
@@ -350,7 +388,7 @@ impl<C: Check> HeaderOf<C> {
             durable_seq: self.durable_seq.into(),
             block: self.place.block.into(),
             prev_crc: self.place.prev_crc.into(),
-            checks: C::KIND.into(),
+            unused: U32::ZERO,
             crc: U32::ZERO,
             next_id: self.next.id.into(),
             next_extent: self.next.extent.into(),
@@ -361,9 +399,10 @@ impl<C: Check> HeaderOf<C> {
         for entry in &self.entries {
             bytes.extend_from_slice(&entry.encode());
         }
-        for check in &self.data_crcs {
-            bytes.extend_from_slice(check.stored().as_bytes());
+        for crc in &self.data_crcs {
+            bytes.extend_from_slice(&crc.to_le_bytes());
         }
+        bytes.extend_from_slice(self.tags.as_bytes());
         debug_assert!(bytes.len() <= BLOCK, "the record closed when it was full");
         bytes.resize(BLOCK, 0);
         let crc = crc32c(&bytes);
@@ -383,9 +422,6 @@ impl<C: Check> HeaderOf<C> {
         if crc32c(&unsigned) != fixed.crc.get() {
             return Err(NotAHeader("checksum"));
         }
-        if fixed.checks.get() != C::KIND {
-            return Err(NotAHeader("something else vouches for its data"));
-        }
         let mut entries = Vec::with_capacity(usize::from(fixed.n_entries.get()).min(124));
         for _ in 0..fixed.n_entries.get() {
             let (entry, after) = Entry::decode(rest)?;
@@ -395,11 +431,15 @@ impl<C: Check> HeaderOf<C> {
         let n_blocks = usize::from(fixed.n_blocks.get());
         let mut blocks = entries.iter().map(Entry::data_blocks);
         let described = blocks.try_fold(0_usize, usize::checked_add);
-        let (checks, _) = <[C::Stored]>::ref_from_prefix_with_elems(rest, n_blocks)
+        let (crcs, rest) = <[U32]>::ref_from_prefix_with_elems(rest, n_blocks)
             .map_err(|_| NotAHeader("checksums are cut"))?;
         if described != Some(n_blocks) {
             return Err(NotAHeader("the entries describe other blocks"));
         }
+        // No more than all of them.
+        let n_sealed = entries.iter().map(Entry::sealed_blocks).sum();
+        let (tags, _) = <[Tag]>::ref_from_prefix_with_elems(rest, n_sealed)
+            .map_err(|_| NotAHeader("tags are cut"))?;
         let header = Self {
             place: Place {
                 pool_id: fixed.pool_id,
@@ -412,10 +452,26 @@ impl<C: Check> HeaderOf<C> {
             epoch: fixed.epoch.get(),
             durable_seq: fixed.durable_seq.get(),
             next: Segment { id: fixed.next_id.get(), extent: fixed.next_extent.get() },
-            data_crcs: checks.iter().map(C::from_stored).collect(),
+            data_crcs: crcs.iter().map(|crc| crc.get()).collect(),
+            tags: tags.to_vec(),
             entries,
         };
         Ok((header, fixed.crc.get()))
+    }
+
+    /// Its entries, and where their data blocks are.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (&Entry, Placed<'_>)> {
+        let (mut crcs, mut tags) = (&self.data_crcs[..], &self.tags[..]);
+        let (segment_id, epoch) = (self.place.segment_id, self.epoch);
+        let mut first_block = self.place.block + 1;
+        self.entries.iter().map(move |entry| {
+            let (own_crcs, behind) = crcs.split_at(entry.data_blocks());
+            let (own_tags, tags_behind) = tags.split_at(entry.sealed_blocks());
+            (crcs, tags) = (behind, tags_behind);
+            let placed = Placed { segment_id, first_block, epoch, crcs: own_crcs, tags: own_tags };
+            first_block += own_crcs.len() as u32;
+            (entry, placed)
+        })
     }
 
     /// Blocks of the record: the header and its data.

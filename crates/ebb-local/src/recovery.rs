@@ -27,7 +27,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use ebb_volume::EngineError;
 
-use crate::catalog::{Catalog, Placed};
+use crate::catalog::Catalog;
 use crate::layout::{BLOCK, Link, LogPlace, Segment, crc32c};
 use crate::map::Trash;
 use crate::planted::{Bug, Planted};
@@ -409,20 +409,11 @@ impl Recovered {
         self.segments.insert(segment, Class::Log);
         self.used_extents.insert(segment.extent);
         self.replayed_bytes += u64::from(header.blocks()) * BLOCK as u64;
-        let mut first = 0;
-        for entry in &header.entries {
-            let end = first + entry.data_blocks();
-            let placed = Placed {
-                segment_id: segment.id,
-                first_block: header.place.block + 1 + first as u32,
-                epoch: header.epoch,
-                crcs: &header.data_crcs[first..end],
-            };
+        for (entry, placed) in header.placed() {
             let passed_over = matches!(entry, Entry::Zero(_)) && planted.has(Bug::ZeroNotReplayed);
             if !passed_over {
                 self.catalog.apply(entry, &placed, &mut self.trash);
             }
-            first = end;
         }
     }
 }

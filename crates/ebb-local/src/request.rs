@@ -1,10 +1,12 @@
 //! A request on its way to the log: whole blocks, in pieces that a record may split.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, VolumeId};
 
+use crate::cipher::Cipher;
 use crate::layout::{BLOCK, crc32c};
 use crate::map::Trash;
 use crate::record::{Entry, Run};
@@ -14,6 +16,9 @@ use crate::session::ClaimId;
 const RECORD_BLOCKS: u64 = 900;
 /// Entries that fit into a header, with a checksum each, and some to spare.
 const RECORD_ENTRIES: u64 = 100;
+/// The same where each block has a tag besides.
+const SEALED_RECORD_BLOCKS: u64 = 190;
+const SEALED_RECORD_ENTRIES: u64 = 70;
 
 pub(crate) struct Request {
     pub(crate) pieces: VecDeque<Piece>,
@@ -41,8 +46,12 @@ pub(crate) enum Purpose {
 /// An entry that is not in the log yet, and its data.
 pub(crate) struct Piece {
     pub(crate) entry: Entry,
+    /// As the guest has it, whole blocks.
     pub(crate) data: Bytes,
+    /// Their checksums; none of what is to be encrypted.
     pub(crate) crcs: Vec<u32>,
+    /// What it is encrypted with once its place in the log is known.
+    pub(crate) cipher: Option<Arc<Cipher>>,
 }
 
 /// Who waits for a request.
@@ -69,9 +78,13 @@ impl Request {
 
     /// Log blocks that `pieces` take at most in segments of `segment_blocks`.
     pub(crate) fn log_blocks(pieces: &VecDeque<Piece>, segment_blocks: u32) -> u64 {
-        let data: u64 = pieces.iter().map(|p| p.crcs.len() as u64).sum();
+        let data: u64 = pieces.iter().map(|p| p.blocks() as u64).sum();
         let segment = u64::from(segment_blocks);
-        let headers = 1 + data / RECORD_BLOCKS + pieces.len() as u64 / RECORD_ENTRIES;
+        let (blocks, entries) = match pieces.iter().any(|piece| piece.cipher.is_some()) {
+            true => (SEALED_RECORD_BLOCKS, SEALED_RECORD_ENTRIES),
+            false => (RECORD_BLOCKS, RECORD_ENTRIES),
+        };
+        let headers = 1 + data / blocks + pieces.len() as u64 / entries;
         // At each segment's end a header more, and a block that nothing fits into.
         data + headers + 2 * (data / (segment - 2) + 1)
     }
@@ -79,14 +92,20 @@ impl Request {
 
 impl Piece {
     /// Whole blocks of data at block `lba`.
-    pub(crate) fn write(volume: VolumeId, lba: u64, data: Bytes) -> Self {
+    pub(crate) fn write(
+        volume: VolumeId,
+        lba: u64,
+        data: Bytes,
+        cipher: Option<Arc<Cipher>>,
+    ) -> Self {
         debug_assert!(data.len().is_multiple_of(BLOCK));
         let len = data.len() as u64 / BLOCK_BYTES;
-        Self {
-            entry: Entry::Write(Run { volume, lba, len }),
-            crcs: data.chunks_exact(BLOCK).map(crc32c).collect(),
-            data,
-        }
+        let run = Run { volume, lba, len };
+        let (entry, crcs) = match &cipher {
+            None => (Entry::Write(run), data.chunks_exact(BLOCK).map(crc32c).collect()),
+            Some(_) => (Entry::WriteSealed(run), Vec::new()),
+        };
+        Self { entry, data, crcs, cipher }
     }
 
     /// An entry without data of a guest.
@@ -95,22 +114,30 @@ impl Piece {
             Entry::Version(_, change) => change.body().into(),
             _ => Bytes::new(),
         };
-        Self { crcs: data.chunks_exact(BLOCK).map(crc32c).collect(), data, entry }
+        let crcs = data.chunks_exact(BLOCK).map(crc32c).collect();
+        Self { entry, data, crcs, cipher: None }
+    }
+
+    /// Data blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.data.len() / BLOCK
     }
 
     /// Cuts the first `blocks` blocks off a write.
     pub(crate) fn split_off_front(&mut self, blocks: usize) -> Self {
-        let Entry::Write(run) = &mut self.entry else {
+        let (Entry::Write(run) | Entry::WriteSealed(run)) = &mut self.entry else {
             unreachable!("only writes are split");
         };
         let front = Run { len: blocks as u64, ..*run };
         run.lba += blocks as u64;
         run.len -= blocks as u64;
-        let rest = self.crcs.split_off(blocks);
+        let rest = self.crcs.split_off(blocks.min(self.crcs.len()));
+        let cipher = self.cipher.clone();
         Self {
-            entry: Entry::Write(front),
+            entry: if cipher.is_some() { Entry::WriteSealed(front) } else { Entry::Write(front) },
             data: self.data.split_to(blocks * BLOCK),
             crcs: std::mem::replace(&mut self.crcs, rest),
+            cipher,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A handle carries the generation of its session. Reset, delete and revoke end the session; the
 //! next handle begins another, with a generation never used before. The generation is compared
-//! under the same lock under which a write is ordered, so a stale handle can not write.
+//! under the same lock under which a write is ordered, so a stale handle can not write: nor with
+//! the key that the volume had before a reset.
 //!
 //! A request that changes blocks claims them while it is under way. One that changes a block in
 //! part reads it first, and so must be alone on its blocks; all others may share.
@@ -10,14 +11,25 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use ebb_volume::{EngineError, IoError, VolumeId};
 
 use crate::ahead::Streams;
+use crate::cipher::Cipher;
 use crate::planted::{Bug, Planted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClaimId(u64);
+
+/// A volume that is open, as its handle has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) volume: VolumeId,
+    pub(crate) generation: u64,
+    /// Of an encrypted volume.
+    pub(crate) cipher: Option<Arc<Cipher>>,
+}
 
 #[derive(Debug)]
 struct Claim {

@@ -4,8 +4,6 @@
 //! at every moment one of them is whole. The newer valid one counts. Opening a pool brings both to
 //! the same content, so that a flipped bit in one slot never brings an older state back.
 
-use std::cmp::Ordering;
-
 use ebb_volume::EngineError;
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -17,8 +15,10 @@ use crate::planted::{Bug, Planted};
 use crate::storage::Storage;
 
 const MAGIC: [u8; 7] = *b"EBBTSUP";
-/// The format of the pool. No release wrote another.
-const VERSION: u8 = 3;
+/// The format of the pool.
+const VERSION: u8 = 4;
+/// The oldest that is read. What came since is nowhere in a pool that it wrote.
+const OLDEST: u8 = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superblock {
@@ -156,15 +156,15 @@ impl Superblock {
         if stored.magic != MAGIC || stored.crc.get() != crc32c(&unsigned) || !makes_sense {
             return Ok(None);
         }
-        let whose = match stored.version.cmp(&VERSION) {
-            Ordering::Equal => None,
-            Ordering::Less => Some("one from before the first release"),
-            Ordering::Greater => Some("a newer one"),
+        let whose = match stored.version {
+            OLDEST..=VERSION => None,
+            ..OLDEST => Some("one from before the first release"),
+            _ => Some("a newer one"),
         };
         if let Some(whose) = whose {
             return Err(EngineError::Stopped(format!(
-                "pool.dat has format version {}, and this program reads version {VERSION}: {whose} \
-                 made it",
+                "pool.dat has format version {}, and this program reads versions {OLDEST} to \
+                 {VERSION}: {whose} made it",
                 stored.version
             )));
         }
@@ -314,9 +314,14 @@ mod tests {
     }
 
     #[test]
+    fn the_version_before_is_read() {
+        let older = of_version(superblock().encode(), OLDEST);
+        assert_eq!(Superblock::decode(&older), Ok(Some(superblock())));
+    }
+
+    #[test]
     fn other_versions_are_refused_by_name() {
-        for (version, whose) in [(VERSION - 1, "before the first release"), (VERSION + 1, "newer")]
-        {
+        for (version, whose) in [(OLDEST - 1, "before the first release"), (VERSION + 1, "newer")] {
             let found = Superblock::decode(&of_version(superblock().encode(), version));
             let named = format!("version {version}");
             assert!(

@@ -16,3 +16,4 @@ impl Store for Directory {
 }
 
 ebb_volume::conformance_suite!(Directory(tempfile::tempdir().unwrap()));
+ebb_volume::encrypted_conformance_suite!(Directory(tempfile::tempdir().unwrap()));

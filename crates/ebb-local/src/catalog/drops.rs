@@ -29,7 +29,7 @@ use std::ops::Range;
 use super::{Catalog, Version, VersionId};
 use crate::check::Report;
 use crate::map::page::PageRef;
-use crate::map::{HEIGHT, Map, Stored};
+use crate::map::{HEIGHT, Map, Places, Stored};
 
 /// A walk through pages, taking back what was born in them and nobody sees any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) struct Walk {
     pub(crate) limit: Option<u32>,
     /// When the version was frozen: nothing in its pages was born later.
     pub(crate) epoch: u32,
-    /// All before this block is done.
+    /// All before this place of the map is done.
     pub(crate) next: u64,
 }
 
@@ -320,6 +320,7 @@ pub(crate) struct Target {
     /// What it is to somebody who reads the log.
     pub(crate) name: String,
     pub(crate) lineage: u64,
+    pub(crate) places: Places,
     pub(crate) root: Option<PageRef>,
     pub(crate) limit: Option<u32>,
     pub(crate) is_ghost: bool,
@@ -334,6 +335,7 @@ impl Catalog {
             version: *id,
             name: self.name(*id),
             lineage: version.map.lineage,
+            places: version.map.places(),
             root: version.map.root,
             limit: self.limit(*id),
             is_ghost: version.is_dropped,
@@ -398,6 +400,7 @@ impl VersionId {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lost {
     pub(crate) by: VersionId,
-    pub(crate) lba: u64,
+    /// Where it is in the maps.
+    pub(crate) place: u64,
     pub(crate) stored: Stored,
 }

@@ -1,7 +1,8 @@
 //! The catalog as bytes: what a checkpoint writes of it.
 //!
 //! ```text
-//!   counts | versions 56 B | volumes 80 B | snapshots 40 B | operations 24 B | walks 80 B
+//!   counts | versions 56 B | volumes 80 B | snapshots 40 B | operations 24 B | walks 88 B
+//!          | encrypted lineages 16 B
 //! ```
 //! Of a map only the root is here: the pages below it were written before. Memtables are not: they
 //! are merged, or come back by replay.
@@ -10,8 +11,11 @@ use ebb_volume::{OpId, SnapshotId, VolumeId};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use std::collections::BTreeMap;
+
 use super::drops::{Walk, WalkKind};
 use super::{Catalog, SnapshotRecord, Version, VersionId, VolumeRecord};
+use crate::cipher::KeyCheck;
 use crate::layout::Address;
 use crate::map::page::PageRef;
 use crate::map::{HEIGHT, Map};
@@ -20,7 +24,8 @@ use crate::map::{HEIGHT, Map};
 #[repr(C)]
 struct Counts {
     epoch: U32,
-    zero: U32,
+    /// Encrypted lineages; 0 in a pool from before there were any.
+    sealed: U32,
     last_version: U64,
     versions: U64,
     volumes: U64,
@@ -97,13 +102,21 @@ struct WalkRow {
     zero: U32,
 }
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct SealedRow {
+    lineage: U64,
+    key_check: U64,
+}
+
 impl Catalog {
     /// The catalog. All its maps are wholly on disk.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let operations = self.made.list();
+        let sealed = self.sealed_lineages();
         let counts = Counts {
             epoch: self.epoch.into(),
-            zero: U32::ZERO,
+            sealed: (sealed.len() as u32).into(),
             last_version: self.last_version.into(),
             versions: (self.versions.len() as u64).into(),
             volumes: (self.volumes.len() as u64).into(),
@@ -135,7 +148,18 @@ impl Catalog {
         for walk in &self.walks {
             bytes.extend_from_slice(walk.row().as_bytes());
         }
+        for (lineage, key_check) in sealed {
+            let key_check = KeyCheck::to_u64(Some(key_check)).into();
+            let row = SealedRow { lineage: lineage.into(), key_check };
+            bytes.extend_from_slice(row.as_bytes());
+        }
         bytes
+    }
+
+    /// The lineages whose blocks are encrypted.
+    fn sealed_lineages(&self) -> BTreeMap<u64, KeyCheck> {
+        let maps = self.versions.values().map(|version| &version.map);
+        maps.filter_map(|map| Some((map.lineage, map.key_check?))).collect()
     }
 
     /// The catalog at the front of `bytes`, and what follows it. None: these are not the bytes of
@@ -173,6 +197,13 @@ impl Catalog {
         let (walks, rest) = rows::<WalkRow>(rest, counts.walks)?;
         for row in walks {
             catalog.walks.push_back(Walk::from_row(row)?);
+        }
+        let (sealed, rest) = rows::<SealedRow>(rest, u64::from(counts.sealed.get()).into())?;
+        let check =
+            |row: &SealedRow| Some((row.lineage.get(), KeyCheck::from_u64(row.key_check.get())?));
+        let sealed: BTreeMap<u64, KeyCheck> = sealed.iter().map(check).collect::<Option<_>>()?;
+        for version in catalog.versions.values_mut() {
+            version.map.key_check = sealed.get(&version.map.lineage).copied();
         }
         Some((catalog, rest))
     }

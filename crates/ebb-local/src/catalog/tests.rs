@@ -17,7 +17,7 @@ impl Lab {
         self.last_op += 1;
         assert_eq!(self.catalog.check(&change), Ok(true));
         let entry = Entry::Version(OpId([self.last_op; 16]), change);
-        let placed = Placed { segment_id: 1, first_block: 1, epoch: 0, crcs: &[] };
+        let placed = Placed { segment_id: 1, first_block: 1, epoch: 0, crcs: &[], tags: &[] };
         self.catalog.apply(&entry, &placed, &mut Trash::new());
     }
 
@@ -48,7 +48,7 @@ fn a_dropped_version_stays_while_two_stand_on_it() {
     let mut lab = Lab::default();
     let (volume, size_bytes) = (VolumeId(1), 8192);
     let (source, forks) = (SnapshotId(1), [VolumeId(2), VolumeId(3)]);
-    lab.make(Change::CreateVolume { volume, size_bytes });
+    lab.make(Change::CreateVolume { volume, size_bytes, key_check: None });
     lab.make(Change::CreateSnapshots { pairs: vec![(volume, source)] });
     for volume in forks {
         lab.make(Change::Fork { source, volume, size_bytes });
@@ -78,7 +78,7 @@ fn a_chain_that_goes_at_once_is_asked_for_no_ghosts() {
     let mut lab = Lab::default();
     let (volume, size_bytes) = (VolumeId(1), 8192);
     let snapshots = || (1..=60).map(SnapshotId);
-    lab.make(Change::CreateVolume { volume, size_bytes });
+    lab.make(Change::CreateVolume { volume, size_bytes, key_check: None });
     snapshots().for_each(|it| lab.make(Change::CreateSnapshots { pairs: vec![(volume, it)] }));
     snapshots().for_each(|snapshot| lab.make(Change::DeleteSnapshot { snapshot }));
     lab.capture();
@@ -92,7 +92,7 @@ fn a_chain_that_goes_at_once_is_asked_for_no_ghosts() {
 fn a_checkpoint_keeps_all_of_the_catalog() {
     let mut lab = Lab::default();
     let (volume, size_bytes) = (VolumeId(1), 8192);
-    lab.make(Change::CreateVolume { volume, size_bytes });
+    lab.make(Change::CreateVolume { volume, size_bytes, key_check: None });
     lab.make(Change::CreateSnapshots { pairs: vec![(volume, SnapshotId(1))] });
     lab.make(Change::Grow { volume, size_bytes: 16384 });
     lab.make(Change::Reset { volume, target: SnapshotId(1) });

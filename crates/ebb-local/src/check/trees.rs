@@ -8,7 +8,7 @@ use super::Report;
 use crate::catalog::drops::Walk;
 use crate::layout::{Address, BLOCK, crc32c};
 use crate::map::page::{self, Block, Identity, PageRef};
-use crate::map::{HEIGHT, Stored, WAYS};
+use crate::map::{HEIGHT, Places, Stored, WAYS};
 use crate::recovery::Recovered;
 use crate::space::Space;
 use crate::storage::Storage;
@@ -44,6 +44,7 @@ struct Trees<'a, S> {
     compared: Space,
     whose: For,
     name: String,
+    places: Places,
 }
 
 pub(super) fn reach(
@@ -63,10 +64,12 @@ pub(super) fn reach(
         compared: none(),
         whose: For::Seen,
         name: String::new(),
+        places: Places::default(),
     };
     for (id, version) in recovered.catalog.versions() {
         trees.whose = if version.is_ghost() { For::Ghost } else { For::Seen };
         trees.name = recovered.catalog.name(id);
+        trees.places = version.map.places();
         let identity = trees.root(version.map.lineage);
         if let Some(root) = version.map.root {
             trees.page(root, identity)?;
@@ -169,7 +172,7 @@ impl<S: Storage> Trees<'_, S> {
                 For::Seen => self.reached.seen.mark(stored.address),
                 _ => self.reached.ghost_blocks.mark(stored.address),
             }
-            blocks.push((first + i as u64, stored));
+            blocks.push((self.places.before(first + i as u64), stored));
         }
         match self.whose {
             For::Seen => self.compare(&blocks),
@@ -260,5 +263,5 @@ fn read(storage: &impl Storage, offset: u64, into: &mut [u8]) -> Result<bool, En
 
 fn place(identity: Identity) -> String {
     let blocks: Range<u64> = identity.first()..identity.first() + WAYS as u64;
-    format!("the page of level {} for blocks from {} on", identity.level, blocks.start)
+    format!("the page of level {} for places from {} on", identity.level, blocks.start)
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ebb_volume::{OpId, SnapshotId, VolumeId};
 
 use crate::blocks::Blocks;
-use crate::catalog::{Catalog, Placed};
+use crate::catalog::Catalog;
 use crate::layout::Address;
 use crate::map::Trash;
-use crate::record::{Change, Entry};
+use crate::record::{Change, Entry, Placed};
 use crate::segments::table::{self, Table};
 use crate::segments::{Class, Packed, Place, Row, Spot};
 use crate::space::Space;
@@ -51,14 +51,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let (volume, fork, snapshot) = (VolumeId(1), VolumeId(2), SnapshotId(3));
     let mut catalog = Catalog::default();
     let changes = [
-        Change::CreateVolume { volume, size_bytes: 1 << 30 },
+        Change::CreateVolume { volume, size_bytes: 1 << 30, key_check: None },
         Change::CreateSnapshots { pairs: vec![(volume, snapshot)] },
         Change::Fork { source: snapshot, volume: fork, size_bytes: 1 << 30 },
         Change::DeleteSnapshot { snapshot },
         Change::Reset { volume: fork, target: snapshot },
     ];
     for (n, change) in (0..).zip(changes) {
-        let placed = Placed { segment_id: 1, first_block: 1, epoch: 1, crcs: &[] };
+        let placed = Placed { segment_id: 1, first_block: 1, epoch: 1, crcs: &[], tags: &[] };
         catalog.apply(&Entry::Version(OpId([n; 16]), change), &placed, &mut Trash::new());
     }
     drop(catalog.capture());

@@ -15,7 +15,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::slots::{Bits, Slots};
-use super::{Found, HEIGHT, Stored, Trash, WAYS, common, span, touched};
+use super::{Found, HEIGHT, Places, Stored, Trash, WAYS, common, span, touched};
+use crate::cipher::Tag;
+use crate::layout::Address;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Memtable {
@@ -33,7 +35,31 @@ pub(super) struct Page {
 #[derive(Debug, Clone)]
 pub(super) enum Entries {
     Inner(Slots<Arc<Page>>),
-    Leaf(Slots<Stored>),
+    Leaf(Slots<Plain>),
+    /// Of an encrypted volume, once it has a block.
+    Sealed(Slots<Stored>),
+}
+
+/// A block without a tag: as most are, half as long as one with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plain {
+    address: Address,
+    birth: u32,
+    crc: u32,
+}
+
+const _: () = assert!(size_of::<Plain>() == 16 && size_of::<Stored>() == 32);
+
+impl From<Stored> for Plain {
+    fn from(Stored { address, birth, crc, .. }: Stored) -> Self {
+        Self { address, birth, crc }
+    }
+}
+
+impl From<Plain> for Stored {
+    fn from(Plain { address, birth, crc }: Plain) -> Self {
+        Self { address, birth, crc, tag: Tag::NONE }
+    }
 }
 
 /// What a page takes besides its entries: itself, its two counts, and what an allocator adds.
@@ -44,6 +70,41 @@ impl Entries {
         match self {
             Self::Inner(children) => children.heap_bytes(),
             Self::Leaf(blocks) => blocks.heap_bytes(),
+            Self::Sealed(blocks) => blocks.heap_bytes(),
+        }
+    }
+
+    /// A leaf's block.
+    pub(super) fn stored(&self, i: u8) -> Option<Stored> {
+        match self {
+            Self::Inner(_) => None,
+            Self::Leaf(blocks) => blocks.get(i).copied().map(Stored::from),
+            Self::Sealed(blocks) => blocks.get(i).copied(),
+        }
+    }
+
+    /// A leaf's blocks, with their numbers.
+    pub(super) fn all_stored(&self) -> impl Iterator<Item = (usize, Stored)> {
+        let (plain, sealed) = match self {
+            Self::Inner(_) => (None, None),
+            Self::Leaf(blocks) => (Some(blocks.range(0..WAYS)), None),
+            Self::Sealed(blocks) => (None, Some(blocks.range(0..WAYS))),
+        };
+        let plain = plain.into_iter().flatten().map(|(i, stored)| (i, Stored::from(*stored)));
+        plain.chain(sealed.into_iter().flatten().map(|(i, stored)| (i, *stored)))
+    }
+
+    /// Puts a block into a leaf.
+    fn insert(&mut self, i: u8, stored: Stored, places: Places) {
+        match (&mut *self, places) {
+            (Self::Leaf(blocks), Places::Dense) => blocks.insert(i, stored.into()),
+            (Self::Sealed(blocks), _) => blocks.insert(i, stored),
+            // There were only holes until now.
+            (entries, _) => {
+                let mut blocks = Slots::default();
+                blocks.insert(i, stored);
+                *entries = Self::Sealed(blocks);
+            }
         }
     }
 }
@@ -54,17 +115,15 @@ impl Memtable {
     }
 
     /// Says how many bytes of memory it took.
-    pub(super) fn insert(&mut self, lba: u64, stored: Stored) -> usize {
+    pub(super) fn insert(&mut self, place: u64, stored: Stored, places: Places) -> usize {
         let mut taken = 0;
         let mut page = self.root.get_or_insert_with(|| Arc::new(Page::new(HEIGHT, false)));
         for level in (1..=HEIGHT).rev() {
-            page = Page::own(page, &mut taken).child(digit(lba, level), level, &mut taken);
+            page = Page::own(page, &mut taken).child(digit(place, level), level, &mut taken);
         }
         let leaf = Page::own(page, &mut taken);
         let before = leaf.entries.heap_bytes();
-        if let Entries::Leaf(blocks) = &mut leaf.entries {
-            blocks.insert(digit(lba, 0), stored);
-        }
+        leaf.entries.insert(digit(place, 0), stored, places);
         taken + leaf.entries.heap_bytes() - before
     }
 
@@ -93,8 +152,8 @@ impl Memtable {
     }
 }
 
-fn digit(lba: u64, level: u32) -> u8 {
-    (lba >> (8 * level)) as u8
+fn digit(place: u64, level: u32) -> u8 {
+    (place >> (8 * level)) as u8
 }
 
 impl Page {
@@ -134,6 +193,7 @@ impl Page {
         let here = match &self.entries {
             Entries::Inner(children) => children.contains(i),
             Entries::Leaf(blocks) => blocks.contains(i),
+            Entries::Sealed(blocks) => blocks.contains(i),
         };
         !here && self.hidden.contains(i)
     }
@@ -160,6 +220,10 @@ impl Page {
                     blocks.remove(i);
                     page.hidden.insert(i);
                 }
+                Entries::Sealed(blocks) => {
+                    blocks.remove(i);
+                    page.hidden.insert(i);
+                }
                 Entries::Inner(children) if whole => {
                     let root = children.remove(i);
                     trash.extend(root.map(|root| Memtable { root: Some(root) }));
@@ -175,8 +239,9 @@ impl Page {
 
     fn blocks(&self, first: u64, level: u32, blocks: &mut Vec<(u64, Stored)>) {
         match &self.entries {
-            Entries::Leaf(here) => {
-                blocks.extend(here.range(0..WAYS).map(|(i, stored)| (first + i as u64, *stored)));
+            Entries::Leaf(_) | Entries::Sealed(_) => {
+                let here = self.entries.all_stored();
+                blocks.extend(here.map(|(i, stored)| (first + i as u64, stored)));
             }
             Entries::Inner(children) => {
                 for (i, child) in children.range(0..WAYS) {
@@ -197,7 +262,7 @@ impl Page {
                     }
                     None => None,
                 },
-                Entries::Leaf(blocks) => blocks.get(i as u8).copied().map(Found::At),
+                leaf => leaf.stored(i as u8).map(Found::At),
             };
             let hidden = self.hidden.contains(i as u8).then_some(Found::Nothing);
             let Some(answer) = answer.or(hidden) else {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::memtable::{Entries, Memtable, Page};
 use super::page::{self, Block, Identity, Inner, Leaf, PageRef, encode_inner, encode_leaf};
-use super::{HEIGHT, Stored, WAYS};
+use super::{HEIGHT, Places, Stored, WAYS};
 use crate::layout::Address;
 use crate::planted::{Bug, Planted};
 
@@ -30,7 +30,7 @@ pub(crate) trait Pages {
     fn placed(&mut self, stored: Stored);
 
     /// The version has a block there no more.
-    fn lost(&mut self, lba: u64, stored: Stored);
+    fn lost(&mut self, place: u64, stored: Stored);
 
     /// The version has another page there, or none. What was under it is told on its own.
     fn lost_page(&mut self, page: PageRef, identity: Identity);
@@ -50,6 +50,8 @@ pub(crate) struct Merge<'a, P> {
     pub(crate) memo: &'a mut Memo,
     pub(crate) pool_id: [u8; 16],
     pub(crate) lineage: u64,
+    /// Those of the lineage's blocks.
+    pub(crate) places: Places,
     /// Of the pages that are made.
     pub(crate) birth: u32,
     /// Whether a page stays where the changes leave it as it is. Not where a version below this one
@@ -89,8 +91,8 @@ impl<P: Pages> Merge<'_, P> {
             None => None,
         };
         let made = match &changes.entries {
-            Entries::Leaf(_) => self.leaf(changes, block.as_deref(), identity)?,
             Entries::Inner(_) => self.inner(changes, block.as_deref(), identity)?,
+            _ => self.leaf(changes, block.as_deref(), identity)?,
         };
         let made = match made {
             Made::Unchanged if self.may_keep => below,
@@ -129,19 +131,17 @@ impl<P: Pages> Merge<'_, P> {
     ) -> Result<Made, P::Error> {
         let before: Leaf = std::array::from_fn(|i| page::stored(block?, i));
         let mut after = before;
-        let Entries::Leaf(blocks) = &changes.entries else {
-            unreachable!("a leaf's changes are in a leaf");
-        };
         for (i, entry) in after.iter_mut().enumerate() {
             if changes.hidden.contains(i as u8) && !self.planted.has(Bug::HolesNotMerged) {
                 *entry = None;
             }
         }
-        for (i, stored) in blocks.range(0..WAYS) {
-            after[i] = Some(*stored);
+        for (i, stored) in changes.entries.all_stored() {
+            after[i] = Some(stored);
         }
         self.tell_changes(&before, &after, identity.first());
-        Ok(Made::of(&before, &after, || encode_leaf(identity, self.birth, &after)))
+        let encode = || encode_leaf(identity, self.birth, &after, self.places);
+        Ok(Made::of(&before, &after, encode))
     }
 
     fn inner(
@@ -169,7 +169,7 @@ impl<P: Pages> Merge<'_, P> {
     }
 
     fn tell_changes(&mut self, before: &Leaf, after: &Leaf, first: u64) {
-        for (lba, (before, after)) in (first..).zip(before.iter().zip(after)) {
+        for (place, (before, after)) in (first..).zip(before.iter().zip(after)) {
             if before == after {
                 continue;
             }
@@ -177,7 +177,7 @@ impl<P: Pages> Merge<'_, P> {
                 self.pages.placed(*stored);
             }
             if let Some(stored) = before {
-                self.pages.lost(lba, *stored);
+                self.pages.lost(place, *stored);
             }
         }
     }

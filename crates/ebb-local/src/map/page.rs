@@ -3,10 +3,11 @@
 //! ```text
 //!   0        64                   1088
 //!   | header | 256 epochs         | 256 x { address 6, epoch's number 1, CRC 4 }    leaf
-//!   | header | 128 epochs | 128 x { address 6, epoch's number 1, tag 16 }           sealed leaf
+//!   | header | 128 epochs | 128 x { address 6, epoch's number 1, CRC 4, tag 16 }    sealed leaf
 //!   | header | 256 x { address 6, birth 4, CRC 4 }                                  inner page
 //! ```
-//! A sealed leaf is one of an encrypted volume. Inner pages are the same for all volumes.
+//! A sealed leaf is one of an encrypted volume, whose blocks are at every other 128 places of a map
+//! (`places`). Inner pages are the same for all volumes.
 //!
 //! A page says of which lineage it is, at what level, which one there, and when it was born; its
 //! parent has its birth and its CRC. All of it is verified when it is read, so that a page that was
@@ -16,8 +17,6 @@
 
 pub(crate) mod layers;
 mod leaf;
-#[cfg_attr(not(test), expect(dead_code, reason = "no volume is encrypted yet"))]
-pub(crate) mod sealed;
 
 use std::ops::Range;
 
@@ -31,6 +30,7 @@ pub(crate) use leaf::{Leaf, encode_leaf, stored};
 const MAGIC: [u8; 8] = *b"EBBTPAG\x01";
 const HEADER_BYTES: usize = size_of::<Header>();
 const CRC_AT: usize = std::mem::offset_of!(Header, crc);
+const KIND_AT: usize = std::mem::offset_of!(Header, kind);
 const ADDRESS_BYTES: usize = 6;
 const INNER_ENTRY_BYTES: usize = ADDRESS_BYTES + 4 + 4;
 
@@ -107,19 +107,9 @@ impl Identity {
         }
     }
 
-    fn kind(self) -> u8 {
-        match self.level {
-            0 => LEAF,
-            _ => INNER,
-        }
-    }
-
     /// What is wrong with a block that should be this page, as its parent knows it.
+    /// Of leaves one kind is as good as the other: its parent knows it by its checksum.
     pub(crate) fn verify(self, block: &Block, expected: PageRef) -> Result<(), &'static str> {
-        self.verify_kind(self.kind(), block, expected)
-    }
-
-    fn verify_kind(self, kind: u8, block: &Block, expected: PageRef) -> Result<(), &'static str> {
         let (header, _) = Header::ref_from_prefix(block).map_err(|_| "it is too short")?;
         let mut unsigned = *block;
         unsigned[CRC_AT..CRC_AT + 4].fill(0);
@@ -129,8 +119,9 @@ impl Identity {
         same(header.crc.get() != expected.crc, "it is another than its parent knows")?;
         same(header.birth.get() != expected.birth, "it was born at another epoch")?;
         same(header.pool_id != self.pool_id, "it is of another pool")?;
-        let level = (header.kind, u32::from(header.level));
-        same(level != (kind, self.level), "it is of another kind")?;
+        let kinds: &[u8] = if self.level == 0 { &[LEAF, SEALED_LEAF] } else { &[INNER] };
+        let is_kind = kinds.contains(&header.kind) && u32::from(header.level) == self.level;
+        same(!is_kind, "it is of another kind")?;
         same(header.lineage.get() != self.lineage, "it is of another lineage")?;
         same(header.index.get() != self.index, "it is for other blocks")
     }

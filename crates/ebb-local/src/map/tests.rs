@@ -7,6 +7,7 @@ use super::memtable::{Entries, Page};
 use super::merge::{Memo, Merge, Pages};
 use super::page::{Block, Identity, child, stored as stored_at};
 use super::*;
+use crate::cipher::{KeyCheck, Tag};
 use crate::planted::Planted;
 
 const POOL_ID: [u8; 16] = [9; 16];
@@ -15,7 +16,8 @@ type Model = BTreeMap<u64, Stored>;
 
 fn stored(n: u64) -> Stored {
     let n = n + 1;
-    Stored { address: Address::new(n, (n % 4096) as u32), birth: n as u32, crc: !n as u32 }
+    let address = Address::new(n, (n % 4096) as u32);
+    Stored { address, birth: n as u32, crc: !n as u32, tag: Tag::NONE }
 }
 
 /// Blocks near the borders of pages on every level.
@@ -72,6 +74,7 @@ impl Disk {
                 memo: &mut memo,
                 pool_id: POOL_ID,
                 lineage: map.lineage,
+                places: map.places(),
                 birth: epoch,
                 may_keep: true,
                 planted: Planted::default(),
@@ -103,6 +106,9 @@ impl Disk {
         if let Some(root) = map.root {
             self.content(root, identity(map.lineage), &mut below);
         }
+        let places = map.places();
+        let below: Model =
+            below.into_iter().map(|(place, stored)| (places.before(place), stored)).collect();
         let found = |lba: u64| match map.look_up(lba..lba + 1)[0] {
             Found::Unknown => below.get(&lba).copied(),
             Found::Nothing => None,
@@ -124,11 +130,17 @@ fn all_blocks() -> Vec<u64> {
 proptest! {
     #[test]
     fn a_map_is_a_sorted_map_whatever_is_on_disk_and_a_clone_never_changes(
-        changes in prop::collection::vec((lba(), lba(), 0..6_u8), 1..80)
+        changes in prop::collection::vec((lba(), lba(), 0..6_u8), 1..80),
+        check in 0..2_u64,
     ) {
+        let key_check = KeyCheck::from_u64(check);
+        let stored = |n| match key_check {
+            Some(_) => Stored { tag: Tag([n as u8 + 1; 16]), ..stored(n) },
+            None => stored(n),
+        };
         let mut disk = Disk::default();
         // The first is changed, the others are its clones.
-        let (mut maps, mut models) = (vec![Map::new(1)], vec![Model::new()]);
+        let (mut maps, mut models) = (vec![Map::new(1, key_check)], vec![Model::new()]);
         for (n, (a, b, kind)) in changes.into_iter().enumerate() {
             let range = a.min(b)..a.max(b);
             match kind {
@@ -166,7 +178,7 @@ proptest! {
 #[test]
 fn only_changed_pages_are_written_and_versions_share_the_rest() {
     let mut disk = Disk::default();
-    let mut maps = vec![Map::new(1)];
+    let mut maps = vec![Map::new(1, None)];
     for lba in 0..100 * 256 {
         maps[0].insert(lba, stored(lba));
     }
@@ -188,9 +200,27 @@ fn only_changed_pages_are_written_and_versions_share_the_rest() {
 }
 
 #[test]
+fn a_map_of_an_encrypted_volume_has_twice_the_leaves_and_no_other_page() {
+    let mut disk = Disk::default();
+    let mut maps = vec![Map::new(1, KeyCheck::from_u64(1))];
+    for lba in 0..100 * 128 {
+        maps[0].insert(lba, stored(lba));
+    }
+    disk.checkpoint(&mut maps, 1);
+    assert_eq!(disk.pages.len(), 100 + 4);
+    // The last leaf is cut off whole, though half of its places are none.
+    maps[0].remove(128..100 * 128, &mut Trash::new());
+    disk.checkpoint(&mut maps, 2);
+    assert_eq!(disk.read(&maps[0], &(0..13_000).collect::<Vec<_>>()).len(), 128);
+    maps[0].remove(0..128, &mut Trash::new());
+    disk.checkpoint(&mut maps, 3);
+    assert_eq!(maps[0].root, None);
+}
+
+#[test]
 fn a_page_is_taken_only_where_it_belongs() {
     let mut disk = Disk::default();
-    let mut maps = vec![Map::new(1)];
+    let mut maps = vec![Map::new(1, None)];
     maps[0].insert(300, stored(1));
     disk.checkpoint(&mut maps, 4);
     let root = maps[0].root.unwrap();
@@ -218,7 +248,7 @@ fn a_page_is_taken_only_where_it_belongs() {
 
 #[test]
 fn removing_everything_cuts_off_subtrees_unopened() {
-    let mut map = Map::new(1);
+    let mut map = Map::new(1, None);
     for n in 0..10_000 {
         map.insert(n, stored(n));
     }
@@ -233,6 +263,7 @@ fn heap_bytes(page: &Page) -> usize {
     let counted = |entries: usize| 2 * 16 + size_of::<Page>() + 2 * size_of::<usize>() + entries;
     match &page.entries {
         Entries::Leaf(blocks) => counted(blocks.heap_bytes()),
+        Entries::Sealed(blocks) => counted(blocks.heap_bytes()),
         Entries::Inner(children) => {
             let below: usize = children.range(0..256).map(|(_, c)| heap_bytes(c)).sum();
             counted(children.heap_bytes()) + below
@@ -240,14 +271,18 @@ fn heap_bytes(page: &Page) -> usize {
     }
 }
 
+/// A block of an encrypted volume has 16 bytes more, for its tag; of others none has.
 #[test]
 fn blocks_scattered_over_the_largest_volume_cost_some_hundred_bytes_each() {
-    let mut memtable = Memtable::default();
-    let mut lba: u64 = 1;
-    for n in 0..262_144 {
-        lba = lba.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        memtable.insert(lba >> 30, stored(n));
+    for (places, most) in [(Places::Dense, 110 << 20), (Places::Spread, 114 << 20)] {
+        let mut memtable = Memtable::default();
+        let mut lba: u64 = 1;
+        for n in 0..262_144 {
+            lba = lba.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            memtable.insert(places.of(lba >> 30), stored(n), places);
+        }
+        let bytes = heap_bytes(memtable.root.as_ref().unwrap());
+        println!("{places:?}: {bytes} bytes");
+        assert!(bytes < most, "{bytes} bytes");
     }
-    let bytes = heap_bytes(memtable.root.as_ref().unwrap());
-    assert!(bytes < 110 << 20, "{bytes} bytes");
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use ebb_volume::{EngineError, IoError, OpId, VolumeId};
 
 use super::Pool;
-use crate::record::{CRC_BYTES, Change, Entry, HEADER_ROOM};
+use crate::record::{Change, Entry, HEADER_ROOM};
 use crate::request::{Piece, Purpose, Request, Ticket};
 use crate::storage::Storage;
 
@@ -72,8 +72,9 @@ impl<S: Storage> Pool<S> {
     }
 
     fn fits_a_record(&self, piece: &Piece) -> bool {
-        let header = piece.entry.header_bytes() + piece.crcs.len() * CRC_BYTES;
-        header <= HEADER_ROOM && piece.crcs.len() < self.geometry.segment_blocks as usize
+        let checks = piece.blocks() * piece.entry.check_bytes();
+        let fits = piece.entry.header_bytes() + checks <= HEADER_ROOM;
+        fits && piece.blocks() < self.geometry.segment_blocks as usize
     }
 
     /// Makes everything durable and stops. A checkpoint comes on top where it is quick.

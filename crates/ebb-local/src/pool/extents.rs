@@ -9,12 +9,13 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ebb_volume::{BLOCK_BYTES, Extent, ExtentList, IoError, VolumeId};
+use ebb_volume::{BLOCK_BYTES, Extent, ExtentList, IoError};
 
 use super::Pool;
 use crate::map::page::layers::{Entry, Layers};
 use crate::map::page::{self, Block, Identity, PageRef};
-use crate::map::{HEIGHT, common, span, touched};
+use crate::map::{HEIGHT, Map, Places, common, span, touched};
+use crate::session::Opened;
 use crate::storage::Storage;
 
 /// Pages that one walk looks at, in memory or on disk. Of a volume that is all written, these tell
@@ -23,7 +24,9 @@ const PAGES: usize = 512;
 
 struct Walk<'a, S> {
     pool: &'a Pool<S>,
-    blocks: Range<u64>,
+    /// Of the map.
+    range: Range<u64>,
+    places: Places,
     extents: ExtentList,
     pages: usize,
 }
@@ -39,33 +42,43 @@ impl<S: Storage> Pool<S> {
     /// The extents of a range of a volume, as they are now.
     pub(crate) fn extents(
         &self,
-        volume: VolumeId,
-        generation: u64,
+        opened: &Opened,
         offset: u64,
         length: u64,
         most: NonZeroUsize,
     ) -> Result<Vec<Extent>, IoError> {
         let _reading = self.readers.enter();
         let mut state = self.lock();
-        state.enter(volume, generation, offset, length)?;
-        let map = state.catalog.head(volume).cloned();
+        state.enter(opened, offset, length)?;
+        let map = state.catalog.head(opened.volume).cloned();
         drop(state);
         // The pages below the map stay where they are while this reads.
-        let outcome = map.ok_or(IoError::Stale).and_then(|map| {
-            let (pool_id, lineage) = (self.pool_id, map.lineage);
-            let identity = Identity { pool_id, lineage, level: HEIGHT, index: 0 };
-            let root = Node { layers: Layers::of(&map), page: map.root, identity };
-            let mut walk = Walk {
-                pool: self,
-                blocks: super::write::blocks_of(offset, length),
-                extents: ExtentList::new(offset, length, most),
-                pages: 0,
-            };
-            walk.node(&root)?;
-            Ok(walk.extents.into_extents())
-        });
-        self.finish(volume, 1);
+        let outcome = map.ok_or(IoError::Stale);
+        let outcome = outcome.and_then(|map| self.extents_of(&map, offset, length, most));
+        self.finish(opened.volume, 1);
         outcome
+    }
+
+    /// Those that a map tells of. Who calls it is a reader.
+    pub(super) fn extents_of(
+        &self,
+        map: &Map,
+        offset: u64,
+        length: u64,
+        most: NonZeroUsize,
+    ) -> Result<Vec<Extent>, IoError> {
+        let (pool_id, lineage, places) = (self.pool_id, map.lineage, map.places());
+        let identity = Identity { pool_id, lineage, level: HEIGHT, index: 0 };
+        let root = Node { layers: Layers::of(map), page: map.root, identity };
+        let mut walk = Walk {
+            pool: self,
+            range: places.of_range(&super::write::blocks_of(offset, length)),
+            places,
+            extents: ExtentList::new(offset, length, most),
+            pages: 0,
+        };
+        walk.node(&root)?;
+        Ok(walk.extents.into_extents())
     }
 }
 
@@ -78,20 +91,20 @@ impl<S: Storage> Walk<'_, S> {
         self.pages += 1;
         let (first, level) = (node.identity.first(), node.identity.level);
         let mut block = None;
-        for i in touched(first, level, &self.blocks) {
-            let blocks = common(first + i as u64 * span(level), level, &self.blocks);
+        for i in touched(first, level, &self.range) {
+            let range = common(first + i as u64 * span(level), level, &self.range);
             match node.layers.entry(i as u8) {
-                Entry::Hole => self.reach(&blocks, false),
-                Entry::Stored(_) => self.reach(&blocks, true),
+                Entry::Hole => self.reach(&range, false),
+                Entry::Stored(_) => self.reach(&range, true),
                 Entry::Instead(layers) => self.child(node, i, layers, None)?,
                 Entry::Over(layers) => {
                     let block = self.load(node, &mut block)?;
                     if level == 0 {
                         let stored = block.and_then(|block| page::stored(block, i));
-                        self.reach(&blocks, stored.is_some());
+                        self.reach(&range, stored.is_some());
                     } else {
                         match block.and_then(|block| page::child(block, i)) {
-                            None if layers.is_empty() => self.reach(&blocks, false),
+                            None if layers.is_empty() => self.reach(&range, false),
                             page => self.child(node, i, layers, page)?,
                         }
                     }
@@ -126,7 +139,8 @@ impl<S: Storage> Walk<'_, S> {
         Ok(block.as_deref())
     }
 
-    fn reach(&mut self, blocks: &Range<u64>, stored: bool) {
-        self.extents.reach(blocks.end.saturating_mul(BLOCK_BYTES), stored);
+    fn reach(&mut self, range: &Range<u64>, stored: bool) {
+        let end = self.places.before(range.end);
+        self.extents.reach(end.saturating_mul(BLOCK_BYTES), stored);
     }
 }

@@ -1,10 +1,15 @@
 //! What only the simulator asks.
 
+use std::sync::Arc;
+
 use ebb_volume::{IoError, SnapshotId, VolumeId};
 
 use super::Pool;
 use super::checkpoint::Stage;
 use super::pages::Looked;
+use crate::cipher::Cipher;
+use crate::map::Map;
+use crate::session::Opened;
 use crate::storage::Storage;
 
 /// Numbers that never go back.
@@ -63,19 +68,37 @@ impl<S: Storage> Pool<S> {
         self.checkpointer().stage()
     }
 
-    /// All bytes of a volume, as they are written.
-    pub(crate) fn volume_bytes(&self, volume: VolumeId) -> Result<Vec<u8>, IoError> {
+    /// All bytes of a volume, as they are written, decrypted with one of some keys.
+    pub(crate) fn volume_bytes(
+        &self,
+        volume: VolumeId,
+        keys: &[Arc<Cipher>],
+    ) -> Result<Vec<u8>, IoError> {
         let size = self.size_bytes(volume);
-        self.read_blocks(volume, 0..size / ebb_volume::BLOCK_BYTES)
+        let state = self.lock();
+        let cipher = key_of(state.catalog.head(volume).ok_or(IoError::Stale)?, keys);
+        drop(state);
+        let opened = Opened { volume, generation: 0, cipher };
+        self.read_blocks(&opened, 0..size / ebb_volume::BLOCK_BYTES)
     }
 
     /// All bytes of a snapshot.
-    pub(crate) fn snapshot_bytes(&self, snapshot: SnapshotId) -> Result<Vec<u8>, IoError> {
+    pub(crate) fn snapshot_bytes(
+        &self,
+        snapshot: SnapshotId,
+        keys: &[Arc<Cipher>],
+    ) -> Result<Vec<u8>, IoError> {
         let state = self.lock();
         let (map, size) = state.catalog.snapshot_map(snapshot).ok_or(IoError::Stale)?;
         let blocks = 0..size / ebb_volume::BLOCK_BYTES;
         let looked = Looked::in_memory(map, blocks.clone());
+        let cipher = key_of(map, keys);
         drop(state);
-        self.fetch(VolumeId(0), looked)
+        self.fetch(&Opened { volume: VolumeId(0), generation: 0, cipher }, looked)
     }
+}
+
+fn key_of(map: &Map, keys: &[Arc<Cipher>]) -> Option<Arc<Cipher>> {
+    let is_right = |key: &&Arc<Cipher>| Some(key.check()) == map.key_check;
+    keys.iter().find(is_right).cloned()
 }

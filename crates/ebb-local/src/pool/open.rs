@@ -243,6 +243,7 @@ fn start_record(
         next,
         entries: vec![Entry::Start(old.start)],
         data_crcs: Vec::new(),
+        tags: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use ebb_volume::IoError;
 use super::Pool;
 use crate::layout::BLOCK;
 use crate::map::page::{self, Block, Identity, PageRef};
-use crate::map::{Found, HEIGHT, Map, common, span, touched};
+use crate::map::{Found, HEIGHT, Map, Places, common, span, touched};
 use crate::planted::Bug;
 use crate::storage::Storage;
 
@@ -19,6 +19,7 @@ use crate::storage::Storage;
 pub(super) struct Looked {
     pub(super) blocks: Range<u64>,
     pub(super) found: Vec<Found>,
+    places: Places,
     lineage: u64,
     /// The pages that know the rest.
     root: Option<PageRef>,
@@ -27,16 +28,20 @@ pub(super) struct Looked {
 impl Looked {
     pub(super) fn in_memory(map: &Map, blocks: Range<u64>) -> Self {
         let found = map.look_up(blocks.clone());
-        Self { blocks, found, lineage: map.lineage, root: map.root }
+        Self { blocks, found, places: map.places(), lineage: map.lineage, root: map.root }
     }
+}
 
-    fn place(&self, lba: u64) -> usize {
-        (lba - self.blocks.start) as usize
-    }
+/// A part of it whose blocks are one after the other in the map.
+struct Run<'a> {
+    places: Range<u64>,
+    found: &'a mut [Found],
+}
 
-    fn is_open(&self, blocks: &Range<u64>) -> bool {
-        let places = self.place(blocks.start)..self.place(blocks.end);
-        self.found[places].contains(&Found::Unknown)
+impl Run<'_> {
+    fn at(&mut self, places: &Range<u64>) -> &mut [Found] {
+        let first = self.places.start;
+        &mut self.found[(places.start - first) as usize..(places.end - first) as usize]
     }
 }
 
@@ -45,34 +50,37 @@ impl<S: Storage> Pool<S> {
     pub(super) fn look_up_in_pages(&self, looked: &mut Looked) -> Result<(), IoError> {
         let (pool_id, lineage) = (self.pool_id, looked.lineage);
         let identity = Identity { pool_id, lineage, level: HEIGHT, index: 0 };
-        match looked.root {
-            Some(root) if looked.found.contains(&Found::Unknown) => {
-                self.look_up_in(root, identity, looked)
+        let Some(root) = looked.root else { return Ok(()) };
+        for (before, places) in looked.places.runs(looked.blocks.clone()) {
+            let length = (places.end - places.start) as usize;
+            let found = &mut looked.found[before..before + length];
+            if found.contains(&Found::Unknown) {
+                self.look_up_in(root, identity, &mut Run { places, found })?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn look_up_in(
         &self,
         page: PageRef,
         identity: Identity,
-        looked: &mut Looked,
+        run: &mut Run<'_>,
     ) -> Result<(), IoError> {
         let block = self.load_page(page, identity)?;
         let (first, level) = (identity.first(), identity.level);
-        for i in touched(first, level, &looked.blocks) {
-            let blocks = common(first + i as u64 * span(level), level, &looked.blocks);
-            if !looked.is_open(&blocks) {
+        for i in touched(first, level, &run.places) {
+            let places = common(first + i as u64 * span(level), level, &run.places);
+            let found = run.at(&places);
+            if !found.contains(&Found::Unknown) {
                 continue;
             }
             if level > 0 {
                 if let Some(child) = page::child(&block, i) {
-                    self.look_up_in(child, identity.child(i), looked)?;
+                    self.look_up_in(child, identity.child(i), run)?;
                 }
             } else if let Some(stored) = page::stored(&block, i) {
-                let place = looked.place(blocks.start);
-                looked.found[place] = Found::At(stored);
+                found[0] = Found::At(stored);
             }
         }
         Ok(())
@@ -98,7 +106,7 @@ impl<S: Storage> Pool<S> {
         let (segment, number) = (page.address.segment_id(), page.address.block());
         let damaged = |why: &str| {
             tracing::error!(
-                "the page of level {} for blocks from {} on is damaged: {why}: lineage {}, \
+                "the page of level {} for places from {} on is damaged: {why}: lineage {}, \
                  segment {segment}, block {number}",
                 identity.level,
                 identity.first(),

@@ -1,15 +1,20 @@
 //! Reading: find the blocks in memory under the lock; the rest of it, and the bytes, without it.
+//!
+//! What is encrypted is read into the reader's bytes, and decrypted there.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, IoError, VolumeId};
 
 use super::pages::Looked;
 use super::{Pool, State};
-use crate::layout::{Address, BLOCK, crc32c};
-use crate::map::Found;
+use crate::cipher::{Cipher, Spot};
+use crate::layout::{BLOCK, crc32c};
+use crate::map::{Found, Stored};
 use crate::planted::{Bug, Planted};
+use crate::session::Opened;
 use crate::storage::{LONG_BYTES, Storage};
 
 /// A read that a guest asks for.
@@ -23,9 +28,8 @@ pub(super) struct Read {
 struct Wanted {
     /// Where in the range, in blocks.
     at: usize,
-    address: Address,
+    stored: Stored,
     offset: u64,
-    crc: u32,
 }
 
 /// A read under way: what of it is in memory already, and what is not.
@@ -36,17 +40,15 @@ pub(super) struct Fetch {
     bytes: Vec<u8>,
     /// Runs of what is wanted, one after the other in the file, that are to be waited for.
     cold: Vec<Range<usize>>,
+    /// What it is decrypted with.
+    cipher: Option<Arc<Cipher>>,
 }
 
 impl<S: Storage> Pool<S> {
     /// Reads bytes of a volume, and completes on this thread. The blocks are looked up in one turn
     /// under the lock; what the host has to read for them it is told of before any is waited for.
-    pub(super) fn read_all(
-        &self,
-        volume: VolumeId,
-        generation: u64,
-        reads: impl IntoIterator<Item = Read>,
-    ) {
+    pub(super) fn read_all(&self, opened: &Opened, reads: impl IntoIterator<Item = Read>) {
+        let volume = opened.volume;
         let reads = reads.into_iter();
         let mut looked_up = Vec::with_capacity(reads.size_hint().0);
         let mut ahead = Vec::new();
@@ -55,7 +57,7 @@ impl<S: Storage> Pool<S> {
         for read in reads {
             let length = u64::from(read.length);
             let blocks = super::write::blocks_of(read.offset, length);
-            let entered = state.enter(volume, generation, read.offset, length);
+            let entered = state.enter(opened, read.offset, length);
             ahead.extend(state.sessions.streams(volume).and_then(|s| s.read(&blocks)));
             looked_up.push((read, entered.map(|()| state.look_up(volume, blocks))));
         }
@@ -65,7 +67,7 @@ impl<S: Storage> Pool<S> {
         for (read, looked) in looked_up {
             entered += usize::from(looked.is_ok());
             let looked = looked.and_then(|looked| looked);
-            fetches.push((read, looked.and_then(|looked| self.begin_fetch(volume, looked))));
+            fetches.push((read, looked.and_then(|looked| self.begin_fetch(opened, looked))));
         }
         self.ask_for_cold(volume, &fetches, was_cold, &mut ahead);
         let mut answers = Vec::with_capacity(fetches.len());
@@ -171,25 +173,32 @@ impl<S: Storage> Pool<S> {
     /// Whole blocks of a volume, for a request that is under way.
     pub(super) fn read_blocks(
         &self,
-        volume: VolumeId,
+        opened: &Opened,
         blocks: Range<u64>,
     ) -> Result<Vec<u8>, IoError> {
         let _reading = self.readers.enter();
-        let looked = self.lock().look_up(volume, blocks)?;
-        self.fetch(volume, looked)
+        let looked = self.lock().look_up(opened.volume, blocks)?;
+        self.fetch(opened, looked)
     }
 
-    pub(super) fn fetch(&self, volume: VolumeId, looked: Looked) -> Result<Vec<u8>, IoError> {
-        self.end_fetch(self.begin_fetch(volume, looked)?)
+    pub(super) fn fetch(&self, opened: &Opened, looked: Looked) -> Result<Vec<u8>, IoError> {
+        self.end_fetch(self.begin_fetch(opened, looked)?)
     }
 
     /// Takes what the host has in memory.
-    fn begin_fetch(&self, volume: VolumeId, mut looked: Looked) -> Result<Fetch, IoError> {
+    fn begin_fetch(&self, opened: &Opened, mut looked: Looked) -> Result<Fetch, IoError> {
         self.look_up_in_pages(&mut looked)?;
         let wanted = self.wanted(&looked)?;
         // What is not stored reads zero.
         let bytes = vec![0; looked.found.len() * BLOCK];
-        let mut fetch = Fetch { volume, blocks: looked.blocks, wanted, bytes, cold: Vec::new() };
+        let mut fetch = Fetch {
+            volume: opened.volume,
+            blocks: looked.blocks,
+            wanted,
+            bytes,
+            cold: Vec::new(),
+            cipher: opened.cipher.clone(),
+        };
         let mut first = 0;
         let runs = fetch.wanted.chunk_by(Wanted::is_before).map(<[Wanted]>::len);
         for length in runs.collect::<Vec<_>>() {
@@ -218,13 +227,12 @@ impl<S: Storage> Pool<S> {
     fn wanted(&self, looked: &Looked) -> Result<Vec<Wanted>, IoError> {
         let mut wanted = Vec::with_capacity(looked.found.len());
         for (at, found) in looked.found.iter().enumerate() {
-            let Found::At(stored) = found else {
+            let Found::At(stored) = *found else {
                 continue;
             };
-            let (address, crc) = (stored.address, stored.crc);
             // Every block in a map is in a segment that is known.
-            let offset = self.segments.offset(self.geometry, address).ok_or(IoError::Corrupt)?;
-            wanted.push(Wanted { at, address, offset, crc });
+            let offset = self.segments.offset(self.geometry, stored.address);
+            wanted.push(Wanted { at, stored, offset: offset.ok_or(IoError::Corrupt)? });
         }
         Ok(wanted)
     }
@@ -244,29 +252,39 @@ impl Fetch {
         &mut self.bytes[first * BLOCK..(first + run.len()) * BLOCK]
     }
 
-    /// Whether what was read is what was written.
-    fn check(&self, run: &Range<usize>, planted: Planted) -> Result<(), IoError> {
+    /// Whether what was read is what was written; and decrypts it.
+    fn check(&mut self, run: &Range<usize>, planted: Planted) -> Result<(), IoError> {
         let wanted = &self.wanted[run.clone()];
         let first = wanted[0].at * BLOCK;
-        for (block, expected) in self.bytes[first..].chunks_exact(BLOCK).zip(wanted) {
-            if crc32c(block) != expected.crc && !planted.has(Bug::SkipReadCheck) {
-                tracing::error!(
-                    "{:?}: the block at byte {} is damaged: segment {}, block {}, \
-                     byte {} of pool.dat",
-                    self.volume,
-                    (self.blocks.start + expected.at as u64) * BLOCK_BYTES,
-                    expected.address.segment_id(),
-                    expected.address.block(),
-                    expected.offset,
-                );
+        for (block, expected) in self.bytes[first..].chunks_exact_mut(BLOCK).zip(wanted) {
+            let Stored { address, birth, crc, tag } = expected.stored;
+            let lba = self.blocks.start + expected.at as u64;
+            if crc32c(block) != crc && !planted.has(Bug::SkipReadCheck) {
+                self.tell_damage(expected, "is damaged");
+                return Err(IoError::Corrupt);
+            }
+            let Some(cipher) = &self.cipher else { continue };
+            if cipher.open(Spot { address, birth, lba }, tag, block, planted).is_err() {
+                self.tell_damage(expected, "was not encrypted there with the volume's key");
                 return Err(IoError::Corrupt);
             }
         }
         Ok(())
     }
 
+    fn tell_damage(&self, block: &Wanted, what: &str) {
+        tracing::error!(
+            "{:?}: the block at byte {} {what}: segment {}, block {}, byte {} of pool.dat",
+            self.volume,
+            (self.blocks.start + block.at as u64) * BLOCK_BYTES,
+            block.stored.address.segment_id(),
+            block.stored.address.block(),
+            block.offset,
+        );
+    }
+
     fn failed(&self, run: &Range<usize>, error: &std::io::Error) -> IoError {
-        let segment = self.wanted[run.start].address.segment_id();
+        let segment = self.wanted[run.start].stored.address.segment_id();
         tracing::error!("{:?}: reading segment {segment}: {error}", self.volume);
         IoError::Failed
     }
@@ -276,15 +294,15 @@ impl State {
     /// Lets a guest's request in: the pool serves, the handle is not stale, the range is within.
     pub(super) fn enter(
         &mut self,
-        volume: VolumeId,
-        generation: u64,
+        opened: &Opened,
         offset: u64,
         length: u64,
     ) -> Result<(), IoError> {
+        let volume = opened.volume;
         if self.closing || self.stopped.is_some() {
             return Err(IoError::Failed);
         }
-        self.sessions.enter(volume, generation)?;
+        self.sessions.enter(volume, opened.generation)?;
         let size = self.catalog.size_bytes(volume).unwrap_or(0);
         if offset.checked_add(length).is_none_or(|end| end > size) {
             self.sessions.finish(volume, 1);

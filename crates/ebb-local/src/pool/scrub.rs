@@ -9,6 +9,8 @@
 //! at the maps as they are then: nothing waits for a pass. What is written behind its back is for
 //! the next one.
 //!
+//! Of encrypted volumes too: a checksum is that of the bytes in the file.
+//!
 //! Deliberately not here: repair. There is one copy; what is damaged is told, and reads of it fail.
 
 use std::sync::Arc;
@@ -36,7 +38,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// A pass under way.
 #[derive(Debug, Default)]
 pub(crate) struct Scrub {
-    /// The version that it has come to, and the next block there.
+    /// The version that it has come to, and the next place in its map.
     at: Option<(VersionId, u64)>,
     pub(crate) compared: u64,
     pub(crate) damaged: u64,
@@ -184,14 +186,14 @@ impl<S: Storage> Piece<'_, S> {
         }
     }
 
-    fn block(&mut self, lba: u64, found: Stored) {
+    fn block(&mut self, place: u64, found: Stored) {
         if self.target.is_ghost && !self.pool.is_surely_alive(found.address) {
             return;
         }
         self.count();
         let segment = found.address.segment_id();
         let Some(offset) = self.pool.segments.offset(self.pool.geometry, found.address) else {
-            return self.damaged(lba, &format!("segment {segment} is not known"));
+            return self.damaged(place, &format!("segment {segment} is not known"));
         };
         let mut bytes = [0; BLOCK];
         let storage = &self.pool.storage;
@@ -199,10 +201,10 @@ impl<S: Storage> Piece<'_, S> {
         match read.and_then(|()| storage.read_at(offset, &mut bytes)) {
             Ok(()) if crc32c(&bytes) == found.crc => {}
             Ok(()) => {
-                let place = format!("segment {segment}, block {}", found.address.block());
-                self.damaged(lba, &format!("it does not match its checksum: {place}"));
+                let whence = format!("segment {segment}, block {}", found.address.block());
+                self.damaged(place, &format!("it does not match its checksum: {whence}"));
             }
-            Err(error) => self.damaged(lba, &format!("reading segment {segment}: {error}")),
+            Err(error) => self.damaged(place, &format!("reading segment {segment}: {error}")),
         }
     }
 
@@ -211,10 +213,10 @@ impl<S: Storage> Piece<'_, S> {
         self.pool.counters.blocks_scrubbed.fetch_add(1, Relaxed);
     }
 
-    fn damaged(&mut self, lba: u64, why: &str) {
+    fn damaged(&mut self, place: u64, why: &str) {
         self.scrub.damaged += 1;
         self.pool.counters.blocks_damaged.fetch_add(1, Relaxed);
-        let (whose, byte) = (&self.target.name, lba * BLOCK_BYTES);
+        let (whose, byte) = (&self.target.name, self.target.places.before(place) * BLOCK_BYTES);
         tracing::error!("scrubbing: {whose}: the block at byte {byte} is damaged: {why}");
     }
 }

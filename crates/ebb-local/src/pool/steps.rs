@@ -8,7 +8,6 @@ use ebb_volume::{EngineError, IoError};
 use rustix::io::Errno;
 
 use super::{Answer, CheckpointStep, CheckpointWhen, Pool, State};
-use crate::catalog::Placed;
 use crate::layout::Geometry;
 use crate::log::{Batch, Packed};
 use crate::map::Trash;
@@ -105,7 +104,8 @@ impl<S: Storage> Pool<S> {
     }
 
     /// Writes a record and answers those whose requests end with it. True: more waits.
-    fn write(&self, batch: Batch) -> bool {
+    fn write(&self, mut batch: Batch) -> bool {
+        batch.seal(self.planted);
         let offset = self.geometry.offset(batch.segment.extent, batch.header.place.block);
         let outcome = self.storage.write_at(offset, &batch.parts());
         self.counters.log_writes.fetch_add(1, Relaxed);
@@ -373,22 +373,13 @@ impl State {
 
     /// Takes a written record into the catalog. Says who is answered now.
     fn written(&mut self, batch: Batch, trash: &mut Trash, early: bool) -> Vec<Answer> {
-        let header = &batch.header;
+        self.log.last = batch.end.last;
         self.written = batch.end;
         self.unsynced_bytes += batch.bytes();
         self.uncheckpointed_bytes += batch.bytes();
         self.tail_bytes += batch.bytes();
-        let mut first = 0;
-        for entry in &header.entries {
-            let end = first + entry.data_blocks();
-            let placed = Placed {
-                segment_id: batch.segment.id,
-                first_block: header.place.block + 1 + first as u32,
-                epoch: header.epoch,
-                crcs: &header.data_crcs[first..end],
-            };
+        for (entry, placed) in batch.header.placed() {
             self.catalog.apply(entry, &placed, trash);
-            first = end;
         }
         let mut answers = Vec::new();
         for request in batch.finished {

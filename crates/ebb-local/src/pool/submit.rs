@@ -12,11 +12,12 @@
 //!
 //! Deliberately not here: waiting for more requests. What is submitted is done at once.
 
-use ebb_volume::{Completion, Io, VolumeId};
+use ebb_volume::{Completion, Io};
 
 use super::Pool;
 use super::read::Read;
 use super::write::{Asked, Guest};
+use crate::session::Opened;
 use crate::storage::Storage;
 
 /// Reads looked up in one turn under the lock.
@@ -32,43 +33,38 @@ enum Kind {
 impl<S: Storage> Pool<S> {
     /// Reads complete on this thread; so do changes, unless another thread is writing. Only what
     /// has to be durable completes on the sync thread.
-    pub(crate) fn submit(&self, volume: VolumeId, generation: u64, io: Io, done: Completion) {
+    pub(crate) fn submit(&self, opened: &Opened, io: Io, done: Completion) {
         match Kind::of(io, done) {
-            Kind::Change(asked) => self.change_bytes(volume, generation, asked),
-            Kind::Read(read) => self.read_all(volume, generation, [read]),
-            Kind::Flush(done) => self.flush(volume, generation, done),
+            Kind::Change(asked) => self.change_bytes(opened, asked),
+            Kind::Read(read) => self.read_all(opened, [read]),
+            Kind::Flush(done) => self.flush(opened, done),
         }
     }
 
     /// The same for several, in as few records as they fit into.
-    pub(crate) fn submit_all(
-        &self,
-        volume: VolumeId,
-        generation: u64,
-        requests: Vec<(Io, Completion)>,
-    ) {
+    pub(crate) fn submit_all(&self, opened: &Opened, requests: Vec<(Io, Completion)>) {
         let (mut changes, mut reads, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         for (io, done) in requests {
             match Kind::of(io, done) {
                 Kind::Read(read) => reads.push(read),
                 Kind::Flush(done) => flushes.push(done),
-                Kind::Change(asked) => match self.whole(volume, asked) {
+                Kind::Change(asked) => match self.whole(opened, asked) {
                     Ok(whole) => changes.push(whole),
                     Err(asked) => {
                         // It may wait for the blocks of those before it.
-                        self.change_whole(volume, generation, changes.drain(..));
-                        self.change_in_part(volume, generation, asked);
+                        self.change_whole(opened, changes.drain(..));
+                        self.change_in_part(opened, asked);
                     }
                 },
             }
         }
-        self.change_whole(volume, generation, changes);
+        self.change_whole(opened, changes);
         while !reads.is_empty() {
             let rest = reads.split_off(reads.len().min(READS_AT_ONCE));
-            self.read_all(volume, generation, std::mem::replace(&mut reads, rest));
+            self.read_all(opened, std::mem::replace(&mut reads, rest));
         }
         for done in flushes {
-            self.flush(volume, generation, done);
+            self.flush(opened, done);
         }
     }
 }

@@ -6,8 +6,9 @@
 //!   snapshot 3   a ─ b' ─ c      by their addresses, each once
 //! ```
 //! A block keeps its place in every map that has it, so what is at one place is all there is to
-//! compare. A walk of a large volume is cut into parts: what is read by one stays where it is while
-//! that part is walked, and no longer, so that no space waits for it.
+//! compare; those of encrypted volumes have other places, and nothing in common with the rest, so
+//! they are counted by themselves. A walk of a large volume is cut into parts: what is read by one
+//! stays where it is while that part is walked, and no longer, so that no space waits for it.
 //!
 //! Deliberately not here: a number kept up to date with every write.
 
@@ -18,7 +19,7 @@ use ebb_volume::{BLOCK_BYTES, EngineError, IoError, SnapshotId};
 use super::Pool;
 use super::node::Node;
 use crate::layout::Address;
-use crate::map::{HEIGHT, Map, span, touched};
+use crate::map::{HEIGHT, Map, Places, span, touched};
 use crate::storage::Storage;
 
 /// Pages after which a part ends: they take some 20 ms to read.
@@ -26,40 +27,54 @@ const PAGES: usize = 1024;
 
 struct Walk<'a, S> {
     pool: &'a Pool<S>,
-    blocks: Range<u64>,
+    /// Of the maps.
+    range: Range<u64>,
     pages: usize,
-    /// All blocks before this one are counted.
+    /// All before this place is counted.
     reached: u64,
     counted: u64,
 }
 
 impl<S: Storage> Pool<S> {
     pub(crate) fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
+        let plain = self.stored_blocks(snapshots, Places::Dense)?;
+        let sealed = self.stored_blocks(snapshots, Places::Spread)?;
+        Ok((plain + sealed) * BLOCK_BYTES)
+    }
+
+    /// Of those with such places.
+    fn stored_blocks(&self, snapshots: &[SnapshotId], places: Places) -> Result<u64, EngineError> {
         let (mut from, mut counted) = (0, 0);
         loop {
             let _reading = self.readers.enter();
             // Where pages are may have changed since the last part.
-            let (maps, end) = self.maps(snapshots)?;
+            let (maps, end) = self.maps(snapshots, places)?;
             if from >= end {
-                return Ok(counted * BLOCK_BYTES);
+                return Ok(counted);
             }
-            let blocks = from..end;
-            let mut walk = Walk { pool: self, blocks, pages: 0, reached: from, counted: 0 };
+            let range = from..end;
+            let mut walk = Walk { pool: self, range, pages: 0, reached: from, counted: 0 };
             let roots = maps.iter().filter_map(|map| Node::root(self.pool_id, map));
             walk.entry(0, HEIGHT + 1, distinct(roots))?;
             (from, counted) = (walk.reached, counted + walk.counted);
         }
     }
 
-    /// The maps, and the block behind the last that any of them may have.
-    fn maps(&self, snapshots: &[SnapshotId]) -> Result<(Vec<Map>, u64), EngineError> {
+    /// The maps with such places, and the place behind the last that any of them may have.
+    fn maps(
+        &self,
+        snapshots: &[SnapshotId],
+        places: Places,
+    ) -> Result<(Vec<Map>, u64), EngineError> {
         let state = self.serving()?;
         let (mut maps, mut end) = (Vec::with_capacity(snapshots.len()), 0);
         for snapshot in snapshots {
             let found = state.catalog.snapshot_map(*snapshot);
             let (map, size_bytes) = found.ok_or(EngineError::NoSuchSnapshot(*snapshot))?;
-            maps.push(map.clone());
-            end = end.max(size_bytes.div_ceil(BLOCK_BYTES));
+            if map.places() == places {
+                maps.push(map.clone());
+                end = end.max(places.of(size_bytes.div_ceil(BLOCK_BYTES)));
+            }
         }
         Ok((maps, end))
     }
@@ -80,7 +95,7 @@ impl<S: Storage> Walk<'_, S> {
     /// What is under an entry at `level`, which begins at block `first`.
     fn entry(&mut self, first: u64, level: u32, nodes: Vec<Node<'_>>) -> Result<(), IoError> {
         if nodes.is_empty() {
-            self.reached = first.saturating_add(span(level)).min(self.blocks.end);
+            self.reached = first.saturating_add(span(level)).min(self.range.end);
             return Ok(());
         }
         self.pages += nodes.len();
@@ -91,7 +106,7 @@ impl<S: Storage> Walk<'_, S> {
     }
 
     fn inner(&mut self, first: u64, level: u32, mut nodes: Vec<Node<'_>>) -> Result<(), IoError> {
-        for i in touched(first, level, &self.blocks) {
+        for i in touched(first, level, &self.range) {
             let mut children = Vec::with_capacity(nodes.len());
             for node in &mut nodes {
                 children.extend(node.child(self.pool, i)?);
@@ -107,7 +122,7 @@ impl<S: Storage> Walk<'_, S> {
 
     fn leaves(&mut self, first: u64, mut nodes: Vec<Node<'_>>) -> Result<(), IoError> {
         let mut addresses: Vec<Address> = Vec::with_capacity(nodes.len());
-        for i in touched(first, 0, &self.blocks) {
+        for i in touched(first, 0, &self.range) {
             addresses.clear();
             for node in &mut nodes {
                 if let Some(address) = node.stored(self.pool, i)?

@@ -12,7 +12,7 @@ use crate::layout::BLOCK;
 use crate::planted::Bug;
 use crate::record::{Entry, Run};
 use crate::request::{Piece, Purpose, Request, Ticket};
-use crate::session::ClaimId;
+use crate::session::{ClaimId, Opened};
 use crate::storage::Storage;
 
 /// A change as the guest asked for it, in bytes.
@@ -82,15 +82,15 @@ struct Aside {
 
 impl<S: Storage> Pool<S> {
     /// Changes bytes of a volume: answered when the change is in the log, or durable there.
-    pub(super) fn change_bytes(&self, volume: VolumeId, generation: u64, asked: Asked) {
-        match self.whole(volume, asked) {
-            Ok(whole) => self.change_whole(volume, generation, [whole]),
-            Err(asked) => self.change_in_part(volume, generation, asked),
+    pub(super) fn change_bytes(&self, opened: &Opened, asked: Asked) {
+        match self.whole(opened, asked) {
+            Ok(whole) => self.change_whole(opened, [whole]),
+            Err(asked) => self.change_in_part(opened, asked),
         }
     }
 
     /// Cuts a change to blocks. Gives it back where it changes one in part, or is far out of range.
-    pub(super) fn whole(&self, volume: VolumeId, asked: Asked) -> Result<Whole, Asked> {
+    pub(super) fn whole(&self, opened: &Opened, asked: Asked) -> Result<Whole, Asked> {
         let (offset, length) = (asked.offset, asked.guest.length());
         let aligned = offset.is_multiple_of(BLOCK_BYTES) && length.is_multiple_of(BLOCK_BYTES);
         let exact = matches!(asked.guest, Guest::Write(_) | Guest::Zero(_));
@@ -101,10 +101,11 @@ impl<S: Storage> Pool<S> {
             true => blocks_of(offset, length),
             false => self.rounded(offset, length),
         };
+        let volume = opened.volume;
         let run = Run { volume, lba: blocks.start, len: blocks.end - blocks.start };
         let purpose = asked.guest.purpose();
         let piece = match asked.guest {
-            Guest::Write(data) => Piece::write(volume, blocks.start, data),
+            Guest::Write(data) => Piece::write(volume, blocks.start, data, opened.cipher.clone()),
             Guest::Zero(_) => Piece::plain(Entry::Zero(run)),
             Guest::Discard(_) => Piece::plain(Entry::Discard(run)),
         };
@@ -125,16 +126,11 @@ impl<S: Storage> Pool<S> {
     }
 
     /// Orders changes behind all others, in one turn under the lock, and writes.
-    pub(super) fn change_whole(
-        &self,
-        volume: VolumeId,
-        generation: u64,
-        changes: impl IntoIterator<Item = Whole>,
-    ) {
+    pub(super) fn change_whole(&self, opened: &Opened, changes: impl IntoIterator<Item = Whole>) {
         let mut aside = Aside::default();
         let mut state = self.lock();
         for whole in changes {
-            state = self.order(state, volume, generation, whole, &mut aside);
+            state = self.order(state, opened, whole, &mut aside);
         }
         match self.threaded() {
             true => self.write_on(state),
@@ -146,13 +142,13 @@ impl<S: Storage> Pool<S> {
     fn order<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        volume: VolumeId,
-        generation: u64,
+        opened: &Opened,
         whole: Whole,
         aside: &mut Aside,
     ) -> MutexGuard<'a, State> {
         let Whole { offset, length, blocks, mut request } = whole;
-        if let Err(error) = state.enter(volume, generation, offset, length) {
+        let volume = opened.volume;
+        if let Err(error) = state.enter(opened, offset, length) {
             aside.refused.push((request.ticket.done, error));
             return state;
         }
@@ -195,9 +191,10 @@ impl<S: Storage> Pool<S> {
     }
 
     /// Changes bytes where a block keeps some of its own: reads them first, alone on the blocks.
-    pub(super) fn change_in_part(&self, volume: VolumeId, generation: u64, asked: Asked) {
+    pub(super) fn change_in_part(&self, opened: &Opened, asked: Asked) {
         let Asked { offset, guest, durable, done } = asked;
-        let entered = self.lock().enter(volume, generation, offset, guest.length());
+        let volume = opened.volume;
+        let entered = self.lock().enter(opened, offset, guest.length());
         if let Err(error) = entered {
             return Self::refuse(done, error);
         }
@@ -208,7 +205,7 @@ impl<S: Storage> Pool<S> {
             Err(error) => return self.answer(vec![(ticket, Err(error))]),
         };
         let purpose = guest.purpose();
-        match self.pieces(volume, offset, guest, &blocks) {
+        match self.pieces(opened, offset, guest, &blocks) {
             Ok(pieces) => {
                 let claim = Some(claim);
                 self.enqueue(Request { claim, ..self.request(pieces, purpose, durable, ticket) });
@@ -255,17 +252,18 @@ impl<S: Storage> Pool<S> {
 
     fn pieces(
         &self,
-        volume: VolumeId,
+        opened: &Opened,
         offset: u64,
         guest: Guest,
         blocks: &Range<u64>,
     ) -> Result<VecDeque<Piece>, IoError> {
         match guest {
             Guest::Write(data) => {
-                let merged = self.merged(volume, offset, &data, blocks)?;
-                Ok(VecDeque::from([Piece::write(volume, blocks.start, merged)]))
+                let merged = self.merged(opened, offset, &data, blocks)?;
+                let (volume, cipher) = (opened.volume, opened.cipher.clone());
+                Ok(VecDeque::from([Piece::write(volume, blocks.start, merged, cipher)]))
             }
-            Guest::Zero(length) => self.zero_pieces(volume, offset, length, blocks),
+            Guest::Zero(length) => self.zero_pieces(opened, offset, length, blocks),
             Guest::Discard(_) => unreachable!("a discard changes no block in part"),
         }
     }
@@ -273,12 +271,12 @@ impl<S: Storage> Pool<S> {
     /// Zero is exact: the blocks at the ends that are touched in part are written.
     fn zero_pieces(
         &self,
-        volume: VolumeId,
+        opened: &Opened,
         offset: u64,
         length: u64,
         blocks: &Range<u64>,
     ) -> Result<VecDeque<Piece>, IoError> {
-        let end = offset + length;
+        let (volume, end) = (opened.volume, offset + length);
         let whole = blocks_within(offset, length);
         let mut pieces = VecDeque::new();
         let mut edges = vec![blocks.start, blocks.end - 1];
@@ -287,8 +285,8 @@ impl<S: Storage> Pool<S> {
         for lba in edges {
             let from = offset.max(lba * BLOCK_BYTES);
             let zero = vec![0; (end.min((lba + 1) * BLOCK_BYTES) - from) as usize];
-            let merged = self.merged(volume, from, &zero, &(lba..lba + 1))?;
-            pieces.push_back(Piece::write(volume, lba, merged));
+            let merged = self.merged(opened, from, &zero, &(lba..lba + 1))?;
+            pieces.push_back(Piece::write(volume, lba, merged, opened.cipher.clone()));
         }
         if !whole.is_empty() {
             let run = Run { volume, lba: whole.start, len: whole.end - whole.start };
@@ -300,7 +298,7 @@ impl<S: Storage> Pool<S> {
     /// The blocks as they will be: as they are, with `data` at byte `offset`.
     fn merged(
         &self,
-        volume: VolumeId,
+        opened: &Opened,
         offset: u64,
         data: &[u8],
         blocks: &Range<u64>,
@@ -309,11 +307,11 @@ impl<S: Storage> Pool<S> {
         let mut merged = vec![0; (blocks.end - blocks.start) as usize * BLOCK];
         let end = first + data.len();
         if first != 0 {
-            let head = self.read_blocks(volume, blocks.start..blocks.start + 1)?;
+            let head = self.read_blocks(opened, blocks.start..blocks.start + 1)?;
             merged[..BLOCK].copy_from_slice(&head);
         }
         if end < merged.len() {
-            let tail = self.read_blocks(volume, blocks.end - 1..blocks.end)?;
+            let tail = self.read_blocks(opened, blocks.end - 1..blocks.end)?;
             let at = merged.len() - BLOCK;
             merged[at..].copy_from_slice(&tail);
         }
@@ -337,10 +335,10 @@ impl<S: Storage> Pool<S> {
     }
 
     /// Makes durable what completed before.
-    pub(super) fn flush(&self, volume: VolumeId, generation: u64, done: Completion) {
-        let entered = self.lock().enter(volume, generation, 0, 0);
+    pub(super) fn flush(&self, opened: &Opened, done: Completion) {
+        let entered = self.lock().enter(opened, 0, 0);
         match entered {
-            Ok(()) => self.join_sync(Ticket::new(Some(volume), done)),
+            Ok(()) => self.join_sync(Ticket::new(Some(opened.volume), done)),
             Err(error) => Self::refuse(done, error),
         }
     }

@@ -45,8 +45,8 @@ impl Lab {
 
     /// Writes blocks all over the volume.
     fn scatter(&self, volume: VolumeId, size_bytes: u64, blocks: u64) {
-        let generation = self.pool.open_handle(volume).unwrap();
-        let handle = Handle::new(&self.pool, volume, generation);
+        let opened = self.pool.open_handle(volume, None).unwrap();
+        let handle = Handle::new(&self.pool, opened);
         let mut random = Random::new(size_bytes);
         for _ in 0..blocks {
             let offset = random.below(size_bytes / BLOCK as u64) * BLOCK as u64;
@@ -75,7 +75,7 @@ fn snapshot_reset_and_fork_cost_one_write_and_one_sync() {
         let mut lab = Lab::new();
         let (volume, fork) = (VolumeId(1), VolumeId(2));
         let (first, second) = (SnapshotId(1), SnapshotId(2));
-        lab.cost(Change::CreateVolume { volume, size_bytes });
+        lab.cost(Change::CreateVolume { volume, size_bytes, key_check: None });
         lab.scatter(volume, size_bytes, blocks);
         if on_disk {
             while lab.pool.checkpoint_step() != CheckpointStep::Idle {}

@@ -49,11 +49,11 @@ impl Lab {
         let pool = Arc::new(open_with_reserve(&disk, reserve_segments).unwrap());
         let size_bytes = BLOCKS * BLOCK as u64;
         let volume = VOLUME;
-        let change = Change::CreateVolume { volume, size_bytes };
+        let change = Change::CreateVolume { volume, size_bytes, key_check: None };
         pool.change(OpId([1; 16]), change).unwrap();
         while pool.stock_step() {}
-        let generation = pool.open_handle(volume).unwrap();
-        let handle = Handle::new(&pool, volume, generation);
+        let opened = pool.open_handle(volume, None).unwrap();
+        let handle = Handle::new(&pool, opened);
         let lab = Self { disk, pool, handle };
         for block in 0..BLOCKS {
             lab.write(block, 1).unwrap();
@@ -278,7 +278,7 @@ fn one_damaged_superblock_is_survived_and_two_are_refused() {
 
 /// All blocks of the volume in a pool that was opened again.
 fn read_all(pool: &Pool<SimDisk>) -> Result<Vec<u8>, IoError> {
-    pool.volume_bytes(VOLUME)
+    pool.volume_bytes(VOLUME, &[])
 }
 
 fn all_stamped(stamp: u8) -> Vec<u8> {
@@ -351,7 +351,7 @@ fn a_lost_superblock_brings_the_checkpoint_before() {
 fn a_damaged_page_fails_what_is_below_it_and_the_rest_goes_on() {
     let lab = Lab::new();
     let (healthy, size_bytes) = (VolumeId(2), BLOCKS * BLOCK as u64);
-    let create = Change::CreateVolume { volume: healthy, size_bytes };
+    let create = Change::CreateVolume { volume: healthy, size_bytes, key_check: None };
     lab.pool.change(OpId([4; 16]), create).unwrap();
     lab.checkpoint(|_| {});
     let disk = lab.disk.clone();
@@ -364,12 +364,12 @@ fn a_damaged_page_fails_what_is_below_it_and_the_rest_goes_on() {
     assert_eq!(pages.len(), 5, "a page at each level");
     disk.flip(pages[0] + 2000, 3);
     assert_eq!(read_all(&pool), Err(IoError::Corrupt));
-    assert_eq!(pool.volume_bytes(healthy).unwrap(), vec![0; size_bytes as usize]);
+    assert_eq!(pool.volume_bytes(healthy, &[]).unwrap(), vec![0; size_bytes as usize]);
     pool.health().unwrap();
     // What is written above it is read; what must be merged into it can not be.
     let pool = Arc::new(pool);
-    let generation = pool.open_handle(VOLUME).unwrap();
-    let lab = Lab { disk, handle: Handle::new(&pool, VOLUME, generation), pool };
+    let opened = pool.open_handle(VOLUME, None).unwrap();
+    let lab = Lab { disk, handle: Handle::new(&pool, opened), pool };
     lab.write(3, 7).unwrap();
     assert_eq!(lab.read(3).unwrap(), stamped(3, 7));
     assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::GaveUp);
@@ -377,7 +377,7 @@ fn a_damaged_page_fails_what_is_below_it_and_the_rest_goes_on() {
     lab.ask(Io::Flush).unwrap();
     assert_eq!(lab.read(3).unwrap(), stamped(3, 7));
     let generation = lab.reopen().unwrap();
-    assert_eq!(generation.volume_bytes(healthy).unwrap(), vec![0; size_bytes as usize]);
+    assert_eq!(generation.volume_bytes(healthy, &[]).unwrap(), vec![0; size_bytes as usize]);
 }
 
 #[test]
@@ -402,8 +402,8 @@ fn a_failed_read_only_delays_a_checkpoint() {
     lab.checkpoint(|_| {});
     let disk = lab.disk.clone();
     let pool = Arc::new(lab.reopen().unwrap());
-    let generation = pool.open_handle(VOLUME).unwrap();
-    let lab = Lab { disk, handle: Handle::new(&pool, VOLUME, generation), pool };
+    let opened = pool.open_handle(VOLUME, None).unwrap();
+    let lab = Lab { disk, handle: Handle::new(&pool, opened), pool };
     lab.write(3, 7).unwrap();
     lab.disk.fail_next_read(true);
     assert_eq!(lab.pool.checkpoint_step(), CheckpointStep::Waits);
@@ -448,10 +448,10 @@ fn set_version(disk: &SimDisk, version: u8) {
 fn a_pool_of_a_newer_version_is_refused_and_not_touched() {
     let lab = Lab::new();
     let disk = lab.disk.clone();
-    set_version(&disk, 4);
+    set_version(&disk, 5);
     let writes = disk.counts().0;
     match lab.reopen().err() {
-        Some(EngineError::Stopped(why)) => assert!(why.contains("version 4"), "{why}"),
+        Some(EngineError::Stopped(why)) => assert!(why.contains("version 5"), "{why}"),
         other => panic!("{other:?}"),
     }
     assert_eq!(disk.counts().0, writes);

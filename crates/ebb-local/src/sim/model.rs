@@ -55,7 +55,7 @@ impl State {
 
     fn change(&mut self, change: &Change) {
         match change {
-            Change::CreateVolume { volume, size_bytes } => {
+            Change::CreateVolume { volume, size_bytes, .. } => {
                 let bytes = vec![0; *size_bytes as usize];
                 self.volumes.insert(volume.0, bytes);
             }

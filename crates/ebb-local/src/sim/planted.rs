@@ -14,7 +14,7 @@ use crate::planted::{Bug, Planted};
 const AT_MOST: Duration = Duration::from_secs(120);
 
 /// Each bug, and a seed that finds it.
-const BUGS: [(Bug, u64); 41] = [
+const BUGS: [(Bug, u64); 42] = [
     (Bug::SkipFlushSync, 0),
     (Bug::FuaAnsweredEarly, 0),
     (Bug::ChangeNotSynced, 0),
@@ -56,6 +56,7 @@ const BUGS: [(Bug, u64); 41] = [
     (Bug::SegmentNotSynced, 8),
     (Bug::TailPacked, 75),
     (Bug::DeadForAlive, 0),
+    (Bug::NonceReused, 0),
 ];
 
 /// Whether a seed finds a bug, and nothing without it.

@@ -18,12 +18,16 @@ fn pool(disk: &SimDisk) -> Arc<Pool<SimDisk>> {
     let setup = Setup::by_hand(64);
     let pool = Arc::new(Pool::open(disk.clone(), setup).unwrap());
     let size_bytes = BLOCKS * BLOCK as u64;
-    pool.change(OpId([1; 16]), Change::CreateVolume { volume: VOLUME, size_bytes }).unwrap();
+    pool.change(
+        OpId([1; 16]),
+        Change::CreateVolume { volume: VOLUME, size_bytes, key_check: None },
+    )
+    .unwrap();
     pool
 }
 
 fn handle(pool: &Arc<Pool<SimDisk>>) -> Handle<SimDisk> {
-    Handle::new(pool, VOLUME, pool.open_handle(VOLUME).unwrap())
+    Handle::new(pool, pool.open_handle(VOLUME, None).unwrap())
 }
 
 fn write_all_blocks(pool: &Arc<Pool<SimDisk>>) {

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::world::simulate;
+use crate::cipher::used;
 use crate::planted::Planted;
 
 /// What is asked of a world unless said otherwise.
@@ -121,6 +122,17 @@ fn worlds_keep_every_promise() {
 #[test]
 fn an_engine_call_in_the_middle_of_a_write_takes_nothing_of_it() {
     simulate(9_009_664, STEPS, Planted::default()).unwrap();
+}
+
+/// Or it would prove nothing that no nonce is used twice.
+#[test]
+fn worlds_with_keys_encrypt() {
+    let sealed = |seed| {
+        simulate(seed, STEPS, Planted::default()).unwrap();
+        used::stop()
+    };
+    assert!(sealed(0) > 50, "a world with keys");
+    assert_eq!(sealed(1), 0, "a world without");
 }
 
 #[test]

@@ -126,8 +126,8 @@ impl Run {
 
     /// Until the disk dies or all is asked for.
     fn ask(&mut self, pool: &Arc<Pool<SimDisk>>) {
-        let generation = pool.open_handle(VOLUME).expect("the volume is there");
-        let handle = Handle::new(pool, VOLUME, generation);
+        let opened = pool.open_handle(VOLUME, None).expect("the volume is there");
+        let handle = Handle::new(pool, opened);
         self.disk.set_fuse(10 + self.random.below(60));
         for _ in 0..8 {
             let requests = self.requests();
@@ -145,8 +145,8 @@ impl Run {
 
     /// What is left is the state after some of the blocks, all durable ones among them.
     fn check(&mut self, pool: &Arc<Pool<SimDisk>>) -> Result<(), String> {
-        let generation = pool.open_handle(VOLUME).expect("the volume is there");
-        let handle = Handle::new(pool, VOLUME, generation);
+        let opened = pool.open_handle(VOLUME, None).expect("the volume is there");
+        let handle = Handle::new(pool, opened);
         let length = BLOCKS as u32 * BLOCK as u32;
         let bytes = ebb_volume::run(&handle, Io::Read { offset: 0, length });
         let bytes = bytes.map_err(|error| format!("the volume is read: {error}"))?;
@@ -172,7 +172,7 @@ impl Run {
 
     fn live(mut self) -> Result<(), String> {
         let size_bytes = BLOCKS * BLOCK as u64;
-        let create = Change::CreateVolume { volume: VOLUME, size_bytes };
+        let create = Change::CreateVolume { volume: VOLUME, size_bytes, key_check: None };
         self.open().change(OpId([1; 16]), create).expect("a volume is made");
         for _ in 0..4 {
             let pool = self.open();

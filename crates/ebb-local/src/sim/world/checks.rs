@@ -24,12 +24,12 @@ impl World {
         let mut image = State::default();
         let inventory = pool.inventory().map_err(|error| error.to_string())?;
         for info in inventory.volumes {
-            let bytes = pool.volume_bytes(info.id);
+            let bytes = pool.volume_bytes(info.id, &self.keys);
             let bytes = bytes.map_err(|error| format!("{:?}: {error}", info.id))?;
             image.volumes.insert(info.id.0, bytes);
         }
         for info in inventory.snapshots {
-            let bytes = pool.snapshot_bytes(info.id);
+            let bytes = pool.snapshot_bytes(info.id, &self.keys);
             let bytes = bytes.map_err(|error| format!("{:?}: {error}", info.id))?;
             image.snapshots.insert(info.id.0, bytes.into());
         }
@@ -52,7 +52,7 @@ impl World {
     pub(super) fn check_damaged(&self) -> Result<(), String> {
         let pool = self.pool()?;
         for (volume, bytes) in &self.model.live.volumes {
-            match pool.volume_bytes(VolumeId(*volume)) {
+            match pool.volume_bytes(VolumeId(*volume), &self.keys) {
                 Ok(found) if found != *bytes => {
                     return Err(format!("volume {volume}: damaged bytes were returned"));
                 }

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use ebb_volume::{Io, IoError, Volume, VolumeId};
+use ebb_volume::{EngineError, Io, IoError, Volume, VolumeId};
 
 use super::World;
 use crate::layout::BLOCK;
@@ -32,8 +32,12 @@ impl World {
     pub(super) fn opened(&mut self, volume: u64) -> Option<u64> {
         let pool = self.pool().ok()?;
         if let Entry::Vacant(closed) = self.handles.entry(volume) {
-            let generation = pool.open_handle(VolumeId(volume)).ok()?;
-            closed.insert(Handle::new(&pool, VolumeId(volume), generation));
+            // One that was reset may have any key.
+            let keys = std::iter::once(None).chain(self.keys.iter().cloned().map(Some));
+            let open = |key| pool.open_handle(VolumeId(volume), key);
+            let opened =
+                keys.map(open).find(|opened| !matches!(opened, Err(EngineError::WrongKey(_))));
+            closed.insert(Handle::new(&pool, opened?.ok()?));
         }
         Some(volume)
     }

@@ -55,7 +55,7 @@ impl World {
         world.open()?;
         let (volume, size_bytes) = (VolumeId(1), (BLOCKS * BLOCK) as u64);
         world.last_id = 1;
-        world.ask_for(Change::CreateVolume { volume, size_bytes })?;
+        world.ask_for(Change::CreateVolume { volume, size_bytes, key_check: None })?;
         for operation in [Small::Write, Small::Checkpoint, Small::Snapshot, Small::Write] {
             world.small(operation)?;
         }
@@ -70,6 +70,7 @@ impl World {
     pub(in crate::sim) fn fork(&self) -> Self {
         Self {
             cache_bytes: self.cache_bytes,
+            keys: self.keys.clone(),
             reserve_segments: self.reserve_segments,
             walk_pages: self.walk_pages,
             model: self.model.clone(),

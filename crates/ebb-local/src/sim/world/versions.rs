@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ebb_volume::{EngineError, Io, IoError, OpId, SnapshotId, Volume, VolumeId};
 
 use super::World;
+use crate::cipher::KeyCheck;
 use crate::layout::BLOCK;
 use crate::record::Change;
 use crate::sim::model::{State, Unit};
@@ -44,7 +45,8 @@ impl World {
             let blocks = if is_first { self.wide_blocks } else { small };
             let size_bytes = blocks * BLOCK as u64;
             let volume = VolumeId(id);
-            return Some(Change::CreateVolume { volume, size_bytes });
+            let key_check = self.key_check(volume);
+            return Some(Change::CreateVolume { volume, size_bytes, key_check });
         }
         match kind {
             1..=4 if snapshots.len() < 8 => {
@@ -79,6 +81,12 @@ impl World {
             10 if volumes.len() > 1 => Some(Change::DeleteVolume { volume: volume? }),
             _ => Some(Change::DeleteSnapshot { snapshot: snapshot? }),
         }
+    }
+
+    /// Of some volumes of a world with keys: none, or one of those.
+    fn key_check(&self, volume: VolumeId) -> Option<KeyCheck> {
+        let which = volume.0 as usize % (self.keys.len() + 1);
+        Some(self.keys.get(which.checked_sub(1)?)?.check())
     }
 
     pub(super) fn make(&mut self, op: OpId, change: Change) -> Result<(), String> {
