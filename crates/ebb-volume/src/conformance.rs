@@ -126,6 +126,7 @@ macro_rules! encrypted_conformance_suite {
             a_volume_opens_with_its_key_only
             a_repeated_creation_has_the_same_key
             forks_and_resets_take_the_key_along
+            nothing_is_as_in_a_snapshot_of_another_kind
         }
 
         mod encrypted {

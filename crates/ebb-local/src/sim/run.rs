@@ -131,8 +131,9 @@ fn worlds_with_keys_encrypt() {
         simulate(seed, STEPS, Planted::default()).unwrap();
         used::stop()
     };
-    assert!(sealed(0) > 50, "a world with keys");
-    assert_eq!(sealed(1), 0, "a world without");
+    let with_keys = [0, 5, 6, 13, 14].map(sealed);
+    assert!(with_keys.iter().sum::<usize>() > 100, "{with_keys:?}");
+    assert_eq!([1, 2, 3].map(sealed), [0; 3], "worlds without");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Encrypted volumes: which key opens what, and the whole suite once more on an engine whose
 //! volumes are encrypted without the checks knowing.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::{Bench, KIB, Store, assert_same, new_op, pattern, read, write};
 use crate::{
-    DataKey, Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId, VolumeInfo,
+    BLOCK_BYTES, DataKey, Engine, EngineError, Inventory, OpId, SnapshotId, Volume, VolumeId,
+    VolumeInfo,
 };
 
 const SIZE: u64 = 64 * KIB;
@@ -252,4 +254,48 @@ pub fn forks_and_resets_take_the_key_along(store: &dyn Store) {
     for info in snapshots {
         assert_eq!(info.encrypted, info.id.0 != 13, "{:?}", info.id);
     }
+}
+
+#[expect(missing_docs, reason = "checks are named for what they check")]
+pub fn nothing_is_as_in_a_snapshot_of_another_kind(store: &dyn Store) {
+    const BLOCKS: u64 = 600;
+    let bench = Bench::new(store);
+    let written = [&[0, 1, 127, 128, 129, 255, 256, 400][..], &[1, 2, 128, 255, 257, 383, 599]];
+    let key = key(1);
+    for (volume, (key, blocks)) in [Some(&key), None].into_iter().zip(written).enumerate() {
+        let id = VolumeId(volume as u64);
+        let size_bytes = BLOCKS * BLOCK_BYTES;
+        bench.engine.create_volume(new_op(), id, size_bytes, key).expect("a volume is made");
+        let handle = bench.engine.open(id, key).expect("a volume opens");
+        for block in blocks {
+            write(&*handle, block * BLOCK_BYTES, &pattern(*block, BLOCK_BYTES));
+        }
+        bench.snapshot(id.0, 10 + id.0);
+    }
+    let either = |block: &u64| written.iter().any(|blocks| blocks.contains(block));
+    let expected: Vec<bool> = (0..BLOCKS).map(|block| either(&block)).collect();
+    for (volume, key, since) in [(0, Some(&key), 11), (1, None, 10)] {
+        let handle = bench.engine.open(VolumeId(volume), key).expect("a volume opens");
+        for most in [1, 2, 5, 1000] {
+            let most = NonZeroUsize::new(most).expect("it is not 0");
+            let (mut at, end, mut found) = (0, BLOCKS * BLOCK_BYTES, Vec::new());
+            while at < end {
+                let told = handle.changed(SnapshotId(since), at, end - at, most).expect("changes");
+                assert!((1..=most.get()).contains(&told.len()), "{} are told", told.len());
+                for difference in told {
+                    let blocks = difference.length / BLOCK_BYTES;
+                    found.extend((0..blocks).map(|_| difference.changed));
+                    at += difference.length;
+                }
+            }
+            assert_eq!(found, expected, "since {since}, {most} at a time");
+        }
+        let own = SnapshotId(10 + volume);
+        let most = NonZeroUsize::MAX;
+        let told = handle.changed(own, 0, BLOCKS * BLOCK_BYTES, most).expect("changes");
+        assert!(told.iter().all(|difference| !difference.changed), "since its own");
+    }
+    let both = [SnapshotId(10), SnapshotId(11)];
+    let stored = bench.engine.stored_bytes(&both).expect("stored bytes");
+    assert_eq!(stored, (written[0].len() + written[1].len()) as u64 * BLOCK_BYTES);
 }
