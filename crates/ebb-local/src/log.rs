@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use crate::cipher::Spot;
 use crate::layout::{Address, BLOCK, Geometry, Link, LogPlace, Segment, crc32c};
@@ -217,8 +217,9 @@ impl Batch {
         for piece in &mut self.pieces {
             let (blocks, first_lba) = (piece.blocks(), first(&piece.entry));
             if let Some(cipher) = &piece.cipher {
-                // The guest's bytes may be in use elsewhere.
-                let mut sealed = piece.data.to_vec();
+                // In the guest's bytes, unless they are in use elsewhere.
+                let own = std::mem::take(&mut piece.data).try_into_mut();
+                let mut sealed = own.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
                 for (i, block) in sealed.chunks_exact_mut(BLOCK).enumerate() {
                     let address = Address::new(self.segment.id, at + i as u32);
                     let (birth, lba) = (self.header.epoch, first_lba + i as u64);
@@ -226,7 +227,7 @@ impl Batch {
                     self.header.tags.push(tag);
                     piece.crcs.push(crc32c(block));
                 }
-                piece.data = Bytes::from(sealed);
+                piece.data = sealed.freeze();
             }
             self.header.data_crcs.extend_from_slice(&piece.crcs);
             at += blocks as u32;

@@ -2,7 +2,7 @@
 
 use ebb_volume::{OpId, SnapshotId, VolumeId};
 
-use super::{Block, assert_same_where_read, block, seed, sign};
+use super::{assert_same_where_read, block, seed, sign};
 use crate::cipher::{KeyCheck, Tag};
 use crate::layout::{BLOCK, Segment};
 use crate::record::{Change, Entry, Header, Place, Run};
