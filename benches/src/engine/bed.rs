@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_local::{LocalEngine, Options, Stats};
-use ebb_volume::{Engine, Io, OpId, SnapshotId, Volume, VolumeId, run};
+use ebb_volume::{DataKey, Engine, Io, OpId, SnapshotId, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::{Failure, MIB};
@@ -135,13 +135,25 @@ impl Bed {
     }
 
     pub(crate) fn create(&mut self, size_bytes: u64) -> Result<Arc<dyn Volume>, Failure> {
+        self.create_with(size_bytes, false)
+    }
+
+    pub(crate) fn create_with(
+        &mut self,
+        size_bytes: u64,
+        encrypted: bool,
+    ) -> Result<Arc<dyn Volume>, Failure> {
         let op = self.op();
-        self.engine().create_volume(op, VOLUME, size_bytes, None)?;
-        self.open()
+        self.engine().create_volume(op, VOLUME, size_bytes, key(encrypted).as_ref())?;
+        self.open_with(encrypted)
     }
 
     pub(crate) fn open(&self) -> Result<Arc<dyn Volume>, Failure> {
-        Ok(self.engine().open(VOLUME, None)?)
+        self.open_with(false)
+    }
+
+    pub(crate) fn open_with(&self, encrypted: bool) -> Result<Arc<dyn Volume>, Failure> {
+        Ok(self.engine().open(VOLUME, key(encrypted).as_ref())?)
     }
 
     pub(crate) fn snapshot(&mut self, snapshot: u64) -> Result<Duration, Failure> {
@@ -165,6 +177,10 @@ impl Bed {
         self.engine().delete_snapshot(op, SnapshotId(snapshot))?;
         Ok(begun.elapsed())
     }
+}
+
+fn key(encrypted: bool) -> Option<DataKey> {
+    encrypted.then(|| DataKey::new([5; 32]))
 }
 
 /// Writes the first bytes of a volume in order, a MiB at a time.

@@ -13,6 +13,7 @@
 mod amplification;
 mod bed;
 mod deletes;
+mod encryption;
 mod load;
 mod memory;
 mod metadata;
@@ -97,6 +98,7 @@ const GROUPS: &[(&str, Group)] = &[
     ("resets", resets::rows),
     ("snapshots", snapshots::rows),
     ("rates", rates::rows),
+    ("encryption", encryption::rows),
     ("amplification", amplification::rows),
     ("starts", starts::rows),
     ("metadata", metadata::rows),
