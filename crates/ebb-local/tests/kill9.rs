@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ebb_local::{LocalEngine, Options};
-use ebb_volume::{Engine, Io, OpId, SnapshotId, VolumeId, run};
+use ebb_volume::{DataKey, Engine, Io, OpId, SnapshotId, VolumeId, run};
 
 const KILLS: u64 = 30;
 const BLOCKS: u64 = 64;
@@ -21,6 +21,7 @@ const BLOCK: usize = 4096;
 const VOLUME: VolumeId = VolumeId(1);
 const DIRECTORY: &str = "EBB_KILL9_DIRECTORY";
 const FIRST_STEP: &str = "EBB_KILL9_FIRST_STEP";
+const IS_ENCRYPTED: &str = "EBB_KILL9_IS_ENCRYPTED";
 
 /// The stamp of each block.
 type Image = Vec<u64>;
@@ -83,18 +84,18 @@ fn block(lba: u64, stamp: u64) -> Vec<u8> {
 }
 
 /// Does a step. It is durable when this returns.
-fn perform(engine: &LocalEngine, step: u64, expected: &Expected) {
+fn perform(engine: &LocalEngine, step: u64, expected: &Expected, key: Option<&DataKey>) {
     let mut op = [0; 16];
     op[..8].copy_from_slice(&step.to_le_bytes());
     let op = OpId(op);
     match step_at(step, expected) {
-        Step::Create => engine.create_volume(op, VOLUME, BLOCKS * BLOCK as u64, None),
+        Step::Create => engine.create_volume(op, VOLUME, BLOCKS * BLOCK as u64, key),
         Step::Snapshot => engine.create_snapshots(op, &[(VOLUME, SnapshotId(step))]),
         Step::Reset { target } => engine.reset(op, VOLUME, SnapshotId(target)),
         Step::Delete { snapshot } => engine.delete_snapshot(op, SnapshotId(snapshot)),
         Step::Write { lba, blocks } => {
             let data: Vec<u8> = (lba..lba + blocks).flat_map(|b| block(b, step)).collect();
-            let volume = engine.open(VOLUME, None).unwrap();
+            let volume = engine.open(VOLUME, key).unwrap();
             let (offset, fua) = (lba * BLOCK as u64, step.is_multiple_of(2));
             let data = data.into();
             run(&*volume, Io::Write { offset, data, fua }).unwrap();
@@ -105,6 +106,10 @@ fn perform(engine: &LocalEngine, step: u64, expected: &Expected) {
         }
     }
     .unwrap();
+}
+
+fn key(is_encrypted: bool) -> Option<DataKey> {
+    is_encrypted.then(|| DataKey::new([9; 32]))
 }
 
 fn open(directory: &Path) -> LocalEngine {
@@ -131,21 +136,23 @@ fn child() {
         return;
     };
     let engine = open(Path::new(&directory));
+    let key = key(std::env::var(IS_ENCRYPTED).unwrap() == "true");
     let first: u64 = first.parse().unwrap();
     let mut expected = expected_after(first);
     for step in first.. {
-        perform(&engine, step, &expected);
+        perform(&engine, step, &expected, key.as_ref());
         apply(step, &mut expected);
         println!("\ndone {step}");
     }
 }
 
 /// Runs a child from `first` on and kills it. The number of steps that were answered.
-fn run_child(directory: &Path, first: u64, patience: Duration) -> u64 {
+fn run_child(directory: &Path, is_encrypted: bool, first: u64, patience: Duration) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(DIRECTORY, directory)
         .env(FIRST_STEP, first.to_string())
+        .env(IS_ENCRYPTED, is_encrypted.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -162,9 +169,9 @@ fn run_child(directory: &Path, first: u64, patience: Duration) -> u64 {
     last.unwrap_or(first) + 1
 }
 
-fn image(engine: &LocalEngine, volume: VolumeId) -> Vec<u8> {
+fn image(engine: &LocalEngine, volume: VolumeId, key: Option<&DataKey>) -> Vec<u8> {
     let (offset, length) = (0, (BLOCKS as usize * BLOCK) as u32);
-    let volume = engine.open(volume, None).unwrap();
+    let volume = engine.open(volume, key).unwrap();
     run(&*volume, Io::Read { offset, length }).unwrap().to_vec()
 }
 
@@ -174,7 +181,7 @@ fn bytes(image: &Image) -> Vec<u8> {
 }
 
 /// Whether the pool holds exactly this.
-fn holds(engine: &LocalEngine, expected: &Expected, fork: &mut u64) -> bool {
+fn holds(engine: &LocalEngine, expected: &Expected, key: Option<&DataKey>, fork: &mut u64) -> bool {
     let inventory = engine.inventory().unwrap();
     let mut found: Vec<u64> = inventory.snapshots.iter().map(|s| s.id.0).collect();
     found.sort_unstable();
@@ -188,26 +195,36 @@ fn holds(engine: &LocalEngine, expected: &Expected, fork: &mut u64) -> bool {
         op[..8].copy_from_slice(&fork.to_le_bytes());
         let size = BLOCKS * BLOCK as u64;
         engine.fork(OpId(op), SnapshotId(*id), volume, size).unwrap();
-        let same = image(engine, volume) == bytes(stamps);
+        let same = image(engine, volume, key) == bytes(stamps);
         op[8] = 0;
         engine.delete_volume(OpId(op), volume).unwrap();
         op[8] = 0xff;
         same
     });
-    snapshots && image(engine, VOLUME) == bytes(&expected.volume)
+    snapshots && image(engine, VOLUME, key) == bytes(&expected.volume)
 }
 
 #[test]
 fn every_answered_step_survives_sigkill() {
+    survive(false);
+}
+
+#[test]
+fn every_answered_step_on_an_encrypted_volume_survives_sigkill() {
+    survive(true);
+}
+
+fn survive(is_encrypted: bool) {
+    let key = key(is_encrypted);
     let directory = tempfile::tempdir().unwrap();
     let (mut steps, mut fork) = (0, 1000);
     for kill in 0..KILLS {
         let patience = Duration::from_micros(mixed(kill) % 40_000);
-        let answered = run_child(directory.path(), steps, patience);
+        let answered = run_child(directory.path(), is_encrypted, steps, patience);
         let engine = open(directory.path());
         let found = [answered, answered + 1]
             .into_iter()
-            .find(|&n| holds(&engine, &expected_after(n), &mut fork));
+            .find(|&n| holds(&engine, &expected_after(n), key.as_ref(), &mut fork));
         steps = found.unwrap_or_else(|| {
             panic!("kill {kill}: neither the state after {answered} steps nor after one more")
         });
