@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ebb",
         &[
             "ebb-api",
+            "ebb-audit",
             "ebb-control",
             "ebb-domain",
             "ebb-kms",
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
+    ("ebb-audit", &[]),
     ("ebb-bench", &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-store", "ebb-volume"]),
     (
         "ebb-control",
