@@ -31,6 +31,7 @@ mod refusals;
 mod render;
 mod server;
 mod signature;
+mod throttle;
 mod time;
 mod uuid;
 mod wire;
@@ -46,3 +47,4 @@ pub use params::{
 pub use pipeline::{Api, Health, Metrics};
 pub use refusals::{INTERNAL_ERROR, Refusal, refusals};
 pub use server::serve;
+pub use throttle::{DOCUMENTED_LIMITS, Limit, RetryAfterMillis, Throttle};
