@@ -1,4 +1,5 @@
-//! `ebb admin`: the operator's commands, over the admin socket of a data directory.
+//! `ebb admin`: the operator's commands, over the admin socket of a data directory; but for the
+//! audit log, which is read from its files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use ebb_api::admin::{AdminClient, Command, ImportCommand};
 use serde_json::Value;
 
 use crate::Failure;
+use crate::audit::{Audit, audit};
 
 /// What every command takes, and the command.
 #[derive(Debug, Args)]
@@ -41,6 +43,9 @@ enum Noun {
     /// Snapshots.
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 #[derive(Debug, Subcommand)]
@@ -219,6 +224,7 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
         Noun::User(user) => client.run(&user.into()).await?,
         Noun::Instance(instance) => client.run(&instance.into()).await?,
         Noun::Category(category) => client.run(&category.into()).await?,
+        Noun::Audit(command) => return audit(&data_dir, command, args.json),
     };
     if args.json {
         println!("{changed}")

@@ -8,6 +8,7 @@
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
 //!   nbd.sock      0600           admin.sock  0600
 //!   archive/      0700, archived snapshots
+//!   audit/        0700, the audit log
 //!   oss/          0700, buckets, unless `--oss-dir` says elsewhere
 //! ```
 

@@ -3,12 +3,13 @@
 //! ```text
 //!   serve ──► Server: data directory, store, engine, exports, control, listeners
 //!   demo  ──► a Server on a temporary directory, and a client of it
-//!   admin ──► the admin socket of a data directory
+//!   admin ──► the admin socket of a data directory, or its audit log
 //!   call  ──► one signed API call
 //!   volume ─► the bytes of a stopped server
 //! ```
 
 mod admin;
+mod audit;
 mod call;
 mod clock;
 mod config;
