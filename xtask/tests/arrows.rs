@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ebb-volume",
         ],
     ),
-    ("ebb-api", &["ebb-api-derive", "ebb-control", "ebb-domain"]),
+    ("ebb-api", &["ebb-api-derive", "ebb-audit", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
     ("ebb-audit", &[]),
     ("ebb-bench", &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-store", "ebb-volume"]),

@@ -117,17 +117,17 @@ fn named(product: Product, params: &Params) -> Vec<(String, String)> {
 /// ciphertext tells: Decrypt asks by itself.
 const ASK_THEMSELVES: &[&str] = &["GetCallerIdentity", "Decrypt"];
 
-/// All that a request is about.
+/// All that a request is about. `region_of` tells where something is that a request names without
+/// a region.
 fn resources(
-    authority: &impl Authority,
-    caller: &Caller,
+    account: &str,
     (product, operation): (Product, &str),
     params: &Params,
+    region_of: impl Fn(&str, &str) -> String,
 ) -> Vec<String> {
     if let (Product::STS, Some(arn)) = (product, params.get("RoleArn")) {
         return vec![arn.to_owned()];
     }
-    let account = &caller.account;
     let mut found = named(product, params);
     if found.is_empty() || makes(operation) {
         match noun(operation) {
@@ -136,31 +136,30 @@ fn resources(
         }
     }
     let given = params.get("RegionId").filter(|region| !region.is_empty());
-    let arn = |(kind, id): (String, String)| {
+    let region = |kind: &str, id: &str| match (product, given) {
+        (Product::RAM, _) => "*".to_owned(),
+        (_, Some(region)) => region.to_owned(),
+        (_, None) => region_of(kind, id),
+    };
+    let arn = |(kind, id): &(String, String)| {
         let service = match kind.as_str() {
             "vpc" | "vswitch" => "vpc",
             "key" | "alias" => "kms",
             _ => product.code,
         };
-        let region = match product {
-            Product::RAM => "*".to_owned(),
-            _ => match given {
-                Some(region) => region.to_owned(),
-                None => authority.region_of(account, &kind, &id),
-            },
-        };
-        let id = match kind.as_str() {
-            // Keys are named by their ARN too.
-            "key" => id.rsplit_once(":key/").map_or(id.clone(), |(_, id)| id.to_owned()),
+        // Keys are named by their ARN too.
+        let id = match (kind.as_str(), id.rsplit_once(":key/")) {
+            ("key", Some((_, id))) => id,
             _ => id,
         };
-        match kind.as_str() {
-            "*" => format!("acs:{service}:{region}:{account}:*"),
-            "key" if id.starts_with("alias/") => format!("acs:{service}:{region}:{account}:{id}"),
-            _ => format!("acs:{service}:{region}:{account}:{kind}/{id}"),
-        }
+        let what = match kind.as_str() {
+            "*" => "*".to_owned(),
+            "key" if id.starts_with("alias/") => id.to_owned(),
+            _ => format!("{kind}/{id}"),
+        };
+        format!("acs:{service}:{}:{account}:{what}", region(kind, id))
     };
-    found.into_iter().map(arn).collect()
+    found.iter().map(arn).collect()
 }
 
 /// What RAM is asked about a request. Also what the audit log says that it was about.
@@ -170,14 +169,21 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// What policies are asked about. May block.
     pub(crate) fn of(
         authority: &impl Authority,
         caller: &Caller,
         (product, operation): (Product, &str),
         params: &Params,
     ) -> Self {
-        let resources = resources(authority, caller, (product, operation), params);
-        Self::new(product, operation, resources)
+        let account = &caller.account;
+        // The account itself is asked nothing, and nothing is looked up for it.
+        let region_of = |kind: &str, id: &str| match caller.who {
+            Who::Root => "*".to_owned(),
+            _ => authority.region_of(account, kind, id),
+        };
+        let about = (product, operation);
+        Self::new(product, operation, resources(account.as_str(), about, params, region_of))
     }
 
     pub(crate) fn new(product: Product, operation: &str, resources: Vec<String>) -> Self {
@@ -202,13 +208,12 @@ pub(crate) fn authorize(
     authority: &impl Authority,
     caller: &Caller,
     (product, operation): (Product, &str),
-    params: &Params,
+    subject: &Subject,
     peer: Peer,
 ) -> Result<(), ApiError> {
     if caller.who == Who::Root || ASK_THEMSELVES.contains(&operation) {
         return Ok(());
     }
-    let subject = Subject::of(authority, caller, (product, operation), params);
     match authority.permits(caller, &subject.asked(peer)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(forbidden(product)),

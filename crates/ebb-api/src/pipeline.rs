@@ -6,25 +6,26 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ebb_control::Control;
-use ebb_domain::AccountId;
+use ebb_audit::{Entry, Log};
+use ebb_control::{Caller, Control};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 
 use crate::auth::authenticate;
-use crate::authorize::authorize;
+use crate::authorize::{Subject, authorize};
 use crate::nonce::Nonces;
 use crate::operation::Signed;
 use crate::peer::Peer;
 use crate::render::Format;
 use crate::signature::Claim;
+use crate::throttle::{RetryAfterMillis, Throttle};
 use crate::wire::{self, Wire};
 use crate::{ApiError, Authority, Context, OperationDef, Params, Product, RequestId};
 
@@ -41,6 +42,15 @@ pub struct Api<C: 'static = Control> {
     nonces: Nonces,
     health: Health,
     metrics: Metrics,
+    audit: Option<Arc<Log>>,
+    throttle: Option<Throttle>,
+}
+
+/// Who a request is from and what it is about, as the audit log has it.
+#[derive(Default)]
+struct Noted {
+    identity: String,
+    resources: Vec<String>,
 }
 
 /// What is known of a request so far: for its answer and its line in the log.
@@ -50,7 +60,10 @@ struct Seen {
     product: Product,
     action: Option<String>,
     access_key_id: Option<String>,
-    account: Option<AccountId>,
+    caller: Option<Caller>,
+    user_agent: Option<String>,
+    noted: Noted,
+    retry_after: Option<RetryAfterMillis>,
     /// Whether the connection is where the next request begins.
     body_read: bool,
 }
@@ -64,7 +77,20 @@ impl<C: Authority> Api<C> {
         health: Health,
         metrics: Metrics,
     ) -> Self {
-        Self { control, families, nonces, health, metrics }
+        Self { control, families, nonces, health, metrics, audit: None, throttle: None }
+    }
+
+    /// Writes every call down, before it is answered. A call that could not be written down is not
+    /// made.
+    #[must_use]
+    pub fn with_audit(self, log: Arc<Log>) -> Self {
+        Self { audit: Some(log), ..self }
+    }
+
+    /// Refuses accounts that call too often.
+    #[must_use]
+    pub fn with_throttle(self, throttle: Throttle) -> Self {
+        Self { throttle: Some(throttle), ..self }
     }
 
     async fn handle(
@@ -74,6 +100,7 @@ impl<C: Authority> Api<C> {
         peer: Peer,
         seen: &mut Seen,
     ) -> Result<String, ApiError> {
+        self.check_audit()?;
         wire::check_line(head)?; // method, path
         let body = wire::read_body(body).await?; // size, patience
         seen.body(head, &body);
@@ -82,16 +109,75 @@ impl<C: Authority> Api<C> {
         let claim = Claim::read(&wire, &params)?; // the scheme, and all it needs
         seen.claim(&claim);
         let caller = authenticate(&claim, &*self.control, &self.nonces)?;
-        seen.account = Some(caller.account.clone());
+        seen.caller = Some(caller.clone());
         let operation = self.find(&claim, seen)?; // version, action
+        self.check_rate(&caller, operation, seen)?;
         let params = params.business();
         let id = seen.request_id.clone();
         let control = Arc::clone(&self.control);
         let host = wire::host(head);
         let signed = Signed { caller, access_key_id: claim.access_key_id, peer };
         let cx = Context::new(control, signed, id, host, &params);
-        let reply = call(operation, params, cx).await?; // permission, typed parameters, operation
+        // permission, typed parameters, operation
+        let reply = call(operation, params, cx, &mut seen.noted).await?;
         seen.format.success(operation.name, &seen.request_id, reply)
+    }
+
+    /// # Errors
+    /// 503 `ServiceUnavailable` where what is done could not be written down.
+    fn check_audit(&self) -> Result<(), ApiError> {
+        let health = self.audit.as_ref().map_or(Ok(()), |log| log.health());
+        health.map_err(|_| {
+            let message = "The request has failed due to a temporary failure of the server.";
+            ApiError::new(503, "ServiceUnavailable", message)
+        })
+    }
+
+    /// # Errors
+    /// 400 `Throttling.User`.
+    fn check_rate(
+        &self,
+        caller: &Caller,
+        operation: &OperationDef<C>,
+        seen: &mut Seen,
+    ) -> Result<(), ApiError> {
+        let Some(throttle) = &self.throttle else { return Ok(()) };
+        let now = self.control.now().unix_millis();
+        let (product, name) = (operation.product, operation.name);
+        throttle.check(&caller.account, product, name, now).map_err(|after| {
+            seen.retry_after = Some(after);
+            after.refusal()
+        })
+    }
+
+    /// Writes a call down. Of one that cannot be, the client is not told how it ended: whatever
+    /// was done is done, and every call after it is refused until an operator has looked.
+    fn write_down(&self, seen: &Seen, peer: Peer, took: Duration, status: u16, code: &str) -> bool {
+        let Some(log) = &self.audit else { return true };
+        let source = peer.address.ip().to_canonical().to_string();
+        let account = seen.caller.as_ref().map(|caller| caller.account.to_string());
+        let entry = Entry {
+            account: account.as_deref().unwrap_or_default(),
+            identity: &seen.noted.identity,
+            access_key_id: seen.access_key_id.as_deref().unwrap_or_default(),
+            source_ip: &source,
+            user_agent: seen.user_agent.as_deref(),
+            tls: peer.tls,
+            product: seen.product.name,
+            action: seen.action.as_deref().unwrap_or_default(),
+            resources: &seen.noted.resources,
+            status,
+            code,
+            request_id: seen.request_id.as_str(),
+            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        };
+        match log.append(self.control.now().unix_millis(), &entry) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written: calls are refused");
+                false
+            }
+        }
     }
 
     fn find(&self, claim: &Claim, seen: &mut Seen) -> Result<&'static OperationDef<C>, ApiError> {
@@ -143,7 +229,14 @@ impl<C: Authority> Api<C> {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let mut seen = Seen::new(&head);
-        let outcome = self.handle(&head, body, peer, &mut seen).await;
+        let mut outcome = self.handle(&head, body, peer, &mut seen).await;
+        let (status, code) = match &outcome {
+            Ok(_) => (200, String::new()),
+            Err(error) => (error.status, error.code.to_string()),
+        };
+        if !self.write_down(&seen, peer, started.elapsed(), status, &code) {
+            outcome = Err(ApiError::internal("the call is not in the audit log"));
+        }
         let status = outcome.as_ref().map_or_else(|error| error.status, |_| 200);
         seen.log(status, outcome.as_ref().err(), started);
         let text = outcome.unwrap_or_else(|error| {
@@ -160,20 +253,33 @@ async fn call<C: Authority>(
     operation: &'static OperationDef<C>,
     params: Params,
     cx: Context<C>,
+    noted: &mut Noted,
 ) -> Result<Value, ApiError> {
+    let about = (operation.product, operation.name);
     let task = tokio::task::spawn_blocking(move || {
-        let authority = &*cx.control;
-        authority.key_was_used(&cx.access_key_id).map_err(ApiError::internal)?;
-        authorize(authority, &cx.caller, (operation.product, operation.name), &params, cx.peer)?;
-        operation.invoke(&params, &cx)
+        let (authority, caller) = (&*cx.control, &cx.caller);
+        let subject = Subject::of(authority, caller, about, &params);
+        let outcome = authority
+            .key_was_used(&cx.access_key_id)
+            .map_err(ApiError::internal)
+            .and_then(|()| authorize(authority, caller, about, &subject, cx.peer))
+            .and_then(|()| operation.invoke(&params, &cx));
+        let name = authority.name_of(caller).unwrap_or_default();
+        (Noted { identity: caller.arn(&name), resources: subject.resources }, outcome)
     });
-    task.await.unwrap_or_else(|failure| {
-        let why = match failure.try_into_panic() {
-            Ok(panic) => panic_message(&*panic).to_owned(),
-            Err(cancelled) => cancelled.to_string(),
-        };
-        Err(ApiError::internal(format_args!("{} panicked: {why}", operation.name)))
-    })
+    match task.await {
+        Ok((what, outcome)) => {
+            *noted = what;
+            outcome
+        }
+        Err(failure) => {
+            let why = match failure.try_into_panic() {
+                Ok(panic) => panic_message(&*panic).to_owned(),
+                Err(cancelled) => cancelled.to_string(),
+            };
+            Err(ApiError::internal(format_args!("{} panicked: {why}", operation.name)))
+        }
+    }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
@@ -189,7 +295,10 @@ impl Seen {
             product: Product::ECS,
             action: None,
             access_key_id: None,
-            account: None,
+            caller: None,
+            user_agent: user_agent(head),
+            noted: Noted::default(),
+            retry_after: None,
             body_read: false,
         }
     }
@@ -212,7 +321,7 @@ impl Seen {
         tracing::info!(
             request_id = %id,
             action = ?shown(self.action.as_deref()),
-            account = self.account.as_ref().map(tracing::field::display),
+            account = self.caller.as_ref().map(|caller| tracing::field::display(&caller.account)),
             access_key_id = ?shown(self.access_key_id.as_deref()),
             status,
             code = error.map_or("", |error| &error.code),
@@ -229,11 +338,18 @@ impl Seen {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
         let id = HeaderValue::from_str(self.request_id.as_str()).expect("a UUID is ASCII");
         headers.insert("x-acs-request-id", id);
+        if let Some(RetryAfterMillis(millis)) = self.retry_after {
+            headers.insert(RetryAfterMillis::HEADER, HeaderValue::from(millis));
+        }
         if !self.body_read {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
+}
+
+fn user_agent(head: &Parts) -> Option<String> {
+    head.headers.get(USER_AGENT)?.to_str().ok().map(str::to_owned)
 }
 
 /// At most 64 characters of what a client chose.

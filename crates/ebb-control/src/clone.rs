@@ -8,13 +8,12 @@
 
 use ebb_domain::{
     AccountId, Denied, Disk, DiskId, DiskKind, NewDisk, RegionId, SizeRequest, Task, TaskAction,
-    TaskGroupId, TaskStatus, disk_size,
+    TaskGroupId, TaskStatus, check_encryption_of_source, disk_size,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::{EngineError, SnapshotId as Version, VolumeId};
 
 use crate::control::{account, check_disk_quota, get_disk};
-use crate::encryption::check_encryption;
 use crate::reconcile::op_of;
 use crate::{ClientToken, Control, ControlError, Step};
 
@@ -115,7 +114,7 @@ impl Control {
         if tx.is_restricted(size.category, owner)? {
             return Err(Denied::NotOnWhiteList.into());
         }
-        check_encryption(tx, owner, &request.region, &request.disk)?;
+        check_clone(tx, owner, request, &source)?;
         let (size_gib, level) = disk_size(size, None)?;
         if size_gib < source.size_gib {
             return Err(Denied::SizeTooSmall.into());
@@ -128,6 +127,7 @@ impl Control {
             region: source.region.clone(),
             zone: source.zone.clone(),
             cloned_from: Some(source.id.clone()),
+            encryption: source.encryption.clone(),
             ..self.new_disk(owner, &request.disk, size, size_gib, level)
         };
         let group = TaskGroupId::mint(self.random());
@@ -175,4 +175,18 @@ impl Control {
             }
         })
     }
+}
+
+/// A clone is encrypted as its source is, as they share what they hold.
+fn check_clone(
+    tx: &Tx<'_>,
+    owner: &AccountId,
+    request: &CloneDisk,
+    source: &Disk,
+) -> Result<(), ControlError> {
+    let new = &request.disk;
+    let wanted = new.is_to_be_encrypted(tx.is_encrypted_by_default(owner, &request.region)?)?;
+    let asked = (wanted || new.encrypted.is_some()).then_some(wanted);
+    let same = check_encryption_of_source(asked, new.key.as_deref(), source.encryption.as_ref());
+    Ok(same.map_err(|_| Denied::EncryptionUnavailable)?)
 }

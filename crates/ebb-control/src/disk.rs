@@ -9,7 +9,7 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, check_disk_quota, find_instance, get_disk};
-use crate::encryption::check_encryption;
+use crate::encryption::{NewDataKey, inherited, key_of};
 use crate::mutex::lock;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
@@ -73,11 +73,16 @@ impl Control {
         request: &CreateDisk,
     ) -> Result<DiskId, ControlError> {
         let size = request.disk.check()?;
+        let data_key = self.data_key_for(owner, request, size)?;
         let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
             if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
                 return Ok(Err(replayed_disk(tx, &made)?));
             }
-            let disk = self.intend_disk(tx, owner, request, size)?;
+            let mut disk = self.intend_disk(tx, owner, request, size)?;
+            if let Some(data_key) = &data_key {
+                data_key.keep(tx, owner)?;
+                disk.encryption = Some(data_key.encryption.clone());
+            }
             tx.insert_disk(&disk)?;
             let result = vec![disk.id.to_string()];
             self.remember(tx, owner, request.token.as_ref(), result)?;
@@ -95,6 +100,26 @@ impl Control {
         self.pass(Step::VolumeMade);
         self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))?;
         Ok(disk.id)
+    }
+
+    /// The data key of a disk that is made of nothing, and encrypted. What forbids the disk is told
+    /// before what is wrong with the key.
+    fn data_key_for(
+        &self,
+        owner: &AccountId,
+        request: &CreateDisk,
+        size: SizeRequest,
+    ) -> Result<Option<NewDataKey>, ControlError> {
+        if request.snapshot.is_some() || self.region(&request.region).is_err() {
+            return Ok(None);
+        }
+        let is_replay =
+            self.store.read(|tx| self.replay(tx, owner, request.token.as_ref()))?.is_some();
+        if is_replay {
+            return Ok(None);
+        }
+        self.store.read(|tx| self.intend_disk(tx, owner, request, size))?;
+        self.new_data_key(owner, &request.region, &request.disk)
     }
 
     fn intend_disk(
@@ -120,8 +145,13 @@ impl Control {
         if tx.is_restricted(size.category, owner)? {
             return Err(Denied::NotOnWhiteList.into());
         }
-        check_encryption(tx, owner, &request.region, &request.disk)?;
+        let by_default = tx.is_encrypted_by_default(owner, &request.region)?;
+        request.disk.is_to_be_encrypted(by_default)?;
         let source_gib = self.source_size(tx, owner, request, size)?;
+        let encryption = match &request.snapshot {
+            None => None,
+            Some(source) => inherited(tx, owner, &request.region, &request.disk, source)?,
+        };
         let (size_gib, level) = disk_size(size, source_gib)?;
         check_disk_quota(tx, &account, size_gib.into())?;
         let disk = self.new_disk(owner, &request.disk, size, size_gib, level);
@@ -129,6 +159,7 @@ impl Control {
             region: request.region.clone(),
             zone,
             source_snapshot: request.snapshot.clone(),
+            encryption,
             ..disk
         })
     }
@@ -207,6 +238,7 @@ impl Control {
             attached_at: None,
             detached_at: None,
             attachments: Vec::new(),
+            encryption: None,
             volume: self.new_engine_id(),
         }
     }
@@ -216,7 +248,10 @@ impl Control {
         let (volume, bytes) = (VolumeId(disk.volume), disk.size_bytes());
         let op = crate::reconcile::op_of("create", disk.volume);
         match &disk.source_snapshot {
-            None => self.engine.create_volume(op, volume, bytes, None)?,
+            None => {
+                let key = self.data_key_of(disk)?;
+                self.engine.create_volume(op, volume, bytes, key.as_ref())?;
+            }
             Some(id) => {
                 let source = self.store.read(|tx| tx.snapshot(id))?;
                 let version = source.ok_or(Denied::SnapshotNotFound)?.version;
@@ -283,6 +318,7 @@ impl Control {
         let owner = account(tx, &scope.account)?;
         let used = self.devices(tx, &instance)?;
         let device = check_attach(&owner, &disk, &instance, &used, &attach.request)?;
+        key_of(tx, &disk)?.check()?;
         let before = disk.clone();
         let now = self.now();
         disk.attachments.push(Attachment { instance: instance.id, device, at: now });

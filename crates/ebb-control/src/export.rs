@@ -118,7 +118,8 @@ impl Control {
                 *open = Some(volume);
             }
             (Some(disk), None) => {
-                let handle = self.exporter.engine.open(VolumeId(disk.volume), None)?;
+                let key = self.data_key_of(&disk)?;
+                let handle = self.exporter.engine.open(VolumeId(disk.volume), key.as_ref())?;
                 self.exporter.publish(&disk, &handle);
                 *open = Some(handle);
             }

@@ -36,6 +36,9 @@ impl Control {
             if snapshot.status != SnapshotStatus::Accomplished {
                 return Err(Denied::SnapshotNotReady.into());
             }
+            if snapshot.encryption.is_some() {
+                return Err(Denied::EncryptedStays.into());
+            }
             if tx.has_task_under_way(id.as_str())? {
                 return Err(Denied::SnapshotExporting.into());
             }

@@ -74,6 +74,9 @@ impl Control {
                 if !disk.category.has_snapshots() {
                     return Err(Denied::CategoryUnsupported.into());
                 }
+                if disk.encryption.is_some() {
+                    return Err(Denied::EncryptedStays.into());
+                }
                 let snapshot = Snapshot {
                     name: request.name.clone(),
                     category: request.category,

@@ -232,6 +232,7 @@ impl Control {
             lock: None,
             group: None,
             copied_from: None,
+            encryption: None,
             version: disk.version.0,
             archived_bytes: None,
         }

@@ -16,6 +16,7 @@ use ebb_domain::{
 use ebb_store::{Durability, Tx};
 
 use crate::control::{account, find_instance};
+use crate::encryption::key_of;
 use crate::work::Job;
 use crate::{Control, ControlError, Scope, Step};
 
@@ -66,6 +67,9 @@ impl Control {
             let disks = tx.disks_of_instance(&instance.id)?;
             let ready = disks.iter().all(|disk| disk.status == DiskStatus::InUse);
             check_start(account, instance, ready)?;
+            for disk in &disks {
+                key_of(tx, disk)?.check()?;
+            }
             Ok(InstanceStatus::Starting)
         })
     }
@@ -194,6 +198,10 @@ impl Control {
         disks.iter().try_for_each(|disk| match self.settle(&disk.id) {
             Err(error) if error.is_undone() => {
                 tracing::error!(disk = %disk.id, %error, "the export is not as it should be");
+                Ok(())
+            }
+            Err(ControlError::Denied(reason)) => {
+                tracing::info!(disk = %disk.id, ?reason, "no export: its key cannot be had");
                 Ok(())
             }
             other => other,

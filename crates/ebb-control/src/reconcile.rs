@@ -117,10 +117,18 @@ impl Control {
                 let is_made = held.volumes.iter().any(|volume| volume.id.0 == disk.volume);
                 self.reconcile_clone(disk, is_made)
             }
-            DiskStatus::Creating => {
-                self.make_volume(disk)?;
-                self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
-            }
+            DiskStatus::Creating => match self.make_volume(disk) {
+                // Its key cannot be had any more. Nobody was told that the disk is there.
+                Err(ControlError::Denied(reason)) => {
+                    tracing::info!(disk = %disk.id, ?reason, "not made after all");
+                    let now = self.now();
+                    self.store.write(Durability::Durable, |tx| Ok(tx.remove_disk(&disk.id, now)?))
+                }
+                made => {
+                    made?;
+                    self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
+                }
+            },
             DiskStatus::Attaching | DiskStatus::Resetting(_) | DiskStatus::Emptying => {
                 self.store.write(Durability::Durable, |tx| self.rest_disk(tx, &disk.id))
             }

@@ -1,10 +1,13 @@
 //! ReInitDisk.
 
-use ebb_domain::{DiskId, DiskStatus, InstanceId, ReInitFacts, check_reinit};
+use ebb_domain::{
+    AccountId, DiskId, DiskStatus, Encryption, InstanceId, ReInitFacts, check_reinit,
+};
 use ebb_store::{Durability, Tx};
-use ebb_volume::{BLOCK_BYTES, EngineError, SnapshotId as Version, VolumeId};
+use ebb_volume::{BLOCK_BYTES, DataKey, EngineError, SnapshotId as Version, VolumeId};
 
 use crate::control::{account, get_disk, instances_of};
+use crate::encryption::key_of;
 use crate::{Control, ControlError, Scope, Step};
 
 /// What a disk is to be.
@@ -19,6 +22,8 @@ enum Source {
 struct Intended {
     volume: VolumeId,
     source: Source,
+    /// What an encrypted disk is encrypted with, and whose it is.
+    key: Option<(AccountId, Encryption)>,
     instances: Vec<InstanceId>,
 }
 
@@ -37,15 +42,15 @@ impl Control {
         disk: &DiskId,
         start: bool,
     ) -> Result<(), ControlError> {
-        let Intended { volume, source, instances } =
+        let Intended { volume, source, key, instances } =
             self.store.write(Durability::Recoverable, |tx| self.intend_reinit(tx, scope, disk))?;
         self.pass(Step::ResetIntended);
         let outcome = match source {
-            Source::Version(version) => self.reset_volume(volume, version),
-            Source::Nothing => self.empty_volume(volume),
+            Source::Version(version) => Ok(self.reset_volume(volume, version)),
+            Source::Nothing => self.blank_key(key).map(|key| self.empty_volume(volume, key)),
         };
         self.store.write(Durability::Recoverable, |tx| self.rest_disk(tx, disk))?;
-        outcome?;
+        outcome??;
         if start {
             self.start_again(scope, &instances);
         }
@@ -72,6 +77,7 @@ impl Control {
             instances: &instances_of(tx, &disk)?,
             source: source.as_ref(),
         })?;
+        key_of(tx, &disk)?.check()?;
         tx.save_disk(&disk)?;
         let source = match (&disk.status, source) {
             (DiskStatus::Resetting(_), Some(snapshot)) => {
@@ -80,7 +86,8 @@ impl Control {
             _ => Source::Nothing,
         };
         let instances = disk.attachments.iter().map(|at| at.instance.clone()).collect();
-        Ok(Intended { volume: VolumeId(disk.volume), source, instances })
+        let key = disk.encryption.map(|encryption| (disk.account, encryption));
+        Ok(Intended { volume: VolumeId(disk.volume), source, key, instances })
     }
 
     fn reset_volume(&self, volume: VolumeId, version: Version) -> Result<(), EngineError> {
@@ -89,13 +96,21 @@ impl Control {
         outcome
     }
 
+    /// A blank volume is encrypted as the disk is, so that the disk stays so.
+    fn blank_key(
+        &self,
+        key: Option<(AccountId, Encryption)>,
+    ) -> Result<Option<DataKey>, ControlError> {
+        key.map(|(owner, encryption)| self.data_key(&owner, &encryption)).transpose()
+    }
+
     /// Resets a volume to a version of nothing, which is made for it and deleted again. After a
     /// crash it is a version that no snapshot has, and so the next start deletes it.
-    fn empty_volume(&self, volume: VolumeId) -> Result<(), EngineError> {
+    fn empty_volume(&self, volume: VolumeId, key: Option<DataKey>) -> Result<(), EngineError> {
         let (blank, version) = (VolumeId(self.new_engine_id()), Version(self.new_engine_id()));
         let outcome = self
             .engine
-            .create_volume(self.new_op(), blank, BLOCK_BYTES, None)
+            .create_volume(self.new_op(), blank, BLOCK_BYTES, key.as_ref())
             .and_then(|()| self.engine.create_snapshots(self.new_op(), &[(blank, version)]))
             .and_then(|()| self.reset_volume(volume, version));
         let version_gone = self.engine.delete_snapshot(self.new_op(), version);

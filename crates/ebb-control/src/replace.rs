@@ -15,7 +15,7 @@ use ebb_store::{Durability, Tx};
 
 use crate::control::{account, check_disk_quota, find_instance};
 use crate::disk::replayed_disk;
-use crate::encryption::check_encryption;
+use crate::encryption::{check_plain, of_image};
 use crate::run::{SYSTEM_DISK_GIB_MAX, Source};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -97,8 +97,14 @@ impl Control {
             .ok_or(Denied::NoSystemDisk)?;
         let account = account(tx, owner)?;
         check_replace(&account, &before, &old, tx.has_unfinished_snapshot(&old.id)?)?;
-        check_encryption(tx, owner, &before.region, &NewDisk::default())?;
-        let new = self.successor(&old, &before, request, source)?;
+        let encryption = match &source.system {
+            None => {
+                check_plain(tx, owner, &before.region, &NewDisk::default())?;
+                None
+            }
+            Some(id) => of_image(tx, owner, &before.region, &NewDisk::default(), id)?,
+        };
+        let new = Disk { encryption, ..self.successor(&old, &before, request, source)? };
         let more_gib = new.size_gib.saturating_sub(old.size_gib);
         check_disk_quota(tx, &account, more_gib.into())?;
         let kept = old.clone();

@@ -1,12 +1,13 @@
 //! ResetDisk.
 
 use ebb_domain::{
-    DiskId, DiskStatus, ResetFacts, SnapshotFound, SnapshotId, SnapshotStatus, check_reset,
+    DiskId, DiskKey, DiskStatus, ResetFacts, SnapshotFound, SnapshotId, SnapshotStatus, check_reset,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, find_disk, instances_of};
+use crate::encryption::key_of;
 use crate::{Control, ControlError, Scope, Step};
 
 impl Control {
@@ -74,12 +75,14 @@ impl Control {
             unfinished_snapshot: false,
             instances: Vec::new(),
             snapshot: SnapshotFound::Never,
+            key: DiskKey::None,
             dry_run,
         };
         if let ebb_domain::DiskFound::Here(disk) = &facts.disk {
             facts.restricted = tx.is_restricted(disk.category, &scope.account)?;
             facts.unfinished_snapshot = tx.has_unfinished_snapshot(&disk.id)?;
             facts.instances = instances_of(tx, disk)?;
+            facts.key = key_of(tx, disk)?;
         }
         let theirs = tx.snapshot(snapshot)?.filter(|found| found.account == scope.account);
         if let Some(found) = theirs {

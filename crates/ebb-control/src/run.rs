@@ -10,7 +10,7 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
 use crate::control::{account, check_disk_quota};
-use crate::encryption::check_encryption;
+use crate::encryption::{check_plain, of_image};
 use crate::image::find_image;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
@@ -319,7 +319,14 @@ impl Control {
         if !size.category.has_snapshots() {
             return Err(Denied::Malformed(Field::SystemDiskCategory).into());
         }
-        check_encryption(tx, &instance.account, &instance.region, &new)?;
+        let (owner, region) = (&instance.account, &instance.region);
+        let encryption = match &image.system {
+            None => {
+                check_plain(tx, owner, region, &new)?;
+                None
+            }
+            Some(id) => of_image(tx, owner, region, &new, id)?,
+        };
         if tx.is_restricted(size.category, &instance.account)? {
             return Err(Denied::NotOnWhiteList.into());
         }
@@ -337,6 +344,7 @@ impl Control {
             kind: DiskKind::System,
             image: Some(request.image.clone()),
             source_snapshot: image.system.clone(),
+            encryption,
             delete_with_instance: true,
             ..placed(disk, instance, SYSTEM_DEVICE.to_owned())
         })
@@ -352,7 +360,10 @@ impl Control {
         let mut new = data.disk.clone();
         new.category.get_or_insert_with(|| DEFAULT_CATEGORY.name().to_owned());
         let size = new.check().map_err(|denied| of_data_disk(&denied))?;
-        check_encryption(tx, &instance.account, &instance.region, &data.disk)?;
+        let (owner, region) = (&instance.account, &instance.region);
+        if data.snapshot.is_none() {
+            check_plain(tx, owner, region, &data.disk)?;
+        }
         if tx.is_restricted(size.category, &instance.account)? {
             return Err(Denied::NotOnWhiteList.into());
         }
@@ -369,11 +380,16 @@ impl Control {
                 Some(source.source_disk_gib)
             }
         };
+        let encryption = match &data.snapshot {
+            None => None,
+            Some(id) => of_image(tx, owner, region, &data.disk, id)?,
+        };
         let (gib, level) = disk_size(size, source_gib).map_err(|denied| of_data_disk(&denied))?;
         let disk = self.new_disk(&instance.account, &new, size, gib, level);
         let goes_with_it = !size.category.has_snapshots();
         Ok(Disk {
             source_snapshot: data.snapshot.clone(),
+            encryption,
             delete_with_instance: goes_with_it || data.delete_with_instance.unwrap_or(true),
             ..placed(disk, instance, device)
         })

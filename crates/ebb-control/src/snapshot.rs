@@ -135,6 +135,7 @@ impl Control {
             lock: None,
             group: None,
             copied_from: None,
+            encryption: disk.encryption.clone(),
             version: self.new_engine_id(),
             archived_bytes: None,
         }

@@ -137,6 +137,16 @@ pub enum Denied {
     EncryptedByDefault,
     /// No such key, or another account's.
     KeyNotFound,
+    /// The key of an encrypted disk is disabled, or waits for its deletion.
+    KeyNotEnabled,
+    /// The key of an encrypted disk lacks the tag that lets disks be encrypted with it.
+    KeyNotTagged,
+    /// The block store may not use the account's keys.
+    KeyNotGranted,
+    /// A disk is to be encrypted otherwise than the snapshot that it is made from.
+    SnapshotEncryption,
+    /// What is encrypted does not leave the pool.
+    EncryptedStays,
     /// No such dedicated block storage cluster.
     StorageClusterNotFound,
     /// A key without Encrypted=true.

@@ -1,9 +1,9 @@
 //! Disks and their states.
 
 use crate::{
-    AccountId, AutoSnapshotPolicyId, Category, Denied, DiskId, ImageId, InstanceId, Performance,
-    PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId, check_tags, description,
-    disk_name,
+    AccountId, AutoSnapshotPolicyId, Category, Denied, DiskId, Encryption, ImageId, InstanceId,
+    Performance, PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId, check_tags,
+    description, disk_name,
 };
 
 /// What a disk is doing (api.md §3.1). The states that end in -ing are intents: a server that finds
@@ -105,6 +105,8 @@ pub struct Disk {
     pub detached_at: Option<Timestamp>,
     /// Where it is attached now: at most one place unless `multi_attach`.
     pub attachments: Vec<Attachment>,
+    /// What it is encrypted with.
+    pub encryption: Option<Encryption>,
     /// The engine's id of its volume.
     pub volume: u64,
 }
@@ -200,21 +202,17 @@ impl NewDisk {
         if self.key.is_some() && self.encrypted != Some(true) {
             return Err(Denied::KeyWithoutEncryption);
         }
-        if self.encrypted == Some(true) {
-            return Err(Denied::EncryptionUnavailable);
-        }
         Ok(SizeRequest { category, level, size_gib: self.size_gib, multi_attach })
     }
 
-    /// What follows where the account encrypts its disks by default, checked or not. A disk that
-    /// asks for nothing would be encrypted.
+    /// Whether the disk is to be encrypted, for an account that encrypts by default or not.
     ///
     /// # Errors
-    /// [`Denied::EncryptedByDefault`], [`Denied::EncryptionUnavailable`].
-    pub fn check_encrypted_by_default(&self) -> Result<(), Denied> {
-        match self.encrypted {
-            Some(false) => Err(Denied::EncryptedByDefault),
-            None | Some(true) => Err(Denied::EncryptionUnavailable),
+    /// [`Denied::EncryptedByDefault`] where it must be, and asks not to.
+    pub fn is_to_be_encrypted(&self, by_default: bool) -> Result<bool, Denied> {
+        match (self.encrypted, by_default) {
+            (Some(false), true) => Err(Denied::EncryptedByDefault),
+            (wanted, by_default) => Ok(wanted.unwrap_or(by_default)),
         }
     }
 
@@ -303,6 +301,7 @@ pub(crate) fn sample() -> Disk {
             device: "/dev/xvdb".into(),
             at: Timestamp::from_unix_millis(0),
         }],
+        encryption: None,
         volume: 1,
     }
 }
@@ -365,6 +364,20 @@ mod tests {
         );
         assert_eq!(new(|d| d.provisioned_iops = Some(1)), Err(Denied::ProvisionedIopsUnsupported));
         assert_eq!(new(|d| d.key = Some("k".into())), Err(Denied::KeyWithoutEncryption));
-        assert_eq!(new(|d| d.encrypted = Some(true)), Err(Denied::EncryptionUnavailable));
+    }
+
+    #[test]
+    fn an_account_may_insist_on_encryption() {
+        let new = |encrypted| NewDisk { encrypted, ..NewDisk::default() };
+        for (asked, by_default, expected) in [
+            (None, false, Ok(false)),
+            (None, true, Ok(true)),
+            (Some(true), false, Ok(true)),
+            (Some(true), true, Ok(true)),
+            (Some(false), false, Ok(false)),
+            (Some(false), true, Err(Denied::EncryptedByDefault)),
+        ] {
+            assert_eq!(new(asked).is_to_be_encrypted(by_default), expected);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod catalogue;
 mod category;
 mod denied;
 mod disk;
+mod encryption;
 mod id;
 mod image;
 mod image_import;
@@ -44,6 +45,7 @@ pub use catalogue::{
 pub use category::{Category, PerformanceLevel};
 pub use denied::{Denied, Field};
 pub use disk::{Attachment, Disk, DiskKind, DiskStatus, NewDisk, SizeRequest, disk_size};
+pub use encryption::{DiskKey, Encryption, check_encryption_of_source};
 pub use id::{
     AccountId, AutoSnapshotPolicyId, DiskId, ImageId, InstanceId, RegionId, SecurityGroupId,
     SnapshotGroupId, SnapshotId, TaskGroupId, TaskId, VSwitchId, VpcId, ZoneId,

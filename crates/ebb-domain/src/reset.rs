@@ -4,8 +4,8 @@
 //! a real state and at nothing else.
 
 use crate::{
-    Account, Denied, Disk, DiskStatus, Instance, InstanceStatus, Snapshot, SnapshotCategory,
-    SnapshotStatus, Timestamp,
+    Account, Denied, Disk, DiskKey, DiskStatus, Instance, InstanceStatus, Snapshot,
+    SnapshotCategory, SnapshotStatus, Timestamp,
 };
 
 /// What is known of the disk that was named.
@@ -43,6 +43,8 @@ pub struct ResetFacts {
     pub instances: Vec<Option<Instance>>,
     /// The snapshot.
     pub snapshot: SnapshotFound,
+    /// The disk's key.
+    pub key: DiskKey,
     /// DryRun
     pub dry_run: bool,
 }
@@ -65,6 +67,7 @@ pub fn check_reset(facts: ResetFacts) -> Result<(Disk, Snapshot), Denied> {
         SnapshotFound::Here(snapshot) => *snapshot,
     };
     check_snapshot(&disk, &snapshot)?;
+    facts.key.check()?;
     let disk_is_held = !disk.is_resting();
     if disk_is_held || snapshot.status == SnapshotStatus::Deleting {
         return Err(Denied::Conflict);
@@ -116,6 +119,10 @@ fn check_snapshot(disk: &Disk, snapshot: &Snapshot) -> Result<(), Denied> {
     }
     // A copy in another region is of another disk there.
     if snapshot.source_disk != disk.id || snapshot.region != disk.region {
+        return Err(Denied::SnapshotMismatch);
+    }
+    // An encrypted one meets a plain disk, or one of another data key: a copy keeps its source disk.
+    if snapshot.encryption != disk.encryption {
         return Err(Denied::SnapshotMismatch);
     }
     if snapshot.created_at < Timestamp::OLDEST_RESTORABLE {

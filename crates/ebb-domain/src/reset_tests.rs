@@ -3,8 +3,8 @@
 use super::*;
 use crate::disk::sample;
 use crate::{
-    AccountId, Category, DiskId, DiskKind, ImageId, InstanceId, Network, Origin, RegionId,
-    SnapshotId, ZoneId,
+    AccountId, Category, DiskId, DiskKind, Encryption, ImageId, InstanceId, KeyState, Network,
+    Origin, RegionId, SnapshotId, ZoneId,
 };
 
 fn instance() -> Instance {
@@ -52,6 +52,7 @@ fn snapshot() -> Snapshot {
         lock: None,
         group: None,
         copied_from: None,
+        encryption: None,
         version: 2,
         archived_bytes: None,
     }
@@ -65,6 +66,7 @@ fn fine() -> ResetFacts {
         unfinished_snapshot: false,
         instances: vec![Some(instance())],
         snapshot: SnapshotFound::Here(Box::new(snapshot())),
+        key: DiskKey::None,
         dry_run: false,
     }
 }
@@ -85,6 +87,10 @@ fn with_snapshot(facts: &mut ResetFacts, change: impl Fn(&mut Snapshot)) {
     if let SnapshotFound::Here(snapshot) = &mut facts.snapshot {
         change(snapshot);
     }
+}
+
+fn key(state: KeyState, tagged: bool, granted: bool) -> DiskKey {
+    DiskKey::There { state, tagged, granted }
 }
 
 type Row = (Denied, fn(&mut ResetFacts));
@@ -110,6 +116,10 @@ const ROWS: &[Row] = &[
         with_snapshot(f, |s| s.created_at = Timestamp::from_unix_millis(1_373_846_399_999));
     }),
     (Denied::SnapshotCategory, |f| with_snapshot(f, |s| s.category = SnapshotCategory::Archive)),
+    (Denied::KeyNotFound, |f| f.key = DiskKey::Gone),
+    (Denied::KeyNotEnabled, |f| f.key = key(KeyState::PendingDeletion, false, false)),
+    (Denied::KeyNotTagged, |f| f.key = key(KeyState::Enabled, false, false)),
+    (Denied::KeyNotGranted, |f| f.key = key(KeyState::Enabled, true, false)),
     (Denied::Conflict, |f| {
         with_disk(f, |d| d.status = DiskStatus::Resetting(SnapshotId::new("s-1")));
     }),
@@ -120,6 +130,22 @@ const ROWS: &[Row] = &[
 fn nothing_forbids_a_reset_at_rest() {
     let (disk, snapshot) = check_reset(fine()).unwrap();
     assert_eq!((disk.id.as_str(), snapshot.id.as_str()), ("d-1", "s-1"));
+}
+
+#[test]
+fn what_is_encrypted_meets_only_what_has_its_data_key() {
+    let with = |data_key: &str| Some(Encryption { key: "k".into(), data_key: data_key.to_owned() });
+    for (disk, snapshot, expected) in [
+        (with("dk-1"), with("dk-1"), Ok(())),
+        (None, with("dk-1"), Err(Denied::SnapshotMismatch)),
+        (with("dk-1"), None, Err(Denied::SnapshotMismatch)),
+        (with("dk-1"), with("dk-2"), Err(Denied::SnapshotMismatch)),
+    ] {
+        let mut facts = fine();
+        with_disk(&mut facts, |d| d.encryption.clone_from(&disk));
+        with_snapshot(&mut facts, |s| s.encryption.clone_from(&snapshot));
+        assert_eq!(check_reset(facts).map(drop), expected, "{disk:?} {snapshot:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Snapshots and what may be done with them.
 
 use crate::{
-    Account, AccountId, Denied, Disk, DiskId, DiskKind, Field, Instance, InstanceStatus, RegionId,
-    SnapshotGroupId, SnapshotId, SnapshotLock, Tag, Timestamp, description, snapshot_name,
+    Account, AccountId, Denied, Disk, DiskId, DiskKind, Encryption, Field, Instance,
+    InstanceStatus, RegionId, SnapshotGroupId, SnapshotId, SnapshotLock, Tag, Timestamp,
+    description, snapshot_name,
 };
 
 /// Manual snapshots that a disk can have (api.md §3.1).
@@ -118,6 +119,8 @@ pub struct Snapshot {
     pub group: Option<SnapshotGroupId>,
     /// What it is a copy of.
     pub copied_from: Option<CopySource>,
+    /// What it is encrypted with.
+    pub encryption: Option<Encryption>,
     /// The engine's id of it, of which the engine knows nothing any more once it is in the archive.
     pub version: u64,
     /// Bytes that it takes in the archive; `None` where it is in the pool.
@@ -257,6 +260,9 @@ pub fn check_archive_snapshot(
     if snapshot.category == SnapshotCategory::Archive {
         return Err(Denied::SnapshotCategory);
     }
+    if snapshot.encryption.is_some() {
+        return Err(Denied::EncryptedStays);
+    }
     if snapshot.created_at.plus_seconds(ARCHIVED_AFTER_DAYS * DAY_SECONDS) > now {
         return Err(Denied::SnapshotTooYoung);
     }
@@ -329,6 +335,7 @@ pub(crate) fn sample(retention_days: Option<u32>) -> Snapshot {
         lock: None,
         group: None,
         copied_from: None,
+        encryption: None,
         version: 1,
         archived_bytes: None,
     }

@@ -7,6 +7,7 @@ use ebb_domain::{
     ImageId, InstanceId, PerformanceLevel, RegionId, SnapshotId, Tag, Timestamp, ZoneId,
 };
 
+use crate::encryption::{encryption, encryption_fields};
 use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
@@ -49,7 +50,8 @@ impl Tx<'_> {
              SELECT id, account, region, ? FROM disks WHERE id = ?",
             &[at.unix_millis().into(), text(id.as_str())],
         )?;
-        self.remove(ResourceKind::Disk, id.as_str())
+        self.remove(ResourceKind::Disk, id.as_str())?;
+        self.shred_data_keys()
     }
 
     /// Where the account had a disk of that id, if it had one and deleted it.
@@ -161,7 +163,7 @@ impl Record for Disk {
 
     fn fields(&self) -> Vec<Field> {
         let (status, resetting_to) = status_name(&self.status);
-        vec![
+        let mut fields = vec![
             ("id", text(self.id.as_str())),
             ("account", text(self.account.as_str())),
             ("region", text(self.region.as_str())),
@@ -192,7 +194,9 @@ impl Record for Disk {
             ("attached_at", self.attached_at.map(Timestamp::unix_millis).into()),
             ("detached_at", self.detached_at.map(Timestamp::unix_millis).into()),
             ("volume", self.volume.cast_signed().into()),
-        ]
+        ];
+        fields.extend(encryption_fields(self.encryption.as_ref()));
+        fields
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -225,6 +229,7 @@ impl Record for Disk {
             attached_at: row.time_if_any("attached_at")?,
             detached_at: row.time_if_any("detached_at")?,
             attachments: Vec::new(),
+            encryption: encryption(row)?,
             volume: row.engine_id("volume")?,
         })
     }
@@ -279,6 +284,8 @@ fn filter(query: &DiskQuery) -> Filter {
     filter.flag("(auto_snapshot_policy IS NOT NULL)", query.has_auto_snapshot_policy);
     filter.named(query.name.as_deref());
     filter.flag("multi_attach", query.multi_attach);
+    filter.flag("(data_key IS NOT NULL)", query.encrypted);
+    filter.and_if("kms_key = ?", query.kms_key.as_deref());
     filter.and_if("performance_level = ?", query.performance_level.map(PerformanceLevel::name));
     filter.and_if("resource_group = ?", query.resource_group.as_deref());
     filter.created(query.created_from, query.created_to);

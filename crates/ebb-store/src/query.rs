@@ -81,6 +81,10 @@ pub struct DiskQuery {
     pub name: Option<String>,
     /// MultiAttach
     pub multi_attach: Option<bool>,
+    /// Encrypted
+    pub encrypted: Option<bool>,
+    /// KMSKeyId
+    pub kms_key: Option<String>,
     /// PerformanceLevel
     pub performance_level: Option<PerformanceLevel>,
     /// ResourceGroupId
@@ -117,6 +121,8 @@ impl DiskQuery {
             has_auto_snapshot_policy: None,
             name: None,
             multi_attach: None,
+            encrypted: None,
+            kms_key: None,
             performance_level: None,
             resource_group: None,
             created_from: None,
@@ -154,6 +160,10 @@ pub struct SnapshotQuery {
     pub has_disks: Option<bool>,
     /// Usage: whether images name it
     pub has_images: Option<bool>,
+    /// Encrypted
+    pub encrypted: Option<bool>,
+    /// KMSKeyId
+    pub kms_key: Option<String>,
     /// ResourceGroupId
     pub resource_group: Option<String>,
     /// Created then or later
@@ -194,6 +204,8 @@ impl SnapshotQuery {
             category: None,
             has_disks: None,
             has_images: None,
+            encrypted: None,
+            kms_key: None,
             resource_group: None,
             created_from: None,
             created_to: None,

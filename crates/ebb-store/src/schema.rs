@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0014_access_keys.sql"),
     include_str!("schema/0015_ram.sql"),
     include_str!("schema/0016_kms.sql"),
+    include_str!("schema/0017_encryption.sql"),
 ];
 
 /// Brings the schema up to date.

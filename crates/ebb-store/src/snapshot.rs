@@ -6,6 +6,7 @@ use ebb_domain::{
 };
 
 use crate::disk::{kind_name, parse_kind};
+use crate::encryption::{encryption, encryption_fields};
 use crate::filter::Filter;
 use crate::record::{Field, Record};
 use crate::row::Row;
@@ -42,7 +43,8 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Stale`] where this transaction has read another version, [`StoreError::Sql`].
     pub fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
-        self.remove(ResourceKind::Snapshot, id.as_str())
+        self.remove(ResourceKind::Snapshot, id.as_str())?;
+        self.shred_data_keys()
     }
 
     /// DescribeSnapshots.
@@ -143,7 +145,7 @@ impl Record for Snapshot {
 
     fn fields(&self) -> Vec<Field> {
         let copied_from = self.copied_from.as_ref();
-        vec![
+        let mut fields = vec![
             ("id", text(self.id.as_str())),
             ("account", text(self.account.as_str())),
             ("region", text(self.region.as_str())),
@@ -167,7 +169,9 @@ impl Record for Snapshot {
             ("copied_from_region", copied_from.map(|from| text(from.region.as_str())).into()),
             ("version", self.version.cast_signed().into()),
             ("archived_bytes", self.archived_bytes.map(u64::cast_signed).into()),
-        ]
+        ];
+        fields.extend(encryption_fields(self.encryption.as_ref()));
+        fields
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -191,6 +195,7 @@ impl Record for Snapshot {
             lock: lock(row)?,
             group: row.id_if_any("snapshot_group", SnapshotGroupId::new)?,
             copied_from: copied_from(row)?,
+            encryption: encryption(row)?,
             version: row.engine_id("version")?,
             archived_bytes: row.get::<Option<i64>>("archived_bytes")?.map(i64::cast_unsigned),
         })
@@ -237,6 +242,8 @@ fn filter(query: &SnapshotQuery) -> Filter {
         let named = "EXISTS (SELECT 1 FROM image_disks i WHERE i.snapshot = snapshots.id)";
         filter.and(format!("{not}{named}"), []);
     }
+    filter.flag("(data_key IS NOT NULL)", query.encrypted);
+    filter.and_if("kms_key = ?", query.kms_key.as_deref());
     filter.and_if("resource_group = ?", query.resource_group.as_deref());
     filter.created(query.created_from, query.created_to);
     if let Some(locks) = query.locks {

@@ -34,6 +34,9 @@ enum Noun {
     /// Users of accounts (RAM).
     #[command(subcommand)]
     User(User),
+    /// The key service.
+    #[command(subcommand)]
+    Kms(Kms),
     /// Instances.
     #[command(subcommand)]
     Instance(Instance),
@@ -131,6 +134,31 @@ enum User {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Kms {
+    /// Have the block store use none of an account's keys: no encrypted disk is made, attached,
+    /// started or reset. What is attached goes on.
+    RevokeService {
+        /// Whose [default: the root account's].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// Let it use them again.
+    GrantService {
+        /// Whose [default: the root account's].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// Delete a key at once. What was encrypted with it can never be read again.
+    DestroyKey {
+        /// Its id.
+        key: String,
+        /// Whose [default: the root account's].
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnOff {
     On,
@@ -222,6 +250,7 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
         Noun::Account(account) => client.run(&account.into()).await?,
         Noun::Key(key) => client.run(&key.into()).await?,
         Noun::User(user) => client.run(&user.into()).await?,
+        Noun::Kms(kms) => client.run(&kms.into()).await?,
         Noun::Instance(instance) => client.run(&instance.into()).await?,
         Noun::Category(category) => client.run(&category.into()).await?,
         Noun::Audit(command) => return audit(&data_dir, command, args.json),
@@ -298,6 +327,16 @@ impl From<User> for Command {
             }
             User::List { account } => Self::ListUsers { account },
             User::Delete { name, account } => Self::DeleteUser { account, user: name },
+        }
+    }
+}
+
+impl From<Kms> for Command {
+    fn from(kms: Kms) -> Self {
+        match kms {
+            Kms::RevokeService { account } => Self::LetUseKeys { account, may: false },
+            Kms::GrantService { account } => Self::LetUseKeys { account, may: true },
+            Kms::DestroyKey { key, account } => Self::DestroyKey { account, key },
         }
     }
 }

@@ -55,6 +55,10 @@ pub(crate) struct ServeArgs {
     /// category, performance level and size [default: off].
     #[arg(long, env = "EBB_QOS", value_enum, value_name = "on|off")]
     pub qos: Option<Qos>,
+    /// Whether accounts that call too often are refused, at the documented rates: ResetDisk 500 in
+    /// a minute [default: on, but off where only this machine can call].
+    #[arg(long, env = "EBB_THROTTLE", value_enum, value_name = "on|off")]
+    pub throttle: Option<Qos>,
     /// Where the buckets are that ExportSnapshot and ImportImage name: a folder with a folder for
     /// each [default: oss in the data directory].
     #[arg(long, env = "EBB_OSS_DIR", value_name = "DIR")]
@@ -68,7 +72,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, oss_dir, s3_bucket, s3_endpoint, s3_region,
+    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region,
     /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
     /// vault_namespace, vault_ca, cache_size, pool_size, pool_reserve, keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
@@ -114,6 +118,7 @@ struct File {
     #[serde(default)]
     region: Vec<String>,
     qos: Option<Qos>,
+    throttle: Option<Qos>,
     oss_dir: Option<PathBuf>,
     #[serde(default)]
     s3_bucket: Vec<String>,
@@ -168,6 +173,8 @@ pub(crate) struct Config {
     /// At least one, none twice.
     pub regions: Vec<String>,
     pub qos: Qos,
+    /// Whether accounts that call too often are refused.
+    pub throttle: bool,
     pub oss_dir: PathBuf,
     pub s3: S3Options,
     pub master_key: MasterKeySource,
@@ -221,13 +228,19 @@ impl ServeArgs {
             master_key_command: self.master_key.master_key_command.or(file.master_key_command),
         })?;
         let oss_dir = self.oss_dir.or(file.oss_dir).unwrap_or_else(|| data_dir.join("oss"));
+        let listen = self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?;
+        let throttle = match self.throttle.or(file.throttle) {
+            Some(wanted) => wanted == Qos::On,
+            None => !listen.ip().is_loopback(),
+        };
         Ok(Config {
+            throttle,
             data_dir,
             oss_dir,
             s3,
             master_key,
             kms,
-            listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
+            listen,
             nbd_listen,
             nbd_tls,
             nbd_allow_plaintext,

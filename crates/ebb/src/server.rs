@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ebb_api::admin::serve_admin;
-use ebb_api::{Api, Nonces};
+use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
+use ebb_audit::Log;
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
 use ebb_domain::{Ceiling, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::Failure;
+use crate::audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
@@ -128,11 +130,20 @@ impl Server {
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
         let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
-        let health = Arc::clone(&control);
-        let health = Box::new(move || health.health());
         let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
-        let api = Arc::new(Api::new(Arc::clone(&control), families, nonces, health, metrics));
+        let now = SystemClock.now().unix_millis();
+        let log = Log::open(&data_dir.join(audit::FOLDER), ebb_audit::Options::default(), now)?;
+        let log = Arc::new(log);
+        let control_health = Arc::clone(&control);
+        let audit_health = Arc::clone(&log);
+        let health: Health =
+            Box::new(move || control_health.health().and_then(|()| audit_health.health()));
+        let api = Api::new(Arc::clone(&control), families, nonces, health, metrics).with_audit(log);
+        let api = Arc::new(match config.throttle {
+            true => api.with_throttle(Throttle::new(DOCUMENTED_LIMITS)),
+            false => api,
+        });
         let (stop_api, stopped) = oneshot::channel();
         let api = tokio::spawn(ebb_api::serve(api_listener, api, async {
             // Sent, or dropped with the server: both mean stop.

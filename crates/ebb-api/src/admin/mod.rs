@@ -87,6 +87,20 @@ pub enum Command {
         /// Which.
         key: String,
     },
+    /// Lets the block store use an account's keys, or no more.
+    LetUseKeys {
+        /// The root account where it is `None`.
+        account: Option<String>,
+        /// Whether it may.
+        may: bool,
+    },
+    /// Deletes a key at once, whatever needs it.
+    DestroyKey {
+        /// The root account's where it is `None`.
+        account: Option<String>,
+        /// Which.
+        key: String,
+    },
     /// Locks an instance for security, or unlocks it.
     LockInstance {
         /// Which.
@@ -213,6 +227,16 @@ impl Command {
                 control.delete_identity(&account, IdentityKind::User, user)?;
                 Ok(json!({ "account": account.as_str(), "user": user, "deleted": true }))
             }
+            Self::LetUseKeys { account, may } => {
+                let account = whose(control, account.as_deref());
+                control.let_use_keys(&account, *may)?;
+                Ok(json!({ "account": account.as_str(), "may_use_keys": may }))
+            }
+            Self::DestroyKey { account, key } => {
+                let account = whose(control, account.as_deref());
+                control.kms(&account).destroy(key)?;
+                Ok(json!({ "account": account.as_str(), "key": key, "destroyed": true }))
+            }
             Self::LockInstance { instance, locked } => {
                 control.lock_instance(&InstanceId::new(instance), *locked)?;
                 Ok(json!({ "instance": instance, "security_lock": locked }))
@@ -313,6 +337,9 @@ impl From<ControlError> for Refusal {
             }
             ControlError::Denied(Denied::CategoryUnsupported) => {
                 "a local or ephemeral disk has no snapshots".into()
+            }
+            ControlError::Denied(Denied::EncryptedStays) => {
+                "the disk is encrypted: no bytes come from outside the pool".into()
             }
             ControlError::Denied(Denied::SizeNotOffered) => {
                 "the image is longer than the disk".into()

@@ -69,9 +69,9 @@ pub struct DescribeDisks {
     pub disk_charge_type: Option<String>,
     /// `financial` or `security`.
     pub lock_reason: Option<String>,
-    /// No disk is encrypted here.
+    /// Whether it is encrypted.
     pub encrypted: Option<bool>,
-    /// Of an encrypted disk.
+    /// The id of the key that it is encrypted by.
     #[param(name = "KMSKeyId")]
     pub kms_key_id: Option<String>,
     /// That has it.
@@ -170,8 +170,7 @@ impl DescribeDisks {
             Some("security" | "recycling" | "dedicatedhostfinancial") => true,
             Some(_) => return Err(Denied::Malformed(Field::LockReason)),
         };
-        let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
-        Ok(prepaid || not_locked || encrypted)
+        Ok(prepaid || not_locked)
     }
 
     fn query(self, cx: &Context) -> Result<(DiskQuery, Paged), Denied> {
@@ -202,6 +201,8 @@ impl DescribeDisks {
             has_auto_snapshot_policy: self.enable_automated_snapshot_policy,
             name: self.disk_name,
             multi_attach: multi_attach(self.multi_attach.as_deref())?,
+            encrypted: self.encrypted,
+            kms_key: self.kms_key_id,
             performance_level: self.performance_level.as_deref().and_then(PerformanceLevel::parse),
             resource_group: self.resource_group_id,
             created_from,
@@ -273,7 +274,7 @@ struct DiskItem {
     auto_snapshot_policy_id: String,
     encrypted: bool,
     #[serde(rename = "KMSKeyId")]
-    kms_key_id: &'static str,
+    kms_key_id: String,
     multi_attach: &'static str,
     disk_charge_type: &'static str,
     expired_time: &'static str,
@@ -363,8 +364,8 @@ impl DiskItem {
             enable_auto_snapshot: disk.enable_auto_snapshot,
             enable_automated_snapshot_policy: policy.is_some(),
             auto_snapshot_policy_id: policy.map(ToString::to_string).unwrap_or_default(),
-            encrypted: false,
-            kms_key_id: "",
+            encrypted: disk.encryption.is_some(),
+            kms_key_id: disk.encryption.as_ref().map(|one| one.key.clone()).unwrap_or_default(),
             multi_attach: if disk.multi_attach { "Enabled" } else { "Disabled" },
             disk_charge_type: "PostPaid",
             expired_time: NEVER_EXPIRES,

@@ -18,8 +18,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<ResetDiskDefaultKMSKeyId>(),
 ];
 
-/// Has every new disk of the account in a region encrypted. Until there is a key service, none can
-/// be made there then.
+/// Has every new disk of the account in a region encrypted.
 #[derive(Debug, Params)]
 pub struct EnableDiskEncryptionByDefault {
     /// Where.
@@ -88,7 +87,7 @@ pub struct DescribeDiskDefaultKMSKeyId {
     pub region_id: RegionId,
 }
 
-/// Empty: no key has been chosen, and the service has none of its own yet.
+/// The service's own key where none was chosen; it is made when it is first asked for.
 #[derive(Debug, Serialize)]
 pub struct DescribeDiskDefaultKMSKeyIdReply {
     #[serde(rename = "KMSKeyId")]
@@ -99,14 +98,13 @@ impl Operation for DescribeDiskDefaultKMSKeyId {
     type Reply = DescribeDiskDefaultKMSKeyIdReply;
 
     fn call(self, cx: &Context) -> Result<DescribeDiskDefaultKMSKeyIdReply, ApiError> {
-        cx.control
-            .is_encrypted_by_default(&cx.account, &self.region_id)
-            .map_err(refused("DescribeDiskDefaultKMSKeyId"))?;
-        Ok(DescribeDiskDefaultKMSKeyIdReply { kms_key_id: String::new() })
+        let key = cx.control.default_key(&cx.account, &self.region_id);
+        let kms_key_id = key.map_err(refused("DescribeDiskDefaultKMSKeyId"))?;
+        Ok(DescribeDiskDefaultKMSKeyIdReply { kms_key_id })
     }
 }
 
-/// Chooses the key that new disks are encrypted by. There is none to choose yet.
+/// Chooses the key that new disks are encrypted by which name none.
 #[derive(Debug, Params)]
 pub struct ModifyDiskDefaultKMSKeyId {
     /// Where.
@@ -121,7 +119,7 @@ impl Operation for ModifyDiskDefaultKMSKeyId {
 
     fn call(self, cx: &Context) -> Result<Done, ApiError> {
         cx.control
-            .choose_default_key(&self.region_id, &self.kms_key_id)
+            .choose_default_key(&cx.account, &self.region_id, Some(&self.kms_key_id))
             .map_err(refused("ModifyDiskDefaultKMSKeyId"))?;
         Ok(Done {})
     }
@@ -139,7 +137,7 @@ impl Operation for ResetDiskDefaultKMSKeyId {
 
     fn call(self, cx: &Context) -> Result<Done, ApiError> {
         cx.control
-            .is_encrypted_by_default(&cx.account, &self.region_id)
+            .choose_default_key(&cx.account, &self.region_id, None)
             .map_err(refused("ResetDiskDefaultKMSKeyId"))?;
         Ok(Done {})
     }

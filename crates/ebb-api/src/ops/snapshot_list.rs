@@ -57,9 +57,9 @@ pub struct DescribeSnapshots {
     pub usage: Option<String>,
     /// Standard, Flash or Archive.
     pub category: Option<String>,
-    /// No snapshot is encrypted here.
+    /// Whether it is encrypted.
     pub encrypted: Option<bool>,
-    /// Of an encrypted snapshot.
+    /// The id of the key that it is encrypted by.
     #[param(name = "KMSKeyId")]
     pub kms_key_id: Option<String>,
     /// As given when it was made.
@@ -135,12 +135,11 @@ impl DescribeSnapshots {
         }
         .resolve();
         let (has_disks, has_images) = usage(self.usage.as_deref())?;
-        let encrypted = self.encrypted == Some(true) || self.kms_key_id.is_some();
         let linked = self.snapshot_link_id.map(|link| link.replacen("sl-", "d-", 1));
         let query = SnapshotQuery {
             account: cx.account.clone(),
             region: self.region_id,
-            ids: if encrypted { Some(Vec::new()) } else { self.snapshot_ids.map(|ids| ids.0) },
+            ids: self.snapshot_ids.map(|ids| ids.0),
             disk: self.disk_id.or_else(|| linked.map(DiskId::new)),
             instance: self.instance_id,
             name: self.snapshot_name,
@@ -150,6 +149,8 @@ impl DescribeSnapshots {
             category: category(self.category.as_deref())?,
             has_disks,
             has_images,
+            encrypted: self.encrypted,
+            kms_key: self.kms_key_id,
             resource_group: self.resource_group_id,
             created_from,
             created_to,
@@ -241,7 +242,7 @@ struct SnapshotItem {
     usage: &'static str,
     encrypted: bool,
     #[serde(rename = "KMSKeyId")]
-    kms_key_id: &'static str,
+    kms_key_id: String,
     instant_access: bool,
     product_code: &'static str,
     resource_group_id: String,
@@ -284,8 +285,8 @@ impl SnapshotItem {
                 (false, true) => "image",
                 (true, true) => "image_disk",
             },
-            encrypted: false,
-            kms_key_id: "",
+            encrypted: snapshot.encryption.is_some(),
+            kms_key_id: snapshot.encryption.as_ref().map(|one| one.key.clone()).unwrap_or_default(),
             instant_access: false,
             product_code: "",
             resource_group_id: snapshot.resource_group,

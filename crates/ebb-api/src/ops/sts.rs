@@ -40,19 +40,13 @@ impl<C: Authority> Operation<C> for GetCallerIdentity {
     fn call(self, cx: &Context<C>) -> Result<CallerIdentity, ApiError> {
         let account = cx.account.to_string();
         let name = cx.control.name_of(&cx.caller).map_err(ApiError::internal)?;
-        let (identity_type, principal_id, user_id, role_id, arn) = match &cx.caller.who {
-            Who::Root => {
-                let arn = format!("acs:ram::{account}:root");
-                ("Account", account.clone(), Some(account.clone()), None, arn)
-            }
-            Who::User(id) => {
-                let arn = format!("acs:ram::{account}:user/{name}");
-                ("RAMUser", id.clone(), Some(id.clone()), None, arn)
-            }
+        let arn = cx.caller.arn(&name);
+        let (identity_type, principal_id, user_id, role_id) = match &cx.caller.who {
+            Who::Root => ("Account", account.clone(), Some(account.clone()), None),
+            Who::User(id) => ("RAMUser", id.clone(), Some(id.clone()), None),
             Who::Session(session) => {
-                let arn = format!("acs:ram::{account}:assumed-role/{name}/{}", session.name);
                 let principal = format!("{}:{}", session.role, session.name);
-                ("AssumedRoleUser", principal, None, Some(session.role.clone()), arn)
+                ("AssumedRoleUser", principal, None, Some(session.role.clone()))
             }
         };
         Ok(CallerIdentity {

@@ -64,6 +64,11 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::EncryptionUnavailable => "InvalidParameter.KmsNotEnabled",
         Denied::EncryptedByDefault => "InvalidEncrypted.DefaultEncryptionUnsupported",
         Denied::KeyNotFound => "InvalidParameter.KMSKeyId.NotFound",
+        Denied::KeyNotEnabled => "InvalidParameter.KMSKeyId.CMKNotEnabled",
+        Denied::KeyNotTagged => "InvalidParameter.KMSKeyId.CMKUnauthorized",
+        Denied::KeyNotGranted => "InvalidParameter.KMSKeyId.KMSUnauthorized",
+        Denied::SnapshotEncryption => "InvalidEncrypted.NotMatchSnapshot",
+        Denied::EncryptedStays => "InvalidSnapshot.EncryptedNotSupported",
         Denied::StorageClusterNotFound => "InvalidStorageClusterId.NotExist",
         Denied::KeyWithoutEncryption => "InvalidEncrypted.NotMatchKmsKeyId",
         Denied::TooManyTags => "QuotaExceed.Tags",
@@ -165,6 +170,9 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
 /// Where an operation has a code of its own for it.
 fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
     Some(match (operation, denied) {
+        // A key that is gone has no code there; it cannot be enabled either.
+        ("AttachDisk" | "ReInitDisk" | "ResetDisks" | "StartInstances", Denied::KeyNotFound)
+        | ("StartInstances", Denied::KeyNotTagged) => "InvalidParameter.KMSKeyId.CMKNotEnabled",
         ("DescribeDisks", Denied::RegionNotFound) => "InvalidRegion.NotFound",
         ("DescribeDisks", Denied::TooManyIds) => "InvalidDiskIds.Malformed",
         (

@@ -7,6 +7,14 @@ use super::{Refusals, of, row};
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("CreateDisk", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
+        row(400, "InvalidEncrypted.NotMatchSnapshot",
+            "The specified parameter Encrypted is different from the Encrypted of the snapshot."),
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),
@@ -38,8 +46,6 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified disk category does not support bursting enabled."),
         row(400, "InvalidEncrypted.NotMatchKmsKeyId",
             "The specified parameter Encrypted must be true when KmsKeyId is not empty."),
-        row(400, "InvalidParameter.KmsNotEnabled",
-            "Failed to perform this operation because KMS is not activated."),
         row(403, "InvalidEncrypted.DefaultEncryptionUnsupported",
             "The specified parameter Encrypted must be true when default encryption is enabled."),
         row(403, "InvalidAccountStatus.NotEnoughBalance",
@@ -131,6 +137,11 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "InvalidZoneId.NotFound", "The zoneId provided does not exist in our records."),
     ]),
     of("AttachDisk", &[
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
@@ -327,6 +338,13 @@ pub(super) const TABLE: &[Refusals] = &[
             "The operation is not permitted due to charge type of the instance."),
     ]),
     of("ReplaceSystemDisk", &[
+        row(403, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
+             you can contact the KMS Technical Support."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),

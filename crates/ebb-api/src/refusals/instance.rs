@@ -7,6 +7,13 @@ use super::{Refusals, of, row};
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("RunInstances", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(400, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
+             you can contact the KMS Technical Support."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),
@@ -75,6 +82,12 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified parameter SystemDisk.Size is less than the image size."),
     ]),
     of("StartInstance", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
         row(403, "InstanceLockedForSecurity",
             "The specified operation is denied as your instance is locked for security \
@@ -88,6 +101,9 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "DiskError", "IncorrectDiskStatus."),
     ]),
     of("StartInstances", &[
+        row(400, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be added ECS tag"),
+        row(400, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service account have no right to access your KMS."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
         row(403, "InvalidParameter.TooManyInstanceIds", "Instance ids cannot be more than 100."),
         row(403, "InstanceLockedForSecurity",
@@ -169,6 +185,13 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidParameter.TooManyInstanceIds", "Instance ids cannot be more than 100."),
     ]),
     of("CreateInstance", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(400, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
+             you can contact the KMS Technical Support."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),

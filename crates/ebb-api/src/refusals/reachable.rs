@@ -13,6 +13,7 @@ use crate::ops::FAMILIES;
 const NAMED: &[D] = &[D::Malformed(F::DiskName), D::Malformed(F::Description)];
 const TAGS: &[D] =
     &[D::TooManyTags, D::DuplicateTagKey, D::Malformed(F::TagKey), D::Malformed(F::TagValue)];
+const KEY: &[D] = &[D::KeyNotFound, D::KeyNotEnabled, D::KeyNotTagged, D::KeyNotGranted];
 const TOKEN: &[D] = &[D::TokenMismatch, D::TokenProcessing];
 /// A row was changed by another call, or the region given is none.
 const WRITES: &[D] = &[D::Conflict, D::RegionMalformed];
@@ -22,7 +23,6 @@ const NEW_DISK: &[D] = &[
     D::PerformanceLevelUnknown,
     D::ProvisionedIopsUnsupported,
     D::BurstingUnsupported,
-    D::EncryptionUnavailable,
     D::EncryptedByDefault,
     D::NotOnWhiteList,
     D::PerformanceLevelAndSize,
@@ -88,7 +88,8 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::ImageIsPublic, D::ImageNotFound, D::ImageInUse, D::DryRun,
         D::Conflict,
     ]]),
-    ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, &[
+    ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, KEY, &[
+        D::SnapshotEncryption,
         D::DiskQuota,
         D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ZoneAndInstance, D::Missing("ZoneId"),
         D::InstanceNotFound, D::NotSubscription, D::CategoryUnknown, D::CategoryNotOffered,
@@ -101,7 +102,7 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::Status), D::Malformed(F::MultiAttach), D::Malformed(F::DiskChargeType),
         D::Malformed(F::LockReason),
     ]]),
-    ("AttachDisk", &[WRITES, &[
+    ("AttachDisk", &[WRITES, KEY, &[
         D::DiskNotFound, D::InstanceNotFound, D::NotOnWhiteList, D::NotPortable,
         D::Malformed(F::DeleteWithInstance), D::NotBootable, D::DiskStatus, D::DiskInArrears,
         D::InstanceLocked, D::InstanceExpired, D::InstanceStatus, D::NotInSameZone,
@@ -142,6 +143,7 @@ const REACHABLE: &[Reachable] = &[
         D::NotOnWhiteList, D::StorageClusterNotFound, D::DryRun,
     ]]),
     ("CloneDisks", &[TAGS, TOKEN, NEW_DISK, PAYS, &[
+        D::EncryptionUnavailable,
         D::RegionNotFound, D::DiskNotFound, D::CategoryUnsupported, D::SystemDisk, D::DiskStatus,
         D::Malformed(F::DiskName), D::CategoryUnknown, D::CategoryNotOffered,
         D::Malformed(F::MultiAttach), D::MultiAttachUnsupported, D::KeyWithoutEncryption,
@@ -158,11 +160,13 @@ const REACHABLE: &[Reachable] = &[
     ("DescribeTaskAttribute", &[&[D::RegionNotFound, D::TaskNotFound]]),
     ("CancelTask", &[&[D::RegionNotFound, D::TaskNotFound, D::TaskNotCancelable, D::TaskOver]]),
     ("ModifySnapshotCategory", &[WRITES, &[
+        D::EncryptedStays,
         D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotCategory, D::SnapshotTooYoung,
         D::Malformed(F::SnapshotCategory), D::Malformed(F::RetentionDays), D::RetentionDecreased,
         D::SnapshotHasImages,
     ]]),
     ("ExportSnapshot", &[&[
+        D::EncryptedStays,
         D::RegionNotFound, D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotExporting,
         D::Malformed(F::Bucket), D::BucketNotFound,
     ]]),
@@ -194,9 +198,12 @@ const REACHABLE: &[Reachable] = &[
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
     ]]),
     ("RunInstances", &[
-        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, &[D::Malformed(F::Amount)],
+        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY,
+        &[D::Malformed(F::Amount), D::EncryptionUnavailable],
     ]),
-    ("CreateInstance", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE]),
+    ("CreateInstance", &[
+        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY, &[D::EncryptionUnavailable],
+    ]),
     ("DescribeInstanceAttribute", &[&[D::InstanceNotFound, D::RegionMalformed]]),
     ("ModifyInstanceAttribute", &[WRITES, &[
         D::InstanceNotFound, D::InstanceLocked, D::Malformed(F::InstanceName),
@@ -224,7 +231,7 @@ const REACHABLE: &[Reachable] = &[
     ("DescribeSnapshotPackage", &[&[D::RegionNotFound]]),
     ("DescribeEndpoints", &[&[D::RegionNotFound, D::EndpointUnknown]]),
     ("DescribeAccountAttributes", &[&[D::RegionNotFound]]),
-    ("ReplaceSystemDisk", &[WRITES, TOKEN, &[
+    ("ReplaceSystemDisk", &[WRITES, TOKEN, KEY, &[
         D::DiskQuota,
         D::InstanceNotFound, D::ImageNotFound, D::NoSystemDisk, D::InstanceExpired,
         D::InstanceStatus, D::DiskStatus, D::DiskCreatingSnapshot, D::SmallerThanImage,
@@ -268,27 +275,27 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::InstanceNetworkType),
     ]]),
     ("DescribeInstanceStatus", &[&[D::RegionNotFound, D::ZoneNotFound, D::TooManyIds]]),
-    ("StartInstance", &[WRITES, STOP, START]),
-    ("StartInstances", &[WRITES, STOP, START, &[D::TooManyIds]]),
+    ("StartInstance", &[WRITES, STOP, START, KEY]),
+    ("StartInstances", &[WRITES, STOP, START, KEY, &[D::TooManyIds]]),
     ("StopInstance", &[WRITES, STOP]),
     ("StopInstances", &[WRITES, STOP, &[D::TooManyIds]]),
     ("RebootInstance", &[WRITES, STOP]),
     ("RebootInstances", &[WRITES, STOP, &[D::TooManyIds]]),
     ("DeleteInstance", &[WRITES, DELETE]),
     ("DeleteInstances", &[WRITES, DELETE, &[D::TooManyIds]]),
-    ("ResetDisk", &[WRITES, &[
+    ("ResetDisk", &[WRITES, KEY, &[
         D::NotEnoughBalance, D::SnapshotServiceClosed, D::DiskNotFound, D::DiskDeleted,
         D::NotOnWhiteList, D::CategoryUnsupported, D::DiskStatus, D::UnfinishedSnapshot,
         D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
         D::SnapshotNotFound, D::SnapshotNotReady, D::SnapshotMismatch, D::SnapshotTooOld,
         D::SnapshotCategory, D::DryRun,
     ]]),
-    ("ReInitDisk", &[WRITES, &[
+    ("ReInitDisk", &[WRITES, KEY, &[
         D::DiskNotFound, D::NotOnWhiteList, D::CategoryUnsupported, D::MultiAttach, D::DiskStatus,
         D::DiskCreatingSnapshot, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,
         D::SourceSnapshotGone, D::SnapshotTooOld,
     ]]),
-    ("ResetDisks", &[WRITES, &[
+    ("ResetDisks", &[WRITES, KEY, &[
         D::NotEnoughBalance, D::SnapshotServiceClosed, D::DiskNotFound, D::DiskDeleted,
         D::NotOnWhiteList, D::CategoryUnsupported, D::DiskStatus, D::UnfinishedSnapshot,
         D::InstanceNotFound, D::InstanceLocked, D::InstanceExpired, D::InstanceStatus,

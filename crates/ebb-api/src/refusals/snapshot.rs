@@ -8,6 +8,12 @@ use super::{Refusals, of, row};
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("ResetDisk", &[
+        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(403, "InvalidAccountStatus.NotEnoughBalance",
             "Your account does not have enough balance."),
@@ -40,6 +46,11 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
     ]),
     of("ResetDisks", &[
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(403, "InvalidAccountStatus.NotEnoughBalance",
             "Your account does not have enough balance."),
@@ -76,6 +87,11 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
     ]),
     of("ReInitDisk", &[
+        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
+        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
+            "The CMK needs to be added ECS tag."),
+        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
+            "ECS service have no right to access your KMS."),
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
         row(403, "UserNotInTheWhiteList", "The user is not in volume white list."),
@@ -314,6 +330,8 @@ pub(super) const TABLE: &[Refusals] = &[
             "The amount of specified specified snapshot Ids exceeds the limit."),
     ]),
     of("ModifySnapshotCategory", &[
+        row(403, "InvalidSnapshot.EncryptedNotSupported",
+            "The current operation does not support the use of encrypted snapshots."),
         row(404, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),
         row(403, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
         row(403, "InvalidSnapshotCategory.Malformed", "The specified Category is not valid."),
@@ -328,6 +346,8 @@ pub(super) const TABLE: &[Refusals] = &[
             "The snapshot has been used to create user defined image(s)."),
     ]),
     of("ExportSnapshot", &[
+        row(403, "InvalidSnapshot.EncryptedNotSupported",
+            "The current operation does not support the use of encrypted snapshots."),
         row(403, "InvalidSnapshotId.NotFound", "The specified snapshot is not exists."),
         row(403, "SNAPSHOT_CREATE_NOT_FINISHED", "The specified snapshot is not finished yet."),
         row(403, "SNAPSHOT_IS_EXPORTING", "The specified snapshot is already exporting."),

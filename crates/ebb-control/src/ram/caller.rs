@@ -52,6 +52,19 @@ impl Caller {
         Self { account, who: Who::Root }
     }
 
+    /// Its name for people and policies, given what the user or role is called.
+    #[must_use]
+    pub fn arn(&self, name: &str) -> String {
+        let account = &self.account;
+        match &self.who {
+            Who::Root => format!("acs:ram::{account}:root"),
+            Who::User(_) => format!("acs:ram::{account}:user/{name}"),
+            Who::Session(session) => {
+                format!("acs:ram::{account}:assumed-role/{name}/{}", session.name)
+            }
+        }
+    }
+
     /// The id of the user or role; the account's where it is neither.
     #[must_use]
     pub fn identity(&self) -> &str {

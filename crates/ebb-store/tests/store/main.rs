@@ -4,6 +4,7 @@
 
 mod access_keys;
 mod chains;
+mod encryption;
 mod file;
 mod lists;
 mod paging;

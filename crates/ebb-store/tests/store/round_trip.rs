@@ -14,7 +14,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::sample::{account, at, fresh, read, write};
+use crate::sample::{account, at, data_key, encryption, fresh, read, write};
 
 fn time() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(at)
@@ -105,6 +105,7 @@ prop_compose! {
             attached_at,
             detached_at,
             attachments,
+            encryption: flags[0].then(encryption),
             volume,
         }
     }
@@ -160,6 +161,7 @@ prop_compose! {
                 snapshot: SnapshotId::new(snapshot),
                 region: RegionId::new(region),
             }),
+            encryption: (version % 3 == 0).then(encryption),
             version,
             archived_bytes: (version % 2 == 0).then_some(version >> 1),
         }
@@ -241,6 +243,7 @@ proptest! {
         second in disks(),
     ) {
         let (_folder, store) = fresh();
+        put(&store, data_key);
         put(&store, |tx| tx.insert_disk(&first));
         prop_assert_eq!(read(&store, |tx| tx.disk(&first.id)), Some(first.clone()));
         put(&store, |tx| {
@@ -259,6 +262,7 @@ proptest! {
         second in snapshots(),
     ) {
         let (_folder, store) = fresh();
+        put(&store, data_key);
         put(&store, |tx| tx.insert_snapshot(&first));
         prop_assert_eq!(read(&store, |tx| tx.snapshot(&first.id)), Some(first.clone()));
         put(&store, |tx| {

@@ -1,9 +1,9 @@
 //! A fresh store, and one of everything to put into it.
 
 use ebb_domain::{
-    AccountId, Category, Disk, DiskId, DiskKind, DiskStatus, Image, ImageDisk, ImageId,
-    ImageStatus, Instance, InstanceId, InstanceStatus, Network, Origin, RegionId, Snapshot,
-    SnapshotCategory, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
+    Account, AccountId, Category, Disk, DiskId, DiskKind, DiskStatus, Encryption, Image, ImageDisk,
+    ImageId, ImageStatus, Instance, InstanceId, InstanceStatus, Network, Origin, RegionId,
+    Snapshot, SnapshotCategory, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
 };
 use ebb_store::{
     DiskQuery, Durability, InstanceQuery, PageRequest, SnapshotQuery, Store, StoreError, Tx,
@@ -69,6 +69,7 @@ pub(crate) fn disk(id: &str, volume: u64) -> Disk {
         attached_at: None,
         detached_at: None,
         attachments: Vec::new(),
+        encryption: None,
         volume,
     }
 }
@@ -94,6 +95,7 @@ pub(crate) fn snapshot(id: &str, disk: &str, version: u64) -> Snapshot {
         lock: None,
         group: None,
         copied_from: None,
+        encryption: None,
         version,
         archived_bytes: None,
     }
@@ -179,4 +181,15 @@ pub(crate) fn instance_query() -> InstanceQuery {
         tags: Vec::new(),
         page: ALL,
     }
+}
+
+/// What the disks and snapshots of some tests are encrypted with.
+pub(crate) fn encryption() -> Encryption {
+    Encryption { key: "key-1".into(), data_key: "dk-1".into() }
+}
+
+/// The data key of it.
+pub(crate) fn data_key(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.put_account(&Account::new(account()))?;
+    tx.insert_data_key(&account(), "dk-1", b"wrapped")
 }
