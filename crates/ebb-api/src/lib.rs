@@ -6,6 +6,7 @@
 //!              │    ├ authorize: whether they may
 //!              │    ├ ops: one struct an operation, read by params
 //!              │    └ render: JSON or XML
+//! tls: the certificate under the server, where it has one
 //! client: the same signatures from the other side, for `ebb demo` and `ebb call`
 //! ```
 //!
@@ -20,6 +21,8 @@ mod auth;
 mod authorize;
 pub mod client;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline does not ask it yet"))]
+mod need_ssl;
 mod nonce;
 mod operation;
 pub mod ops;
@@ -33,6 +36,7 @@ mod server;
 mod signature;
 mod throttle;
 mod time;
+mod tls;
 mod uuid;
 mod wire;
 
@@ -46,5 +50,6 @@ pub use params::{
 };
 pub use pipeline::{Api, Health, Metrics};
 pub use refusals::{INTERNAL_ERROR, Refusal, refusals};
-pub use server::serve;
+pub use server::{serve, serve_tls};
 pub use throttle::{DOCUMENTED_LIMITS, Limit, RetryAfterMillis, Throttle};
+pub use tls::{Tls, TlsError};

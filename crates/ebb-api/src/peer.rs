@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
+/// Who a request comes from, as far as the connection says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// From where.
+    /// Where from.
     pub(crate) address: SocketAddr,
-    /// Whether by TLS.
+    /// Whether nobody on the way can read it.
     pub(crate) tls: bool,
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a listener.
+//! HTTP/1.1 on a listener, with TLS under it or without.
 //!
 //! Each connection is read by hyper: a head that is no HTTP gets hyper's own bare 400, 414 or 431,
 //! because there is no request to answer in any format.
@@ -22,12 +22,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::peer::Peer;
+use crate::tls::{NoTls, Tls};
 use crate::{Api, Authority};
 
 /// More wait in the kernel's queue.
@@ -49,6 +50,25 @@ pub async fn serve<C: Authority>(
     api: Arc<Api<C>>,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_over(listener, None, api, shutdown).await;
+}
+
+/// The same over TLS alone. A handshake counts as a connection and has a time of its own.
+pub async fn serve_tls<C: Authority>(
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    api: Arc<Api<C>>,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_over(listener, Some(tls), api, shutdown).await;
+}
+
+async fn serve_over<C: Authority>(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    api: Arc<Api<C>>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (stop, stopped) = watch::channel(false);
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -56,10 +76,10 @@ pub async fn serve<C: Authority>(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            (stream, peer, permit) = accept(&listener, &permits) => {
-                let (api, stopped) = (Arc::clone(&api), stopped.clone());
+            (stream, address, permit) = accept(&listener, &permits) => {
+                let (tls, api, stopped) = (tls.clone(), Arc::clone(&api), stopped.clone());
                 connections.spawn(async move {
-                    connection(stream, peer, api, stopped).await;
+                    accepted(stream, address, tls.as_deref(), api, stopped).await;
                     drop(permit);
                 });
             }
@@ -85,7 +105,7 @@ async fn accept(
     let permit = Arc::clone(permits).acquire_owned().await.expect("it is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok((stream, address)) => return (stream, address, permit),
             Err(error) => {
                 // Usually too many open files: trying again at once would only burn the processor.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -95,14 +115,42 @@ async fn accept(
     }
 }
 
-async fn connection<C: Authority>(
+async fn accepted<C: Authority>(
     stream: TcpStream,
-    peer: SocketAddr,
+    address: SocketAddr,
+    tls: Option<&Tls>,
     api: Arc<Api<C>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Only delays the answer where it fails.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return connection(stream, Peer { address, tls: false }, api, stopped).await;
+    };
+    let outcome = tokio::select! {
+        outcome = tls.accept(stream) => outcome,
+        // A client that has asked nothing yet is owed nothing.
+        _ = stopped.wait_for(|stopped| *stopped) => return,
+    };
+    match outcome {
+        Ok(stream) => connection(stream, Peer { address, tls: true }, api, stopped).await,
+        Err(NoTls::Silent) => tracing::debug!(%address, "a connection ended before TLS"),
+        Err(NoTls::Failed(error)) => {
+            tracing::info!(%address, %error, "a client and the API did not agree on TLS");
+        }
+        Err(NoTls::Plain(stream)) => {
+            tracing::info!(%address, "closed a connection that began without TLS: use https://");
+            linger(stream, stopped).await;
+        }
+    }
+}
+
+async fn connection<C: Authority>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    api: Arc<Api<C>>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let asked = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
         asked.store(true, Ordering::Relaxed);
@@ -132,14 +180,21 @@ async fn connection<C: Authority>(
 }
 
 /// Closes our side, then reads until the client closes its own.
-async fn linger(mut stream: TcpStream, mut stopped: watch::Receiver<bool>) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut scrap = vec![0; 16 << 10];
-    let drain = async { while matches!(stream.read(&mut scrap).await, Ok(1..)) {} };
+async fn linger(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let end = async {
+        // Over TLS it sends something, for which a client need not make room.
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut scrap = vec![0; 16 << 10];
+        while matches!(stream.read(&mut scrap).await, Ok(1..)) {}
+    };
     tokio::select! {
-        _ = tokio::time::timeout(LINGER, drain) => {}
+        biased; // Our side is closed in any case.
+        _ = tokio::time::timeout(LINGER, end) => {}
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }
@@ -148,13 +203,13 @@ async fn linger(mut stream: TcpStream, mut stopped: watch::Receiver<bool>) {
 /// names disks, and is there only for who asks from this machine.
 async fn route<C: Authority>(
     api: &Api<C>,
-    peer: SocketAddr,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/healthz" if is_get => api.health(),
-        "/metrics" if is_get && peer.ip().to_canonical().is_loopback() => api.metrics(),
-        _ => api.answer(request, Peer { address: peer, tls: false }).await,
+        "/metrics" if is_get && peer.address.ip().to_canonical().is_loopback() => api.metrics(),
+        _ => api.answer(request, peer).await,
     }
 }

@@ -151,7 +151,7 @@ fn secure(input: &mut Input<'_>, security: &Security) -> io::Result<()> {
         // Whoever sent it need not be the client that TLS will speak of.
         return Err(io::Error::new(io::ErrorKind::InvalidData, "input between STARTTLS and TLS"));
     }
-    let session = rustls::ServerConnection::new(Arc::clone(&tls.0)).map_err(io::Error::other)?;
+    let session = rustls::ServerConnection::new(tls.config()).map_err(io::Error::other)?;
     input.get_ref().secure(session.into())
 }
 

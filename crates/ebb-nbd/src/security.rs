@@ -1,7 +1,7 @@
 //! Who may talk to the server without TLS, and with which certificates it speaks TLS.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
@@ -34,9 +34,10 @@ impl Plaintext {
     }
 }
 
-/// A server's certificate and key, and whom it asks for a certificate.
+/// A server's certificate and key, and whom it asks for a certificate. Its clones are one: what is
+/// replaced in one is in all.
 #[derive(Debug, Clone)]
-pub struct TlsServer(pub(crate) Arc<ServerConfig>);
+pub struct TlsServer(Arc<RwLock<Arc<ServerConfig>>>);
 
 /// What a client needs to trust a server, and to be trusted.
 #[derive(Debug, Clone)]
@@ -93,9 +94,22 @@ impl TlsServer {
             }
         };
         let (certificates, key) = identity(certificate, key)?;
-        Ok(Self(Arc::new(builder.with_single_cert(certificates, key)?)))
+        let config = Arc::new(builder.with_single_cert(certificates, key)?);
+        Ok(Self(Arc::new(RwLock::new(config))))
+    }
+
+    /// From now on connections begin with what `other` has; those that are there go on as before.
+    pub fn replace_by(&self, other: &Self) {
+        let config = other.config();
+        *self.0.write().expect(NOT_POISONED) = config;
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.read().expect(NOT_POISONED))
     }
 }
+
+const NOT_POISONED: &str = "nothing panics while it holds the lock of a configuration";
 
 impl TlsClient {
     /// From PEM: the authorities whom `server`, a DNS name or an address, may have its certificate

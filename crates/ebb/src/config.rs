@@ -9,6 +9,7 @@ use ebb_objects::S3Options;
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::certificates::CertificateFiles;
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
@@ -32,6 +33,13 @@ pub(crate) struct ServeArgs {
     /// Address of the API [default: 127.0.0.1:8080].
     #[arg(long, env = "EBB_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// The certificate of the API in PEM, with those that lead to its authority: the API speaks
+    /// HTTPS then, and nothing else. SIGHUP has it, and that of NBD, read again.
+    #[arg(long, env = "EBB_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate in PEM.
+    #[arg(long, env = "EBB_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Address of NBD [default: 127.0.0.1:10809].
     #[arg(long, env = "EBB_NBD_LISTEN", value_name = "ADDRESS")]
     pub nbd_listen: Option<SocketAddr>,
@@ -71,10 +79,11 @@ pub(crate) struct ServeArgs {
     pub kms: KmsArgs,
     #[command(flatten)]
     pub pool: PoolArgs,
-    /// A TOML file with the same names: data_dir, listen, nbd_listen, nbd_tls_cert, nbd_tls_key,
-    /// nbd_tls_ca, nbd_allow_plaintext, region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region,
-    /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
-    /// vault_namespace, vault_ca, cache_size, pool_size, pool_reserve, keep_free, scrub_rate.
+    /// A TOML file with the same names: data_dir, listen, tls_cert, tls_key, nbd_listen,
+    /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_allow_plaintext, region, qos, throttle, oss_dir,
+    /// s3_bucket, s3_endpoint, s3_region, master_key_file, master_key_command, kms, vault_addr,
+    /// vault_token_file, vault_mount, vault_namespace, vault_ca, cache_size, pool_size,
+    /// pool_reserve, keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -109,6 +118,8 @@ pub(crate) enum Qos {
 struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     nbd_listen: Option<SocketAddr>,
     nbd_tls_cert: Option<PathBuf>,
     nbd_tls_key: Option<PathBuf>,
@@ -167,8 +178,9 @@ impl File {
 pub(crate) struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    pub tls: Option<CertificateFiles>,
     pub nbd_listen: SocketAddr,
-    pub nbd_tls: Option<TlsFiles>,
+    pub nbd_tls: Option<NbdTls>,
     pub nbd_allow_plaintext: bool,
     /// At least one, none twice.
     pub regions: Vec<String>,
@@ -182,12 +194,11 @@ pub(crate) struct Config {
     pub pool: ebb_local::Options,
 }
 
-/// Where TLS for NBD is kept, all in PEM.
+/// TLS for NBD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// Authorities of clients; without them clients need no certificate.
+pub(crate) struct NbdTls {
+    pub files: CertificateFiles,
+    /// A file with authorities of clients; without them clients need no certificate.
     pub client_authority: Option<PathBuf>,
 }
 
@@ -205,9 +216,10 @@ impl ServeArgs {
         let nbd_listen =
             self.nbd_listen.or(file.nbd_listen).map_or_else(|| NBD_LISTEN.parse(), Ok)?;
         let nbd_allow_plaintext = self.nbd_allow_plaintext || file.nbd_allow_plaintext;
-        let nbd_tls = tls_files(
-            self.nbd_tls_cert.or(file.nbd_tls_cert),
-            self.nbd_tls_key.or(file.nbd_tls_key),
+        let tls = pair(self.tls_cert.or(file.tls_cert), self.tls_key.or(file.tls_key))
+            .ok_or("TLS for the API needs both --tls-cert and --tls-key")?;
+        let nbd_tls = nbd_tls(
+            pair(self.nbd_tls_cert.or(file.nbd_tls_cert), self.nbd_tls_key.or(file.nbd_tls_key)),
             self.nbd_tls_ca.or(file.nbd_tls_ca),
         )?;
         if nbd_tls.is_none() && !nbd_allow_plaintext && !nbd_listen.ip().is_loopback() {
@@ -241,6 +253,8 @@ impl ServeArgs {
             master_key,
             kms,
             listen,
+            listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
+            tls,
             nbd_listen,
             nbd_tls,
             nbd_allow_plaintext,
@@ -251,14 +265,22 @@ impl ServeArgs {
     }
 }
 
-fn tls_files(
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_authority: Option<PathBuf>,
-) -> Result<Option<TlsFiles>, Failure> {
+/// A certificate and its key, or neither. `None` where one is without the other.
+fn pair(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Option<Option<CertificateFiles>> {
     match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key, client_authority })),
-        (None, None) if client_authority.is_none() => Ok(None),
+        (Some(certificate), Some(key)) => Some(Some(CertificateFiles { certificate, key })),
+        (None, None) => Some(None),
+        _ => None,
+    }
+}
+
+fn nbd_tls(
+    files: Option<Option<CertificateFiles>>,
+    client_authority: Option<PathBuf>,
+) -> Result<Option<NbdTls>, Failure> {
+    match files {
+        Some(Some(files)) => Ok(Some(NbdTls { files, client_authority })),
+        Some(None) if client_authority.is_none() => Ok(None),
         _ => Err("TLS for NBD needs both --nbd-tls-cert and --nbd-tls-key".into()),
     }
 }
@@ -338,6 +360,11 @@ mod tests {
             let given = ServeArgs { nbd_tls_cert, nbd_tls_key, nbd_tls_ca, ..args(&[]) };
             assert!(given.resolve().is_err());
         }
+        for (tls_cert, tls_key) in [(some(), None), (None, some())] {
+            assert!(ServeArgs { tls_cert, tls_key, ..args(&[]) }.resolve().is_err());
+        }
+        let both = ServeArgs { tls_cert: some(), tls_key: some(), ..args(&[]) };
+        assert!(both.resolve().unwrap().tls.is_some());
     }
 
     #[test]

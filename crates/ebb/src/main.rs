@@ -11,6 +11,7 @@
 mod admin;
 mod audit;
 mod call;
+mod certificates;
 mod clock;
 mod config;
 mod data_dir;

@@ -1,7 +1,6 @@
 //! A whole server: everything is named and wired here, and nowhere else.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +10,19 @@ use ebb_audit::Log;
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
 use ebb_domain::{Ceiling, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
-use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit, TlsServer};
+use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
 use ebb_store::Store;
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::Failure;
 use crate::audit;
+use crate::certificates::Certificates;
 use crate::clock::SystemClock;
 use crate::config::{Config, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
@@ -44,7 +44,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     log_to_stderr();
     let config = args.resolve()?;
     let open = |address: SocketAddr| !address.ip().is_loopback();
-    if open(config.listen) {
+    if open(config.listen) && config.tls.is_none() {
         let address = config.listen;
         tracing::warn!(%address, "the API listens beyond this machine, without encryption");
     }
@@ -55,15 +55,36 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     open_as_many_files_as_may_be();
     // Before anything answers, so that no signal finds nobody listening.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Without certificates there is nothing to read again, and it ends the process as ever.
+    let certified = config.tls.is_some() || config.nbd_tls.is_some();
+    let mut hup = certified.then(|| signal(SignalKind::hangup())).transpose()?;
     let server = Server::start(&config).await?;
-    println!("api http://{}", server.api_address);
+    println!(
+        "api {}://{}",
+        if config.tls.is_some() { "https" } else { "http" },
+        server.api_address
+    );
     println!("nbd nbd://{}", server.nbd_address);
     println!("ready");
-    tokio::select! {
-        _ = term.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = int.recv() => tracing::info!("SIGINT: stopping"),
+    loop {
+        tokio::select! {
+            _ = term.recv() => {
+                tracing::info!("SIGTERM: stopping");
+                return server.stop().await;
+            }
+            _ = int.recv() => {
+                tracing::info!("SIGINT: stopping");
+                return server.stop().await;
+            }
+            () = next(&mut hup) => server.certificates.reload(),
+        }
     }
-    server.stop().await
+}
+
+/// The next signal of a kind that may not be listened for.
+async fn next(signals: &mut Option<Signal>) {
+    let Some(signals) = signals else { return std::future::pending().await };
+    signals.recv().await;
 }
 
 /// Asks for all the files that this process may have open. What a program gets unasked is 1,024 on
@@ -98,6 +119,7 @@ pub(crate) struct Server {
     pub(crate) nbd_address: SocketAddr,
     control: Arc<Control>,
     nbd: ebb_nbd::Server,
+    certificates: Certificates,
     stop_api: oneshot::Sender<()>,
     api: JoinHandle<()>,
     admin: JoinHandle<()>,
@@ -109,6 +131,7 @@ impl Server {
     /// Starts a server: when this returns, the API and NBD answer.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let data_dir = DataDir::open(&config.data_dir)?;
+        let certificates = Certificates::open(config)?;
         let api_listener = bind(config.listen).await?;
         let nbd_listener = TcpListener::bind(config.nbd_listen)
             .map_err(|error| format!("cannot listen on {}: {error}", config.nbd_listen))?;
@@ -119,7 +142,10 @@ impl Server {
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
         let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
-        listen_nbd(&nbd, nbd_listener, config)?;
+        match &certificates.nbd {
+            None => nbd.listen_tcp(nbd_listener)?,
+            Some(tls) => nbd.listen_tls(nbd_listener, tls.clone(), plaintext(config))?,
+        }
         nbd.listen_unix(data_dir.socket(NBD_SOCKET)?)?;
 
         let admin_listener = data_dir.socket("admin.sock")?;
@@ -145,10 +171,14 @@ impl Server {
             false => api,
         });
         let (stop_api, stopped) = oneshot::channel();
-        let api = tokio::spawn(ebb_api::serve(api_listener, api, async {
+        let stopped = async {
             // Sent, or dropped with the server: both mean stop.
             let _ = stopped.await;
-        }));
+        };
+        let api = match certificates.api.clone() {
+            None => tokio::spawn(ebb_api::serve(api_listener, api, stopped)),
+            Some(tls) => tokio::spawn(ebb_api::serve_tls(api_listener, tls, api, stopped)),
+        };
         tracing::info!(%api_address, %nbd_address, dir = %data_dir.path().display(), "serving");
         let _data_dir = data_dir;
         Ok(Self {
@@ -156,6 +186,7 @@ impl Server {
             nbd_address,
             control,
             nbd,
+            certificates,
             stop_api,
             api,
             admin,
@@ -205,22 +236,9 @@ async fn work_each_minute(control: Arc<Control>) {
     }
 }
 
-fn listen_nbd(
-    nbd: &ebb_nbd::Server,
-    listener: TcpListener,
-    config: &Config,
-) -> Result<(), Failure> {
-    let Some(files) = &config.nbd_tls else { return Ok(nbd.listen_tcp(listener)?) };
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-    };
-    let authority = files.client_authority.as_ref().map(read).transpose()?;
-    let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
-    let tls = TlsServer::from_pem(&certificate, &key, authority.as_deref())
-        .map_err(|error| format!("TLS for NBD: {error}"))?;
-    let plaintext =
-        if config.nbd_allow_plaintext { Plaintext::Anywhere } else { Plaintext::OnLoopback };
-    Ok(nbd.listen_tls(listener, tls, plaintext)?)
+/// Which NBD clients may go without the TLS that there is.
+fn plaintext(config: &Config) -> Plaintext {
+    if config.nbd_allow_plaintext { Plaintext::Anywhere } else { Plaintext::OnLoopback }
 }
 
 async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use ebb_api::{
-    Api, ApiError, Authority, Context, Nonces, Operation, OperationDef, Params, Product, serve,
+    Api, ApiError, Authority, Context, Nonces, Operation, OperationDef, Params, Product, Tls,
+    serve, serve_tls,
 };
 use ebb_control::{AccessKey, Asked, Caller, ControlError, Secret, Session};
 use ebb_domain::{AccountId, Timestamp};
@@ -176,10 +177,24 @@ impl Server {
         Self::with(Some(clock), Nonces::in_memory(), Ok(()))
     }
 
+    /// One that speaks TLS.
+    pub(crate) fn over(tls: Arc<Tls>) -> Self {
+        Self::run(None, Nonces::in_memory(), Ok(()), Some(tls))
+    }
+
     pub(crate) fn with(
         clock: Option<Timestamp>,
         nonces: Nonces,
         health: Result<(), String>,
+    ) -> Self {
+        Self::run(clock, nonces, health, None)
+    }
+
+    fn run(
+        clock: Option<Timestamp>,
+        nonces: Nonces,
+        health: Result<(), String>,
+        tls: Option<Arc<Tls>>,
     ) -> Self {
         let backend = Arc::new(Backend { clock, calls: AtomicU64::new(0) });
         let health = Box::new(move || health.clone());
@@ -198,7 +213,11 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                serve(listener, api, async { drop(stopped.await) }).await;
+                let stopped = async { drop(stopped.await) };
+                match tls {
+                    None => serve(listener, api, stopped).await,
+                    Some(tls) => serve_tls(listener, tls, api, stopped).await,
+                }
             });
         });
         Self { address, backend, stop: Some(stop), thread: Some(thread) }
@@ -249,7 +268,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn read(stream: &mut TcpStream) -> Self {
+    pub(crate) fn read(stream: &mut impl Read) -> Self {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {

@@ -1,0 +1,106 @@
+//! The certificates that the server shows, and where they are read from: at the start, and again
+//! when the operator says so.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ebb_api::Tls;
+use ebb_nbd::TlsServer;
+
+use crate::Failure;
+use crate::config::{Config, NbdTls};
+
+/// Where a certificate and its key are, both in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What is served with now.
+pub(crate) struct Certificates {
+    pub(crate) api: Option<Arc<Tls>>,
+    pub(crate) nbd: Option<TlsServer>,
+    api_files: Option<CertificateFiles>,
+    nbd_files: Option<NbdTls>,
+}
+
+impl Certificates {
+    /// Reads all that the configuration names.
+    pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
+        let api = config.tls.as_ref().map(|files| {
+            let (certificate, key) = files.read()?;
+            let tls = Tls::from_pem(&certificate, &key);
+            tls.map(Arc::new).map_err(|error| files.failure("the API", &error))
+        });
+        Ok(Self {
+            api: api.transpose()?,
+            nbd: config.nbd_tls.as_ref().map(nbd).transpose()?,
+            api_files: config.tls.clone(),
+            nbd_files: config.nbd_tls.clone(),
+        })
+    }
+
+    /// Reads them again. What can not be used leaves the former in place, and the log says so: a
+    /// server that serves is worth more than one that is right.
+    pub(crate) fn reload(&self) {
+        if let (Some(tls), Some(files)) = (&self.api, &self.api_files) {
+            let replaced = files.read().and_then(|(certificate, key)| {
+                let replaced = tls.replace(&certificate, &key);
+                replaced.map_err(|error| files.failure("the API", &error))
+            });
+            report("the API", files, replaced);
+        }
+        if let (Some(tls), Some(files)) = (&self.nbd, &self.nbd_files) {
+            let replaced = nbd(files).map(|new| tls.replace_by(&new));
+            report("NBD", &files.files, replaced);
+        }
+    }
+}
+
+fn report(whose: &str, files: &CertificateFiles, replaced: Result<(), Failure>) {
+    match replaced {
+        Ok(()) => {
+            let file = files.certificate.display();
+            tracing::info!(whose, %file, "SIGHUP: the certificate was read again");
+        }
+        Err(error) => {
+            tracing::error!(whose, %error, "SIGHUP: the former certificate stays in use");
+        }
+    }
+}
+
+fn nbd(tls: &NbdTls) -> Result<TlsServer, Failure> {
+    let authority = tls.client_authority.as_deref().map(read).transpose()?;
+    let (certificate, key) = tls.files.read()?;
+    TlsServer::from_pem(&certificate, &key, authority.as_deref())
+        .map_err(|error| tls.files.failure("NBD", &error))
+}
+
+impl CertificateFiles {
+    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+        let pair = (read(&self.certificate)?, read(&self.key)?);
+        warn_if_open(&self.key);
+        Ok(pair)
+    }
+
+    fn failure(&self, whose: &str, error: &dyn std::error::Error) -> Failure {
+        let (certificate, key) = (self.certificate.display(), self.key.display());
+        format!("TLS for {whose}, from {certificate} and {key}: {error}").into()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?)
+}
+
+/// Whoever reads the key can pass for this server. Only a warning: a group of its own is how some
+/// systems hand keys to servers.
+fn warn_if_open(key: &Path) {
+    let mode = std::fs::metadata(key).map_or(0, |file| file.permissions().mode());
+    if mode & 0o007 != 0 {
+        let mode = format!("{:o}", mode & 0o777);
+        tracing::warn!(key = %key.display(), mode, "anybody on this machine can read a TLS key");
+    }
+}
