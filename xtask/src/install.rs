@@ -25,6 +25,7 @@ const DEBIAN: &[&str] = &[
     "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
     "nbd-client",
     "nbdkit",
+    "openssl",        // certificates
     "python3-libnbd", // import nbd, nbdsh
     "python3-venv",
     "qemu-system-x86", // a guest with the Linux kernel's client

@@ -81,6 +81,14 @@ impl Control {
         self.settle_disks(id)
     }
 
+    /// Whether there is such an instance.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn has_instance(&self, id: &InstanceId) -> Result<bool, ControlError> {
+        Ok(self.store.read(|tx| tx.instance(id))?.is_some())
+    }
+
     /// Restricts a category to the accounts named, which need not exist.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use ebb_domain::{Performance, Timestamp};
+use ebb_domain::{InstanceId, Performance, Timestamp};
 use ebb_volume::{SnapshotNames, Volume};
 
 use crate::Activity;
@@ -38,6 +38,8 @@ pub struct Exported {
     pub snapshots: Arc<dyn SnapshotNames>,
     /// What the disk does at most, if it has a ceiling.
     pub performance: Option<Performance>,
+    /// Which instances may use it, where clients must show which they are.
+    pub instances: Vec<InstanceId>,
 }
 
 /// The volumes that answer on a socket, by name.
@@ -51,6 +53,10 @@ pub trait ExportTable: Send + Sync {
 
     /// Sets what an export does in a second at most, from now on, where that is enforced at all.
     fn limit(&self, name: &str, performance: Option<Performance>);
+
+    /// Says which instances may use it, from now on, where clients must show which they are. Others
+    /// that use it are ended as [`ExportTable::withdraw`] does.
+    fn bind(&self, name: &str, instances: &[InstanceId]);
 
     /// What was done under each name that answers now, since it was first published.
     fn activity(&self) -> Vec<(String, Activity)>;

@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ebb_domain::{Disk, DiskId, DiskStatus, Instance, InstanceStatus, SnapshotId, SnapshotStatus};
+use ebb_domain::{
+    Disk, DiskId, DiskStatus, Instance, InstanceId, InstanceStatus, SnapshotId, SnapshotStatus,
+};
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
@@ -40,12 +42,13 @@ impl Exporter {
         self.table.as_ref()
     }
 
-    fn publish(&self, disk: &Disk, volume: &Arc<dyn Volume>) {
+    fn publish(&self, disk: &Disk, instances: Vec<InstanceId>, volume: &Arc<dyn Volume>) {
         let snapshots = SnapshotsOf { disk: disk.id.clone(), store: Arc::clone(&self.store) };
         let export = Exported {
             volume: Arc::clone(volume),
             snapshots: Arc::new(snapshots),
             performance: disk.performance(),
+            instances,
         };
         self.table.publish(disk.id.as_str(), export);
     }
@@ -110,17 +113,19 @@ impl Control {
         let wanted = self.store.read::<_, ControlError>(|tx| {
             let Some(disk) = tx.disk(id)? else { return Ok(None) };
             let instances = instances_of(tx, &disk)?;
-            Ok(answers(&disk, &instances).then_some(disk))
+            let users = users(&disk, &instances);
+            Ok((!users.is_empty()).then_some((disk, users)))
         })?;
         match (wanted, open.take()) {
-            (Some(disk), Some(volume)) => {
+            (Some((disk, users)), Some(volume)) => {
                 self.exporter.table.limit(id.as_str(), disk.performance());
+                self.exporter.table.bind(id.as_str(), &users);
                 *open = Some(volume);
             }
-            (Some(disk), None) => {
+            (Some((disk, users)), None) => {
                 let key = self.data_key_of(&disk)?;
                 let handle = self.exporter.engine.open(VolumeId(disk.volume), key.as_ref())?;
-                self.exporter.publish(&disk, &handle);
+                self.exporter.publish(&disk, users, &handle);
                 *open = Some(handle);
             }
             (None, Some(volume)) => {
@@ -139,11 +144,14 @@ impl Control {
     }
 }
 
-/// A disk answers while it is attached, or being attached, to an instance that is running. One that
-/// is starting counts, so that its disks answer when it says Running.
-fn answers(disk: &Disk, instances: &[Option<Instance>]) -> bool {
-    matches!(disk.status, DiskStatus::InUse | DiskStatus::Attaching)
-        && instances.iter().flatten().any(|instance| {
-            matches!(instance.status, InstanceStatus::Starting | InstanceStatus::Running)
-        })
+/// The instances that a disk answers: those that it is attached, or being attached, to and that are
+/// running. One that is starting counts, so that its disks answer when it says Running.
+fn users(disk: &Disk, instances: &[Option<Instance>]) -> Vec<InstanceId> {
+    if !matches!(disk.status, DiskStatus::InUse | DiskStatus::Attaching) {
+        return Vec::new();
+    }
+    let runs = |instance: &&Instance| {
+        matches!(instance.status, InstanceStatus::Starting | InstanceStatus::Running)
+    };
+    instances.iter().flatten().filter(runs).map(|instance| instance.id.clone()).collect()
 }

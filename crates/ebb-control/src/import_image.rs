@@ -299,6 +299,7 @@ impl Control {
                 volume: Arc::clone(scratch.volume()),
                 snapshots: Arc::new(()),
                 performance: None,
+                instances: Vec::new(),
             },
         );
         let mut end = Ok(());

@@ -23,7 +23,7 @@ use crate::limits::Limits;
 use crate::link::{Ended, Link};
 use crate::negotiation::{Negotiation, Session, Step, greeting};
 use crate::rate::Direction;
-use crate::registry::Entry;
+use crate::registry::{Entry, NoEntry};
 use crate::server::Security;
 use crate::status;
 use crate::stream::{Timed, write_all_vectored};
@@ -118,6 +118,11 @@ fn negotiate(
         if let Step::Enter(session) = step {
             // Before the client is told that it may, as nothing can be refused after that.
             step = match session.export.connections().enter(link, limits.connections_per_export) {
+                // Whose it is may have changed before the connection was in.
+                Ok(_) if !session.export.admits(link.owner()) => {
+                    out.clear();
+                    negotiation.refused(header.kind, NoEntry::Closed, &mut out)
+                }
                 Ok(entry) => {
                     admitted = Some((session, entry));
                     Step::More
@@ -130,8 +135,10 @@ fn negotiate(
         }
         send(link, &out)?;
         out.clear();
-        if matches!(step, Step::Secure) {
-            secure(input, security)?;
+        if matches!(step, Step::Secure)
+            && let Some(owner) = secure(link, input, security)?
+        {
+            negotiation.show_owner(owner);
         }
         if admitted.is_some() || matches!(step, Step::End) {
             return Ok(admitted);
@@ -143,7 +150,8 @@ fn send(link: &Link, bytes: &[u8]) -> io::Result<()> {
     write_all_vectored(link.stream(), &mut [IoSlice::new(bytes)], |_| true)
 }
 
-fn secure(input: &mut Input<'_>, security: &Security) -> io::Result<()> {
+/// Begins TLS. Says whose the client is, where its certificate is asked for that.
+fn secure(link: &Link, input: &mut Input<'_>, security: &Security) -> io::Result<Option<String>> {
     let (Security::Offered(tls) | Security::Required(tls)) = security else {
         return Err(io::Error::other("TLS was agreed on without being offered"));
     };
@@ -152,7 +160,12 @@ fn secure(input: &mut Input<'_>, security: &Security) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "input between STARTTLS and TLS"));
     }
     let session = rustls::ServerConnection::new(tls.config()).map_err(io::Error::other)?;
-    input.get_ref().secure(session.into())
+    input.get_ref().secure(session.into())?;
+    let owner = tls.owner(link.stream().peer_certificate().as_ref()).map_err(io::Error::other)?;
+    if let Some(owner) = &owner {
+        link.belongs_to(owner.clone());
+    }
+    Ok(owner)
 }
 
 /// Where a connection's thread waits for input, and since when.

@@ -31,6 +31,7 @@ pub struct Export {
     connections: Arc<Registry>,
     counters: Arc<Counters>,
     limiter: Limiter,
+    owners: Mutex<Vec<String>>,
 }
 
 impl Default for Exports {
@@ -75,6 +76,7 @@ impl Exports {
             connections: Arc::default(),
             counters: Arc::clone(self.all_counters().entry(name.to_owned()).or_default()),
             limiter,
+            owners: Mutex::default(),
         };
         let former = self.table().insert(name.to_owned(), Arc::new(export));
         if let Some(former) = former {
@@ -103,6 +105,18 @@ impl Exports {
     pub fn limit(&self, name: &str, limit: Option<RateLimit>) {
         if let Some(export) = self.find(name) {
             export.limiter.set(limit);
+        }
+    }
+
+    /// Says whose an export is, from now on: of clients that show a certificate of an owner only
+    /// theirs may use it. Those that may no longer are ended as [`Exports::withdraw`] does. An
+    /// export that nobody was named for is nobody's; a name that is not published is no error.
+    pub fn set_owners(&self, name: &str, owners: Vec<String>) {
+        let Some(export) = self.find(name) else { return };
+        *export.owners() = owners;
+        let remaining = export.connections.end(self.grace, |link| !export.admits(link.owner()));
+        if remaining > 0 {
+            tracing::warn!(export = name, remaining, "cut connections await the volume");
         }
     }
 
@@ -163,6 +177,15 @@ impl Export {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.volume.size_bytes()
+    }
+
+    /// Whether a client may use it: one that shows whose it is only where that is an owner.
+    pub(crate) fn admits(&self, owner: Option<&str>) -> bool {
+        owner.is_none_or(|owner| self.owners().iter().any(|one| one == owner))
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Vec<String>> {
+        self.owners.lock().expect("nothing panics while it holds the owners' lock")
     }
 
     pub(crate) fn volume(&self) -> &dyn Volume {

@@ -24,8 +24,10 @@
 //! - After [`Exports::withdraw`] no request of that export is read any more.
 //! - Where TLS is required, nothing about exports is told or taken before it; nothing sent before
 //!   it is taken for something sent under it.
+//! - Where certificates name owners, a client is told of no export but its owner's, and uses none;
+//!   when the export is that owner's no more, its connections end.
 //!
-//! Deliberately not here: which client may use which export.
+//! Deliberately not here: what an owner is, and whose which export is.
 
 mod budget;
 pub mod client;

@@ -22,7 +22,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(crate) struct Ended;
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: Stream,
+    /// Whose the client's certificate says that it is, where that is asked.
+    owner: OnceLock<String>,
     requests_limit: usize,
     bytes_limit: u64,
     stall: Duration,
@@ -102,6 +104,7 @@ impl Link {
     pub(crate) fn new(stream: Stream, limits: &Limits, budget: Arc<Budget>) -> Self {
         Self {
             stream,
+            owner: OnceLock::new(),
             requests_limit: limits.requests_under_way,
             bytes_limit: limits.bytes_under_way,
             stall: limits.stall,
@@ -122,6 +125,15 @@ impl Link {
 
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// The client is this owner's. TLS begins once, so this is said once.
+    pub(crate) fn belongs_to(&self, owner: String) {
+        self.owner.get_or_init(|| owner);
+    }
+
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.get().map(String::as_str)
     }
 
     /// Ends reading; what is under way is still answered.

@@ -38,6 +38,8 @@ pub struct Negotiation {
     no_zeroes: bool,
     framing: Framing,
     tls: TlsMode,
+    /// Whose the client is, where a certificate says so: it sees nothing of others.
+    owner: Option<String>,
     /// The export for which metadata contexts are chosen, and those.
     chosen: Option<(String, Vec<Context>)>,
 }
@@ -90,8 +92,19 @@ impl Negotiation {
             no_zeroes: client_flags & u32::from(NO_ZEROES) != 0,
             framing: Framing::Simple,
             tls,
+            owner: None,
             chosen: None,
         })
+    }
+
+    /// From now on only the exports of this owner are there.
+    pub(crate) fn show_owner(&mut self, owner: String) {
+        self.owner = Some(owner);
+    }
+
+    /// The export of this name, if it is there for this client.
+    fn find(&self, name: &str, exports: &Exports) -> Option<Arc<Export>> {
+        exports.find(name).filter(|export| export.admits(self.owner.as_deref()))
     }
 
     /// Answers one option into `out`.
@@ -118,7 +131,7 @@ impl Negotiation {
                 return Step::End;
             }
             OptionKind::Go | OptionKind::Info => return self.choose(kind, data, exports, out),
-            OptionKind::List => list(data, exports, out),
+            OptionKind::List => self.list(data, exports, out),
             OptionKind::StructuredReply | OptionKind::ExtendedHeaders => {
                 self.frame(kind, data, out);
             }
@@ -215,7 +228,7 @@ impl Negotiation {
             // proto.md forbids it, and its answer has no room for a refusal.
             return Step::End;
         }
-        let export = std::str::from_utf8(data).ok().and_then(|name| exports.find(name));
+        let export = std::str::from_utf8(data).ok().and_then(|name| self.find(name, exports));
         let Some(export) = export else { return Step::End };
         out.put_u64(export.size_bytes());
         out.put_u16(self.transmission_flags());
@@ -241,7 +254,7 @@ impl Negotiation {
                 return Step::More;
             }
         };
-        let Some(export) = exports.find(&choice.name) else {
+        let Some(export) = self.find(&choice.name, exports) else {
             reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
             return Step::More;
         };
@@ -285,7 +298,7 @@ impl Negotiation {
                 return reply(out, kind, rep::ERR_INVALID, error.to_string().as_bytes());
             }
         };
-        let Some(export) = exports.find(&name) else {
+        let Some(export) = self.find(&name, exports) else {
             return reply(out, kind, rep::ERR_UNKNOWN, b"there is no export of this name");
         };
         if queries.iter().any(|query| !query.contains(':')) {
@@ -336,6 +349,18 @@ impl Negotiation {
         Ok(names)
     }
 
+    fn list(&self, data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
+        if !data.is_empty() {
+            return reply(out, OptionKind::List, rep::ERR_INVALID, b"this option has no data");
+        }
+        for name in exports.names() {
+            if self.owner.is_none() || self.find(&name, exports).is_some() {
+                reply(out, OptionKind::List, rep::SERVER, &encode_server(&name));
+            }
+        }
+        reply(out, OptionKind::List, rep::ACK, &[]);
+    }
+
     fn transmission_flags(&self) -> u16 {
         let df = if self.framing == Framing::Simple { 0 } else { flags::SEND_DF };
         df | flags::HAS_FLAGS
@@ -347,16 +372,6 @@ impl Negotiation {
             | flags::SEND_FAST_ZERO
             | flags::CAN_MULTI_CONN
     }
-}
-
-fn list(data: &[u8], exports: &Exports, out: &mut Vec<u8>) {
-    if !data.is_empty() {
-        return reply(out, OptionKind::List, rep::ERR_INVALID, b"this option has no data");
-    }
-    for name in exports.names() {
-        reply(out, OptionKind::List, rep::SERVER, &encode_server(&name));
-    }
-    reply(out, OptionKind::List, rep::ACK, &[]);
 }
 
 fn reply(out: &mut Vec<u8>, option: OptionKind, kind: u32, data: &[u8]) {

@@ -69,25 +69,27 @@ impl Registry {
     ///
     /// Returns how many are still there: threads that wait for the volume. Their sockets are cut.
     pub(crate) fn close(&self, grace: Duration) -> usize {
-        let mut state = self.state();
-        state.closed = true;
-        for link in state.links.values() {
-            link.stop();
-        }
-        let state = self.wait_until_empty(state, grace);
-        for link in state.links.values() {
-            link.cut();
-        }
-        self.wait_until_empty(state, CUT_MARGIN).links.len()
+        self.state().closed = true;
+        self.end(grace, |_| true)
     }
 
-    fn wait_until_empty<'a>(
+    /// Ends those that are `meant` in the same way. Others stay, and may enter.
+    pub(crate) fn end(&self, grace: Duration, meant: impl Fn(&Link) -> bool) -> usize {
+        let state = self.state();
+        state.meant(&meant).for_each(|link| link.stop());
+        let state = self.wait_until_gone(state, grace, &meant);
+        state.meant(&meant).for_each(|link| link.cut());
+        self.wait_until_gone(state, CUT_MARGIN, &meant).meant(&meant).count()
+    }
+
+    fn wait_until_gone<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         at_most: Duration,
+        meant: &impl Fn(&Link) -> bool,
     ) -> MutexGuard<'a, State> {
         let began = Instant::now();
-        while !state.links.is_empty() {
+        while state.meant(meant).next().is_some() {
             let Some(left) = at_most.checked_sub(began.elapsed()) else { break };
             (state, _) = self.left.wait_timeout(state, left).expect(NOT_POISONED);
         }
@@ -100,6 +102,12 @@ impl Registry {
 }
 
 const NOT_POISONED: &str = "nothing panics while it holds a registry's lock";
+
+impl State {
+    fn meant(&self, meant: &impl Fn(&Link) -> bool) -> impl Iterator<Item = &Link> {
+        self.links.values().map(|link| &**link).filter(|link| meant(link))
+    }
+}
 
 impl Drop for Entry {
     fn drop(&mut self) {

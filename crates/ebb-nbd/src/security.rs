@@ -7,8 +7,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use webpki::EndEntityCert;
 
 /// Which TCP clients may go on without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,10 @@ impl Plaintext {
 /// A server's certificate and key, and whom it asks for a certificate. Its clones are one: what is
 /// replaced in one is in all.
 #[derive(Debug, Clone)]
-pub struct TlsServer(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct TlsServer {
+    config: Arc<RwLock<Arc<ServerConfig>>>,
+    owners: bool,
+}
 
 /// What a client needs to trust a server, and to be trusted.
 #[derive(Debug, Clone)]
@@ -94,18 +98,46 @@ impl TlsServer {
             }
         };
         let (certificates, key) = identity(certificate, key)?;
-        let config = Arc::new(builder.with_single_cert(certificates, key)?);
-        Ok(Self(Arc::new(RwLock::new(config))))
+        let mut config = builder.with_single_cert(certificates, key)?;
+        if client_authority.is_some() {
+            // A session that is taken up again has its client's certificate looked at no more.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        Ok(Self { config: Arc::new(RwLock::new(Arc::new(config))), owners: false })
+    }
+
+    /// Each client's certificate names whose it is, as its one DNS name, and the client uses and
+    /// sees only the exports of that owner ([`crate::Exports::set_owners`]).
+    #[must_use]
+    pub fn for_owners(self) -> Self {
+        Self { owners: true, ..self }
+    }
+
+    /// Whose a client with this certificate is, where that is asked.
+    pub(crate) fn owner(
+        &self,
+        certificate: Option<&CertificateDer<'_>>,
+    ) -> Result<Option<String>, &'static str> {
+        if !self.owners {
+            return Ok(None);
+        }
+        let certificate = certificate.ok_or("a client without a certificate")?;
+        let certificate = EndEntityCert::try_from(certificate).map_err(|_| "no certificate")?;
+        let mut names = certificate.valid_dns_names();
+        match (names.next(), names.next()) {
+            (Some(name), None) => Ok(Some(name.to_owned())),
+            _ => Err("a certificate of no owner, or of several"),
+        }
     }
 
     /// From now on connections begin with what `other` has; those that are there go on as before.
     pub fn replace_by(&self, other: &Self) {
         let config = other.config();
-        *self.0.write().expect(NOT_POISONED) = config;
+        *self.config.write().expect(NOT_POISONED) = config;
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.read().expect(NOT_POISONED))
+        Arc::clone(&self.config.read().expect(NOT_POISONED))
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::Shutdown;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+
 use crate::socket::Socket;
 use crate::tls::Tls;
 
@@ -25,6 +27,11 @@ impl Stream {
         let tls = Tls::new(session);
         tls.handshake(&self.socket, || self.set_read_timeout(Some(time_left(deadline)?)))?;
         self.tls.set(tls).map_err(|_| io::Error::other("TLS over TLS"))
+    }
+
+    /// The certificate that the peer proved to have.
+    pub(crate) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        self.tls.get().and_then(Tls::peer_certificate)
     }
 
     /// Ends one direction or both; a thread that waits on it wakes.

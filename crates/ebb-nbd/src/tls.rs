@@ -17,6 +17,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Mutex, MutexGuard};
 
 use rustls::Connection;
+use rustls::pki_types::CertificateDer;
 
 use crate::socket::Socket;
 
@@ -74,6 +75,11 @@ impl Tls {
             outcome?;
         }
         self.flush(socket)
+    }
+
+    pub(crate) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        let session = self.session();
+        session.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
     }
 
     pub(crate) fn read(&self, socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {

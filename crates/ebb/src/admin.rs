@@ -1,6 +1,8 @@
 //! `ebb admin`: the operator's commands, over the admin socket of a data directory; but for the
 //! audit log, which is read from its files.
 
+mod certificate;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -202,6 +204,22 @@ enum Instance {
     Expire { instance: String },
     /// Mark an instance as renewed.
     Renew { instance: String },
+    /// Issue a certificate by which a client uses the instance's disks over NBD, where the server
+    /// runs with `--nbd-instance-certificates require`.
+    Certificate {
+        instance: String,
+        /// How long it is good.
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+        /// Write client-cert.pem, client-key.pem and ca-cert.pem there, as QEMU and libnbd look for
+        /// them, rather than print them.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+        /// The authority of the server's own certificate, which clients are to trust: it goes into
+        /// ca-cert.pem too.
+        #[arg(long, value_name = "FILE", requires = "out")]
+        server_ca: Option<PathBuf>,
+    },
     /// The machine is lost: remove its record. Its disks stay In_use until DetachDisk.
     Forget { instance: String },
 }
@@ -251,6 +269,12 @@ pub(crate) async fn admin(args: AdminArgs) -> Result<(), Failure> {
         Noun::Key(key) => client.run(&key.into()).await?,
         Noun::User(user) => client.run(&user.into()).await?,
         Noun::Kms(kms) => client.run(&kms.into()).await?,
+        Noun::Instance(Instance::Certificate { instance, days, out, server_ca }) => {
+            let command = Command::IssueCertificate { instance, days };
+            let server_ca = server_ca.as_deref().map(certificate::read).transpose()?;
+            let issued = client.run(&command).await?;
+            certificate::kept(issued, out.as_deref(), server_ca.as_deref())?
+        }
         Noun::Instance(instance) => client.run(&instance.into()).await?,
         Noun::Category(category) => client.run(&category.into()).await?,
         Noun::Audit(command) => return audit(&data_dir, command, args.json),
@@ -352,6 +376,9 @@ impl From<Instance> for Command {
             }
             Instance::Expire { instance } => Self::ExpireInstance { instance, expired: true },
             Instance::Renew { instance } => Self::ExpireInstance { instance, expired: false },
+            Instance::Certificate { instance, days, .. } => {
+                Self::IssueCertificate { instance, days }
+            }
             Instance::Forget { instance } => Self::ForgetInstance { instance },
         }
     }

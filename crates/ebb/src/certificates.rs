@@ -9,7 +9,8 @@ use ebb_api::Tls;
 use ebb_nbd::TlsServer;
 
 use crate::Failure;
-use crate::config::{Config, NbdTls};
+use crate::config::{Config, NbdClients, NbdTls};
+use crate::instance_authority::InstanceAuthority;
 
 /// Where a certificate and its key are, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +25,15 @@ pub(crate) struct Certificates {
     pub(crate) nbd: Option<TlsServer>,
     api_files: Option<CertificateFiles>,
     nbd_files: Option<NbdTls>,
+    instances: Arc<InstanceAuthority>,
 }
 
 impl Certificates {
     /// Reads all that the configuration names.
-    pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        config: &Config,
+        instances: &Arc<InstanceAuthority>,
+    ) -> Result<Self, Failure> {
         let api = config.tls.as_ref().map(|files| {
             let (certificate, key) = files.read()?;
             let tls = Tls::from_pem(&certificate, &key);
@@ -36,9 +41,10 @@ impl Certificates {
         });
         Ok(Self {
             api: api.transpose()?,
-            nbd: config.nbd_tls.as_ref().map(nbd).transpose()?,
+            nbd: config.nbd_tls.as_ref().map(|tls| nbd(tls, instances)).transpose()?,
             api_files: config.tls.clone(),
             nbd_files: config.nbd_tls.clone(),
+            instances: Arc::clone(instances),
         })
     }
 
@@ -53,7 +59,7 @@ impl Certificates {
             report("the API", files, replaced);
         }
         if let (Some(tls), Some(files)) = (&self.nbd, &self.nbd_files) {
-            let replaced = nbd(files).map(|new| tls.replace_by(&new));
+            let replaced = nbd(files, &self.instances).map(|new| tls.replace_by(&new));
             report("NBD", &files.files, replaced);
         }
     }
@@ -71,11 +77,16 @@ fn report(whose: &str, files: &CertificateFiles, replaced: Result<(), Failure>) 
     }
 }
 
-fn nbd(tls: &NbdTls) -> Result<TlsServer, Failure> {
-    let authority = tls.client_authority.as_deref().map(read).transpose()?;
+fn nbd(tls: &NbdTls, instances: &InstanceAuthority) -> Result<TlsServer, Failure> {
+    let authority = match &tls.clients {
+        NbdClients::Any => None,
+        NbdClients::Of(file) => Some(read(file)?),
+        NbdClients::Instances => Some(instances.certificate()?),
+    };
     let (certificate, key) = tls.files.read()?;
-    TlsServer::from_pem(&certificate, &key, authority.as_deref())
-        .map_err(|error| tls.files.failure("NBD", &error))
+    let server = TlsServer::from_pem(&certificate, &key, authority.as_deref())
+        .map_err(|error| tls.files.failure("NBD", &error))?;
+    Ok(if tls.clients == NbdClients::Instances { server.for_owners() } else { server })
 }
 
 impl CertificateFiles {

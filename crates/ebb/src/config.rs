@@ -53,6 +53,10 @@ pub(crate) struct ServeArgs {
     /// Authorities in PEM; with them, TLS clients must have a certificate from one of them.
     #[arg(long, env = "EBB_NBD_TLS_CA", value_name = "FILE")]
     pub nbd_tls_ca: Option<PathBuf>,
+    /// Whether NBD clients must show a certificate of an instance, by which they use its disks
+    /// alone: `ebb admin instance certificate` issues them [default: off].
+    #[arg(long, env = "EBB_NBD_INSTANCE_CERTIFICATES", value_enum, value_name = "require|off")]
+    pub nbd_instance_certificates: Option<InstanceCertificates>,
     /// Serves NBD without TLS beyond this machine too: anybody on the way can read and change it.
     #[arg(long, env = "EBB_NBD_ALLOW_PLAINTEXT")]
     pub nbd_allow_plaintext: bool,
@@ -80,9 +84,10 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// A TOML file with the same names: data_dir, listen, tls_cert, tls_key, nbd_listen,
-    /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_allow_plaintext, region, qos, throttle, oss_dir,
-    /// s3_bucket, s3_endpoint, s3_region, master_key_file, master_key_command, kms, vault_addr,
-    /// vault_token_file, vault_mount, vault_namespace, vault_ca, cache_size, pool_size,
+    /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_instance_certificates, nbd_allow_plaintext,
+    /// region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region, master_key_file,
+    /// master_key_command, kms, vault_addr, vault_token_file, vault_mount, vault_namespace,
+    /// vault_ca, cache_size, pool_size,
     /// pool_reserve, keep_free, scrub_rate.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -112,6 +117,15 @@ pub(crate) enum Qos {
     On,
 }
 
+/// Whether NBD clients must show which instance they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InstanceCertificates {
+    #[default]
+    Off,
+    Require,
+}
+
 /// The TOML file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,6 +138,7 @@ struct File {
     nbd_tls_cert: Option<PathBuf>,
     nbd_tls_key: Option<PathBuf>,
     nbd_tls_ca: Option<PathBuf>,
+    nbd_instance_certificates: Option<InstanceCertificates>,
     #[serde(default)]
     nbd_allow_plaintext: bool,
     #[serde(default)]
@@ -198,8 +213,18 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NbdTls {
     pub files: CertificateFiles,
-    /// A file with authorities of clients; without them clients need no certificate.
-    pub client_authority: Option<PathBuf>,
+    pub clients: NbdClients,
+}
+
+/// Which certificate NBD clients must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NbdClients {
+    /// None.
+    Any,
+    /// One of the authorities in this file.
+    Of(PathBuf),
+    /// That of an instance.
+    Instances,
 }
 
 impl ServeArgs {
@@ -221,7 +246,14 @@ impl ServeArgs {
         let nbd_tls = nbd_tls(
             pair(self.nbd_tls_cert.or(file.nbd_tls_cert), self.nbd_tls_key.or(file.nbd_tls_key)),
             self.nbd_tls_ca.or(file.nbd_tls_ca),
+            self.nbd_instance_certificates.or(file.nbd_instance_certificates).unwrap_or_default(),
         )?;
+        let instances = nbd_tls.as_ref().is_some_and(|tls| tls.clients == NbdClients::Instances);
+        if instances && nbd_allow_plaintext {
+            let message = "--nbd-allow-plaintext would let clients in without the certificates \
+                           that --nbd-instance-certificates requires";
+            return Err(message.into());
+        }
         if nbd_tls.is_none() && !nbd_allow_plaintext && !nbd_listen.ip().is_loopback() {
             return Err(format!(
                 "NBD would be readable by anybody on the way to {nbd_listen}: give --nbd-tls-cert \
@@ -276,11 +308,22 @@ fn pair(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Option<Option<Cer
 
 fn nbd_tls(
     files: Option<Option<CertificateFiles>>,
-    client_authority: Option<PathBuf>,
+    authority: Option<PathBuf>,
+    instances: InstanceCertificates,
 ) -> Result<Option<NbdTls>, Failure> {
+    let clients = match (authority, instances) {
+        (None, InstanceCertificates::Off) => NbdClients::Any,
+        (Some(authority), InstanceCertificates::Off) => NbdClients::Of(authority),
+        (None, InstanceCertificates::Require) => NbdClients::Instances,
+        (Some(_), InstanceCertificates::Require) => {
+            let message = "--nbd-tls-ca and --nbd-instance-certificates exclude each other: \
+                           clients have their certificates from one of them";
+            return Err(message.into());
+        }
+    };
     match files {
-        Some(Some(files)) => Ok(Some(NbdTls { files, client_authority })),
-        Some(None) if client_authority.is_none() => Ok(None),
+        Some(Some(files)) => Ok(Some(NbdTls { files, clients })),
+        Some(None) if clients == NbdClients::Any => Ok(None),
         _ => Err("TLS for NBD needs both --nbd-tls-cert and --nbd-tls-key".into()),
     }
 }
@@ -363,6 +406,15 @@ mod tests {
         for (tls_cert, tls_key) in [(some(), None), (None, some())] {
             assert!(ServeArgs { tls_cert, tls_key, ..args(&[]) }.resolve().is_err());
         }
+        let alone = ServeArgs {
+            nbd_instance_certificates: Some(InstanceCertificates::Require),
+            ..args(&[])
+        };
+        assert!(alone.clone().resolve().is_err());
+        let with = ServeArgs { nbd_tls_cert: some(), nbd_tls_key: some(), ..alone };
+        assert_eq!(with.clone().resolve().unwrap().nbd_tls.unwrap().clients, NbdClients::Instances);
+        assert!(ServeArgs { nbd_tls_ca: some(), ..with.clone() }.resolve().is_err());
+        assert!(ServeArgs { nbd_allow_plaintext: true, ..with }.resolve().is_err());
         let both = ServeArgs { tls_cert: some(), tls_key: some(), ..args(&[]) };
         assert!(both.resolve().unwrap().tls.is_some());
     }

@@ -7,6 +7,7 @@
 //!   master.key    0600, what other secrets are sealed with, unless it is elsewhere
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
 //!   nbd.sock      0600           admin.sock  0600
+//!   instance-ca/  0700, whom instances have their certificates from, once there is one
 //!   archive/      0700, archived snapshots
 //!   audit/        0700, the audit log
 //!   oss/          0700, buckets, unless `--oss-dir` says elsewhere
@@ -187,7 +188,7 @@ pub(crate) fn root_key_from_environment() -> Result<Option<(String, String)>, Fa
 
 /// Writes a small file so that after a crash it is the old one or the new one, never half of
 /// either.
-fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file =
         OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;

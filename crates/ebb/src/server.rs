@@ -4,11 +4,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebb_api::admin::serve_admin;
+use ebb_api::admin::{Issue, serve_admin};
 use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
 use ebb_audit::Log;
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
-use ebb_domain::{Ceiling, Performance, Region, RegionId};
+use ebb_domain::{Ceiling, InstanceId, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
@@ -24,8 +24,9 @@ use crate::Failure;
 use crate::audit;
 use crate::certificates::Certificates;
 use crate::clock::SystemClock;
-use crate::config::{Config, Qos, ServeArgs};
+use crate::config::{Config, NbdClients, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
+use crate::instance_authority::InstanceAuthority;
 use crate::metrics;
 use crate::qemu_img::QemuImg;
 
@@ -131,7 +132,8 @@ impl Server {
     /// Starts a server: when this returns, the API and NBD answer.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let data_dir = DataDir::open(&config.data_dir)?;
-        let certificates = Certificates::open(config)?;
+        let instances = Arc::new(InstanceAuthority::of(&data_dir));
+        let certificates = Certificates::open(config, &instances)?;
         let api_listener = bind(config.listen).await?;
         let nbd_listener = TcpListener::bind(config.nbd_listen)
             .map_err(|error| format!("cannot listen on {}: {error}", config.nbd_listen))?;
@@ -151,7 +153,10 @@ impl Server {
         let admin_listener = data_dir.socket("admin.sock")?;
         admin_listener.set_nonblocking(true)?;
         let admin_listener = tokio::net::UnixListener::from_std(admin_listener)?;
-        let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control)));
+        let issue: Issue = Arc::new(move |instance, days| {
+            instances.issue(instance, days).map_err(|error| error.to_string())
+        });
+        let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control), issue));
 
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
@@ -238,7 +243,12 @@ async fn work_each_minute(control: Arc<Control>) {
 
 /// Which NBD clients may go without the TLS that there is.
 fn plaintext(config: &Config) -> Plaintext {
-    if config.nbd_allow_plaintext { Plaintext::Anywhere } else { Plaintext::OnLoopback }
+    match &config.nbd_tls {
+        // Without TLS nobody can show which instance it is, on this machine neither.
+        Some(tls) if tls.clients == NbdClients::Instances => Plaintext::Never,
+        _ if config.nbd_allow_plaintext => Plaintext::Anywhere,
+        _ => Plaintext::OnLoopback,
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
@@ -316,8 +326,15 @@ impl Table {
 
 impl ExportTable for Table {
     fn publish(&self, name: &str, export: Exported) {
-        let Exported { volume, snapshots, performance } = export;
+        let Exported { volume, snapshots, performance, instances } = export;
         self.exports.publish_with(name, volume, snapshots, self.rate_limit(performance));
+        // Nobody's until here.
+        self.bind(name, &instances);
+    }
+
+    fn bind(&self, name: &str, instances: &[InstanceId]) {
+        let owners = instances.iter().map(|instance| instance.as_str().to_owned());
+        self.exports.set_owners(name, owners.collect());
     }
 
     fn limit(&self, name: &str, performance: Option<Performance>) {

@@ -8,10 +8,12 @@
 mod client;
 mod server;
 
+use std::sync::Arc;
+
 use ebb_control::{AccountChange, Control, ControlError, ImportRequest, KeyShown, NewIdentity};
 use ebb_domain::{
     AccountId, Category, Denied, DiskId, Identity, IdentityKind, InstanceId, PolicyKind,
-    PolicyName, SnapshotCategory,
+    PolicyName, SnapshotCategory, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -115,6 +117,13 @@ pub enum Command {
         /// Expired or not.
         expired: bool,
     },
+    /// Issues a certificate that opens the instance's disks over NBD.
+    IssueCertificate {
+        /// Which.
+        instance: String,
+        /// How long it is good.
+        days: u32,
+    },
     /// Removes the record of a lost machine.
     ForgetInstance {
         /// Which.
@@ -133,6 +142,22 @@ pub enum Command {
         category: String,
     },
 }
+
+/// A client's certificate and its key, in PEM.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// What it shows.
+    pub certificate: String,
+    /// What it proves that with; nobody else keeps it.
+    pub key: String,
+    /// The certificate of who issued it: QEMU looks whether the two fit.
+    pub authority: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+/// Issues a certificate to the instance of this id, good for so many days; or says why not.
+pub type Issue = Arc<dyn Fn(&str, u32) -> Result<ClientCertificate, String> + Send + Sync>;
 
 /// Which image to import, and as what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +180,7 @@ struct Refusal(String);
 
 impl Command {
     /// Carries it out; answers what it changed.
-    fn run(&self, control: &Control) -> Result<Value, Refusal> {
+    fn run(&self, control: &Control, issue: &Issue) -> Result<Value, Refusal> {
         match self {
             Self::SetAccount {
                 account,
@@ -244,6 +269,19 @@ impl Command {
             Self::ExpireInstance { instance, expired } => {
                 control.expire_instance(&InstanceId::new(instance), *expired)?;
                 Ok(json!({ "instance": instance, "expired": expired }))
+            }
+            Self::IssueCertificate { instance, days } => {
+                if !control.has_instance(&InstanceId::new(instance))? {
+                    return Err(ControlError::from(Denied::InstanceNotFound).into());
+                }
+                let issued = issue(instance, *days).map_err(Refusal)?;
+                Ok(json!({
+                    "instance": instance,
+                    "expires_at": crate::time::seconds(issued.expires_at),
+                    "certificate": issued.certificate,
+                    "key": issued.key,
+                    "authority": issued.authority,
+                }))
             }
             Self::ForgetInstance { instance } => {
                 control.forget_instance(&InstanceId::new(instance))?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::task::spawn_blocking;
 
-use super::{Command, ImportCommand, Refusal};
+use super::{Command, ImportCommand, Issue, Refusal};
 
 /// A command is a few hundred bytes.
 const MAX_COMMAND: usize = 64 << 10;
@@ -27,7 +27,7 @@ const PIECE: usize = 1 << 20;
 
 /// Serves for ever. Dropping the future ends it: a command under way is carried out all the same,
 /// an import under way is broken off and its snapshot is failed.
-pub async fn serve_admin(listener: UnixListener, control: Arc<Control>) {
+pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, issue: Issue) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -37,9 +37,10 @@ pub async fn serve_admin(listener: UnixListener, control: Arc<Control>) {
                 continue;
             }
         };
-        let control = Arc::clone(&control);
+        let (control, issue) = (Arc::clone(&control), Arc::clone(&issue));
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, Arc::clone(&control)));
+            let service =
+                service_fn(|request| answer(request, Arc::clone(&control), Arc::clone(&issue)));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an admin connection ended");
@@ -51,9 +52,10 @@ pub async fn serve_admin(listener: UnixListener, control: Arc<Control>) {
 async fn answer(
     request: Request<Incoming>,
     control: Arc<Control>,
+    issue: Issue,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let outcome = match (request.method(), request.uri().path()) {
-        (&Method::POST, "/") => command(request.into_body(), control).await,
+        (&Method::POST, "/") => command(request.into_body(), control, issue).await,
         (&Method::POST, "/import") => import(request, control).await,
         _ => Err(Refusal("the admin socket has no such path".into())),
     };
@@ -68,13 +70,13 @@ async fn answer(
     Ok(response)
 }
 
-async fn command(body: Incoming, control: Arc<Control>) -> Result<Value, Refusal> {
+async fn command(body: Incoming, control: Arc<Control>, issue: Issue) -> Result<Value, Refusal> {
     let body = Limited::new(body, MAX_COMMAND).collect().await;
     let body = body.map_err(|error| Refusal(error.to_string()))?.to_bytes();
     let command: Command =
         serde_json::from_slice(&body).map_err(|error| Refusal(error.to_string()))?;
     blocking(move || {
-        let changed = command.run(&control)?;
+        let changed = command.run(&control, &issue)?;
         tracing::info!(?command, "an operator's command was carried out");
         Ok(changed)
     })

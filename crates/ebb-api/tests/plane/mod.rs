@@ -17,7 +17,7 @@ use bytes::Bytes;
 use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
-use ebb_domain::{DiskId, Performance, Region, RegionId, Timestamp};
+use ebb_domain::{DiskId, InstanceId, Performance, Region, RegionId, Timestamp};
 use ebb_objects::{FolderBucket, FolderBuckets};
 use ebb_store::Store;
 use ebb_volume::{Engine, Io, MemoryEngine, Volume, VolumeId, run};
@@ -50,6 +50,8 @@ impl ExportTable for Exports {
     }
 
     fn limit(&self, _name: &str, _performance: Option<Performance>) {}
+
+    fn bind(&self, _name: &str, _instances: &[InstanceId]) {}
 
     fn activity(&self) -> Vec<(String, Activity)> {
         Vec::new()

@@ -115,6 +115,8 @@ impl ExportTable for Exports {
         assert!(self.table.lock().unwrap().contains_key(name), "{name} is not published");
     }
 
+    fn bind(&self, _name: &str, _instances: &[InstanceId]) {}
+
     fn activity(&self) -> Vec<(String, Activity)> {
         Vec::new()
     }

@@ -40,8 +40,14 @@ impl Authority {
     }
 
     fn issue(&self, purpose: Purpose) -> Identity {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.issue_to(&["localhost", "127.0.0.1"], purpose, 4000)
+    }
+
+    /// To clients, good until a year.
+    fn issue_to(&self, names: &[&str], purpose: Purpose, until: i32) -> Identity {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
         params.distinguished_name.push(DnType::CommonName, "one of two");
         params.key_usages = vec![Usage::DigitalSignature];
         params.extended_key_usages = vec![purpose];
@@ -270,6 +276,83 @@ fn certificates_that_can_not_be_used_are_said_to_be_so() {
     }
 }
 
+/// Clients show whose they are.
+fn owned() -> Secured {
+    let authority = Authority::new();
+    let fixture = Fixture::new();
+    let identity = authority.issue(Purpose::ServerAuth);
+    let (certificate, key) = identity.pem();
+    let clients = authority.certificate.as_bytes();
+    let tls = TlsServer::from_pem(certificate, key, Some(clients)).unwrap().for_owners();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    fixture.server.listen_tls(listener, tls, Plaintext::Never).unwrap();
+    Secured { fixture, authority, address }
+}
+
+fn owner(secured: &Secured, names: &[&str]) -> Identity {
+    secured.authority.issue_to(names, Purpose::ClientAuth, 4000)
+}
+
+#[test]
+fn an_owner_uses_only_what_is_its_own() {
+    let secured = owned();
+    let exports = &secured.fixture.exports;
+    let (mine, other) = (owner(&secured, &["i-mine"]), owner(&secured, &["i-other"]));
+    let no_export = |client| matches!(client, Err(ClientError::NoSuchExport(_)));
+    assert!(no_export(secured.connect(Some(&mine))), "it is nobody's yet");
+    exports.set_owners("disk", vec!["i-mine".into(), "i-third".into()]);
+    write_and_read(&mut secured.connect(Some(&mine)).unwrap());
+    assert!(no_export(secured.connect(Some(&other))));
+    exports.set_owners("none", vec!["i-mine".into()]);
+    // Without a certificate of the kind, and on other sockets, all is as it was.
+    secured.fixture.client().flush().unwrap();
+    for names in [&[][..], &["i-mine", "i-other"]] {
+        let unclear = owner(&secured, names);
+        assert!(matches!(secured.connect(Some(&unclear)), Err(ClientError::Io(_))), "{names:?}");
+    }
+    let expired = secured.authority.issue_to(&["i-mine"], Purpose::ClientAuth, 2020);
+    assert!(matches!(secured.connect(Some(&expired)), Err(ClientError::Io(_))));
+    assert!(matches!(secured.connect(None), Err(ClientError::Io(_))));
+}
+
+#[test]
+fn who_is_an_owner_no_more_is_ended_and_others_are_not() {
+    let secured = owned();
+    let exports = &secured.fixture.exports;
+    exports.set_owners("disk", vec!["i-one".into(), "i-two".into()]);
+    let mut one = secured.connect(Some(&owner(&secured, &["i-one"]))).unwrap();
+    let mut two = secured.connect(Some(&owner(&secured, &["i-two"]))).unwrap();
+    let mut local = secured.fixture.client();
+    exports.set_owners("disk", vec!["i-two".into()]);
+    assert!(one.flush().is_err());
+    two.flush().unwrap();
+    local.flush().unwrap();
+    exports.set_owners("disk", Vec::new());
+    assert!(two.flush().is_err());
+    local.flush().unwrap();
+}
+
+#[test]
+fn a_certificate_is_replaced_for_new_connections() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let identity = first.issue(Purpose::ServerAuth);
+    let (certificate, key) = identity.pem();
+    let tls = TlsServer::from_pem(certificate, key, None).unwrap();
+    let fixture = Fixture::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    fixture.server.listen_tls(listener, tls.clone(), Plaintext::Never).unwrap();
+    let secured = Secured { fixture, authority: first, address };
+    let mut before = secured.connect(None).unwrap();
+    let identity = second.issue(Purpose::ServerAuth);
+    let (certificate, key) = identity.pem();
+    tls.replace_by(&TlsServer::from_pem(certificate, key, None).unwrap());
+    assert!(secured.connect(None).is_err());
+    secured.connect_trusting(&second, None, false).unwrap().flush().unwrap();
+    before.flush().unwrap();
+}
+
 /// Runs another project's client; `None` where it is not installed.
 fn run(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     match Program::new(program).args(arguments).output() {
@@ -313,6 +396,19 @@ fn libnbd_speaks_tls_with_it() {
     let foreign = folder(&secured, &Authority::new().issue(Purpose::ClientAuth));
     let (fine, text) = run("nbdinfo", &[&uri(&secured, "nbds", foreign.path())]).unwrap();
     assert!(!fine, "with another authority's certificate: {text}");
+}
+
+#[test]
+fn a_list_has_only_what_is_the_owners() {
+    let secured = owned();
+    let exports = &secured.fixture.exports;
+    exports.publish("hidden", secured.fixture.volume.clone());
+    exports.set_owners("disk", vec!["i-mine".into()]);
+    let own = folder(&secured, &owner(&secured, &["i-mine"]));
+    let folder = own.path().display();
+    let all = format!("nbds://{}/?tls-certificates={folder}", secured.address);
+    let Some((fine, text)) = run("nbdinfo", &["--list", &all]) else { return };
+    assert!(fine && text.contains("disk") && !text.contains("hidden"), "{text}");
 }
 
 #[test]
