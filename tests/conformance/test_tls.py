@@ -19,6 +19,8 @@ from aliyunsdkecs.request.v20140526.LockSnapshotRequest import LockSnapshotReque
 
 from harness.certificates import Authority
 from harness.ecs import REGION
+from harness.paths import server_binary
+from harness.tools import tool
 from harness.waiting import until
 
 
@@ -148,6 +150,22 @@ def test_a_key_that_anybody_can_read_is_warned_about(make_server, authority):
     server.log.expect(rf"WARN.*anybody on this machine can read a TLS key.*{key}")
     server.start()
     assert "can read a TLS key" in server.log.text()
+
+
+def test_ebb_call(served, authority, folder):
+    server, _ = served
+    endpoint = f"https://localhost:{server.port}"
+
+    def call(*more):
+        words = ["call", "--data-dir", server.data_dir, "--endpoint", endpoint, *more]
+        return tool(server_binary(), *words, "DescribeRegions", check=False)
+
+    done = call("--ca", authority.certificate)
+    assert done.returncode == 0 and REGION in done.stdout, done.stderr
+    assert "needs an authority to trust: --ca" in call().stderr
+    other = Authority(folder / "other").certificate
+    assert "invalid peer certificate" in call("--ca", other).stderr
+    assert "cannot use" in call("--ca", server.credentials).stderr
 
 
 def test_plain_http_is_closed_and_the_log_says_why(served):

@@ -1,7 +1,9 @@
-//! A client of the API: signs and sends, over plain HTTP. For `ebb demo`, `ebb call` and tests.
+//! A client of the API: signs and sends, over plain HTTP, or HTTPS where it is told whom to trust.
+//! For `ebb demo`, `ebb call` and tests.
 //!
-//! Deliberately not here: retries, TLS, pooled connections. A call is one connection.
+//! Deliberately not here: retries, pooled connections. A call is one connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +13,16 @@ use http_body_util::{BodyExt, Full};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::percent::encode;
 use crate::signature::{sha256_hex, v1, v3};
-use crate::{Product, ops, time, uuid};
+use crate::{Product, TlsError, ops, time, tls, uuid};
 
 /// For the whole of a call.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,6 +44,7 @@ pub struct Client {
     access_key_id: String,
     secret: Secret,
     scheme: Scheme,
+    trusted: Option<Arc<ClientConfig>>,
 }
 
 /// Why a call gave no reply.
@@ -77,7 +84,8 @@ impl ClientError {
 }
 
 impl Client {
-    /// `endpoint` is `host:port`, with or without `http://` before it.
+    /// `endpoint` is `host:port`, with or without `http://` before it; or with `https://`, for
+    /// which somebody must be [trusted](Client::trusting).
     pub fn new(
         endpoint: impl Into<String>,
         access_key_id: impl Into<String>,
@@ -88,7 +96,16 @@ impl Client {
             access_key_id: access_key_id.into(),
             secret: Secret::new(secret),
             scheme: Scheme::default(),
+            trusted: None,
         }
+    }
+
+    /// Trusts the servers whose certificates are from these authorities, in PEM.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn trusting(self, authorities: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self { trusted: Some(tls::trusting(authorities)?), ..self })
     }
 
     /// Signs in another way.
@@ -106,7 +123,7 @@ impl Client {
         let exchange = async {
             let authority = self.authority()?;
             let request = self.request(&authority, action, params, now(), &uuid::random())?;
-            send(&authority, request).await
+            self.exchange(&authority, request).await
         };
         let timed = tokio::time::timeout(TIMEOUT, exchange);
         let outcome = timed.await.unwrap_or_else(|_| Err("no answer within 60 s".to_owned()));
@@ -148,11 +165,31 @@ impl Client {
     /// `host:port` as in the Host header.
     fn authority(&self) -> Result<String, String> {
         let uri: Uri = self.endpoint.parse().map_err(|error| format!("{error}"))?;
-        if uri.scheme_str().is_some_and(|scheme| scheme != "http") {
-            return Err("only http is supported".to_owned());
+        if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
+            return Err("only http and https are supported".to_owned());
         }
         let authority = uri.authority().ok_or("the endpoint has no host")?;
         Ok(authority.to_string())
+    }
+
+    async fn exchange(
+        &self,
+        authority: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(u16, Bytes), String> {
+        let text = |error: std::io::Error| error.to_string();
+        let uri: Uri = authority.parse().map_err(|error| format!("{error}"))?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let is_tls = self.endpoint.starts_with("https:");
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let stream = TcpStream::connect((host, port)).await.map_err(text)?;
+        if !is_tls {
+            return send(stream, request).await;
+        }
+        let trusted = self.trusted.as_ref().ok_or("https needs an authority to trust: --ca")?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let secured = TlsConnector::from(Arc::clone(trusted)).connect(name, stream).await;
+        send(secured.map_err(text)?, request).await
     }
 
     fn reply(&self, status: u16, body: &[u8]) -> Result<Value, ClientError> {
@@ -245,13 +282,11 @@ fn joined<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     pairs.join("&")
 }
 
-async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), String> {
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+) -> Result<(u16, Bytes), String> {
     let text = |error: hyper::Error| error.to_string();
-    let uri: Uri = authority.parse().map_err(|error| format!("{error}"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
-        .await
-        .map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let exchange = async {

@@ -1,19 +1,22 @@
-//! The certificate that the API is served with. It can be replaced while the server runs:
-//! connections that are there keep the one they began with.
+//! The certificate that the API is served with, and whom a client of it trusts. The certificate can
+//! be replaced while the server runs: connections that are there keep the one they began with.
 
 use std::io;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// How long a client may take until TLS is agreed on.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The one protocol that goes over it.
+const HTTP_1_1: &[u8] = b"http/1.1";
 /// How every TLS record of a client's first message begins, and no HTTP request does.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
@@ -99,19 +102,38 @@ impl Tls {
 
 const NOT_POISONED: &str = "nothing panics while it holds the certificate's lock";
 
-fn config(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    let certificates = CertificateDer::pem_slice_iter(certificate)
+/// What a client needs to trust whoever has a certificate from these authorities.
+pub(crate) fn trusting(authorities: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authorities)? {
+        roots.add(certificate)?;
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(TlsError::Certificate)?;
-    if certificates.is_empty() {
-        return Err(TlsError::NoCertificate);
-    }
+    if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn config(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+    let certificates = certificates(certificate)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(certificates, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
 }

@@ -4,6 +4,7 @@ mod names;
 mod profile;
 mod wait;
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -24,8 +25,12 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Where the API is: 127.0.0.1:8080 unless the profile says otherwise.
+    /// With https:// before it, the answer is trusted by --ca.
     #[arg(long, env = "EBB_ENDPOINT", value_name = "HOST:PORT")]
     endpoint: Option<String>,
+    /// Authorities in PEM, of which the server has its certificate.
+    #[arg(long, env = "EBB_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Waits until the task that the call began is over, and shows how far it has come.
     #[arg(long)]
     wait: bool,
@@ -53,7 +58,12 @@ pub(crate) async fn call(args: CallArgs) -> Result<(), Failure> {
         params.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let given = args.endpoint.or(profile.endpoint);
     let endpoint = given.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let client = Client::new(endpoint, profile.id, profile.secret);
+    let mut client = Client::new(endpoint, profile.id, profile.secret);
+    if let Some(path) = &args.ca {
+        let failed = |error: &dyn Error| format!("cannot use {}: {error}", path.display());
+        let authorities = std::fs::read(path).map_err(|error| failed(&error))?;
+        client = client.trusting(&authorities).map_err(|error| failed(&error))?;
+    }
     let reply = client.call(operation.name, &params).await?;
     println!("{reply:#}");
     if args.wait {
