@@ -1,6 +1,7 @@
 """NBD bound to instances: a certificate opens the disks of its instance and no others."""
 
 import shutil
+import signal
 
 import nbd
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from harness.certificates import Authority
 from harness.ecs import Ecs
 from harness.tools import tool
+from harness.waiting import until
 
 
 @pytest.fixture
@@ -125,6 +127,24 @@ def test_the_authority_is_made_once_and_kept(cloud, of):
     assert key.stat().st_mode & 0o777 == 0o600
     cloud.server.restart()
     connect(cloud, disk, folder).shutdown()
+
+
+def test_a_new_certificate_of_the_server_is_read_on_sighup(cloud, of, authority, folder):
+    instance, disk = cloud.machine()
+    trusting = of(instance)
+    before = connect(cloud, disk, trusting)
+    other = Authority(folder / "other", "another authority")
+    for old, new in zip(authority.server(), other.server(), strict=True):
+        shutil.copyfile(new, old)
+    cloud.server.process.send_signal(signal.SIGHUP)
+    until(lambda: "the certificate was read again" in cloud.server.log.text(), "it was read")
+    with pytest.raises(nbd.Error):
+        connect(cloud, disk, trusting)
+    with (trusting / "ca-cert.pem").open("a") as trusted:
+        trusted.write(other.certificate.read_text())
+    connect(cloud, disk, trusting).shutdown()
+    assert before.pread(512, 0) == bytes(512)
+    before.shutdown()
 
 
 def test_what_is_issued(cloud):
