@@ -9,6 +9,7 @@ pub(crate) mod engine;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -29,11 +30,13 @@ use tokio::sync::oneshot;
 use crate::common::{Answer, KEY, SECRET, V1, now};
 use engine::TestEngine;
 
-struct SystemClock;
+/// The machine's, and as many seconds ahead of it as a test says.
+#[derive(Default)]
+struct TestClock(AtomicI64);
 
-impl Clock for SystemClock {
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        now()
+        now().plus_seconds(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -64,6 +67,7 @@ pub(crate) struct Plane {
     pub(crate) control: Arc<Control>,
     pub(crate) engine: Arc<TestEngine>,
     pub(crate) address: SocketAddr,
+    clock: Arc<TestClock>,
     /// To look at what the API does not show.
     records: Store,
     runtime: Runtime,
@@ -90,6 +94,7 @@ impl Plane {
         for folder in [&archive, &oss] {
             std::fs::create_dir(folder).unwrap();
         }
+        let clock = Arc::new(TestClock::default());
         let control = Control::start(Parts {
             store: Store::open(&path).unwrap(),
             archive: Arc::new(FolderBucket::open(&archive).unwrap()),
@@ -97,7 +102,7 @@ impl Plane {
             converter: Arc::new(()),
             engine: Arc::clone(&engine) as _,
             exports: Arc::new(Exports::default()),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
             regions: ["cn-hangzhou", "cn-beijing"]
                 .map(|id| Region { id: RegionId::new(id) })
@@ -134,6 +139,7 @@ impl Plane {
             control,
             engine,
             address,
+            clock,
             records: Store::open(&path).unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
             stop: Some(stop),
@@ -142,11 +148,21 @@ impl Plane {
         }
     }
 
+    /// From now on the server's clock is so far ahead of the machine's.
+    pub(crate) fn ahead(&self, seconds: i64) {
+        self.clock.0.store(seconds, Ordering::SeqCst);
+    }
+
     /// One request as it is, answered in the format.
     pub(crate) fn ask(&self, action: &str, params: &[(&str, &str)], format: &str) -> Answer {
+        self.send(&V1::new(action, params).set("Format", format).bytes())
+    }
+
+    /// One request, byte for byte.
+    pub(crate) fn send(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.write_all(&V1::new(action, params).set("Format", format).bytes()).unwrap();
+        stream.write_all(request).unwrap();
         Answer::read(&mut stream)
     }
 
