@@ -1,4 +1,4 @@
-"""Whether new disks are encrypted where nothing else is asked. No key service is there yet."""
+"""Encryption by default: only CreateDisk makes an encrypted disk of nothing, the rest refuses."""
 
 from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs
 
@@ -18,7 +18,7 @@ def test_no_plain_disk_is_made_where_all_are_to_be_encrypted(ecs):
     ecs.call("EnableDiskEncryptionByDefault")
     ecs.call("EnableDiskEncryptionByDefault")
     assert is_on(ecs)
-    ecs.refused(400, NO_KMS, "CreateDisk", NEW)
+    assert ecs.disk(ecs.call("CreateDisk", NEW)["DiskId"])["Encrypted"]
     ecs.refused(403, DEFAULT, "CreateDisk", NEW | {"Encrypted": False})
     ecs.refused(400, NO_KMS, "RunInstances", RUN)
     ecs.refused(400, NO_KMS, "CreateInstance", RUN)
@@ -47,7 +47,8 @@ def test_one_region_is_not_the_other(make_server):
 
 
 def test_the_default_key(shared):
-    assert shared.call("DescribeDiskDefaultKMSKeyId")["KMSKeyId"] == ""
+    service = shared.call("DescribeDiskDefaultKMSKeyId")["KMSKeyId"]
     code = "InvalidParameter.KMSKeyId.NotFound"
     shared.refused(404, code, "ModifyDiskDefaultKMSKeyId", KMSKeyId="no-such-key")
     shared.call("ResetDiskDefaultKMSKeyId")
+    assert shared.call("DescribeDiskDefaultKMSKeyId")["KMSKeyId"] == service

@@ -135,8 +135,9 @@ fn rust(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
+/// Two files at a time: most of these tests wait for something, and none measures time.
 fn conformance(workspace: &Workspace) -> Result<()> {
-    pytest::pytest(workspace, &["conformance"])
+    pytest::pytest(workspace, &["conformance", "--numprocesses", "2", "--dist", "loadfile"])
 }
 
 fn e2e(workspace: &Workspace) -> Result<()> {

@@ -101,6 +101,7 @@ fn disk(account: &AccountId, n: u32) -> Disk {
         attached_at: None,
         detached_at: None,
         attachments: Vec::new(),
+        encryption: None,
         volume: u64::from(n) + 1,
     }
 }
@@ -127,6 +128,7 @@ fn snapshot(account: &AccountId, disk: u32, k: u32) -> Snapshot {
         lock: None,
         group: None,
         copied_from: None,
+        encryption: None,
         version: u64::from(disk) * 1000 + u64::from(k) + 1,
         archived_bytes: None,
     }

@@ -11,8 +11,8 @@
 //! (`disk/*`), told by the operation's name.
 //!
 //! The region is that of the request, else that of the resource where it is this account's, else
-//! the server's first. It is the resource's own, if it has one, that a policy means, so a request
-//! cannot choose it: naming another region finds nothing.
+//! the server's first. In ECS a request cannot choose it: naming another region than the
+//! resource's finds nothing. Keys are found in any, so theirs is always their own.
 
 use ebb_control::{Asked, Caller, Who};
 
@@ -40,8 +40,12 @@ const ECS: &[(&str, &str)] = &[
 const RAM: &[(&str, &str)] =
     &[("UserName", "user"), ("GroupName", "group"), ("RoleName", "role"), ("PolicyName", "policy")];
 
-const KMS: &[(&str, &str)] =
-    &[("KeyId", "key"), ("DestinationKeyId", "key"), ("SourceKeyId", "key")];
+const KMS: &[(&str, &str)] = &[
+    ("KeyId", "key"),
+    ("DestinationKeyId", "key"),
+    ("SourceKeyId", "key"),
+    ("AliasName", "alias"),
+];
 
 /// What operations that name nothing are about, by a part of their name: the first that fits.
 const NOUNS: &[(&str, &str)] = &[
@@ -104,10 +108,7 @@ fn named(product: Product, params: &Params) -> Vec<(String, String)> {
         let singular = part.strip_suffix('s').unwrap_or_default();
         let several = table.iter().find(|(known, _)| known.eq_ignore_ascii_case(singular));
         if let Some((_, kind)) = several {
-            // What is no list is refused by the operation, which says why.
-            let ids: Vec<serde_json::Value> = serde_json::from_str(value).unwrap_or_default();
-            let texts = ids.iter().map(|id| id.as_str().map_or(id.to_string(), str::to_owned));
-            found.extend(texts.map(|id| ((*kind).to_owned(), id)));
+            found.extend(ids_in(value).into_iter().map(|id| ((*kind).to_owned(), id)));
         }
     }
     found
@@ -116,6 +117,16 @@ fn named(product: Product, params: &Params) -> Vec<(String, String)> {
 /// Who somebody is, they may always ask. With which key something was encrypted, only the
 /// ciphertext tells: Decrypt asks by itself.
 const ASK_THEMSELVES: &[&str] = &["GetCallerIdentity", "Decrypt"];
+
+/// The ids in a list, or the one that the value is: `DiskIds` may be `DiskIds.1` too.
+fn ids_in(value: &str) -> Vec<String> {
+    match serde_json::from_str::<Vec<serde_json::Value>>(value) {
+        Err(_) => vec![value.to_owned()],
+        Ok(ids) => {
+            ids.iter().map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)).collect()
+        }
+    }
+}
 
 /// All that a request is about. `region_of` tells where something is that a request names without
 /// a region.
@@ -129,15 +140,16 @@ fn resources(
         return vec![arn.to_owned()];
     }
     let mut found = named(product, params);
-    if found.is_empty() || makes(operation) {
-        match noun(operation) {
-            Some(kind) => found.push((kind.to_owned(), "*".to_owned())),
-            None => found.push(("*".to_owned(), String::new())),
-        }
+    let what = noun(operation).unwrap_or("*");
+    let names_one = found.iter().any(|(kind, _)| kind == what);
+    if found.is_empty() || (makes(operation) && !names_one) {
+        found.push((what.to_owned(), "*".to_owned()));
     }
     let given = params.get("RegionId").filter(|region| !region.is_empty());
     let region = |kind: &str, id: &str| match (product, given) {
         (Product::RAM, _) => "*".to_owned(),
+        // A key is found whatever region is given, so only its own counts.
+        (Product::KMS, _) if id != "*" => region_of(kind, id),
         (_, Some(region)) => region.to_owned(),
         (_, None) => region_of(kind, id),
     };
@@ -154,7 +166,7 @@ fn resources(
         };
         let what = match kind.as_str() {
             "*" => "*".to_owned(),
-            "key" if id.starts_with("alias/") => id.to_owned(),
+            "key" | "alias" if id.starts_with("alias/") => id.to_owned(),
             _ => format!("{kind}/{id}"),
         };
         format!("acs:{service}:{}:{account}:{what}", region(kind, id))
@@ -263,7 +275,9 @@ mod tests {
         }
         let two = named_by(Product::ECS, &[("DiskIds", "[\"d-1\",\"d-2\"]")]);
         assert_eq!(two, [disk("d-1"), disk("d-2")]);
-        assert!(named_by(Product::ECS, &[("DiskName", "d-1"), ("DiskIds", "d-1")]).is_empty());
+        assert_eq!(named_by(Product::ECS, &[("DiskIds.1", "d-1")]), [disk("d-1")]);
+        assert_eq!(named_by(Product::ECS, &[("DiskIds.2", "[\"d-1\"]")]), [disk("d-1")]);
+        assert!(named_by(Product::ECS, &[("DiskName", "d-1")]).is_empty());
         assert!(named_by(Product::RAM, &[("DiskId", "d-1")]).is_empty());
     }
 
@@ -277,5 +291,28 @@ mod tests {
         ] {
             assert_eq!(noun(operation), kind, "{operation}");
         }
+    }
+
+    fn about(product: Product, operation: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+        let params = Params::from_pairs(pairs.iter().copied()).expect("no name twice");
+        resources("1", (product, operation), &params, |_, _| "own".to_owned())
+    }
+
+    #[test]
+    fn what_makes_something_is_about_all_of_its_kind_unless_it_names_one() {
+        let made = about(Product::ECS, "CreateSnapshot", &[("DiskId", "d-1")]);
+        assert_eq!(made, ["acs:ecs:own:1:disk/d-1", "acs:ecs:own:1:snapshot/*"]);
+        let made = about(Product::KMS, "CreateKeyVersion", &[("KeyId", "k")]);
+        assert_eq!(made, ["acs:kms:own:1:key/k"]);
+        assert_eq!(about(Product::ECS, "DescribeRegions", &[]), ["acs:ecs:own:1:*"]);
+    }
+
+    #[test]
+    fn a_key_has_its_own_region_and_an_alias_is_asked_too() {
+        let both = [("KeyId", "k"), ("AliasName", "alias/two"), ("RegionId", "other")];
+        let found = about(Product::KMS, "UpdateAlias", &both);
+        assert_eq!(found, ["acs:kms:own:1:alias/two", "acs:kms:own:1:key/k"]);
+        let arn = [("KeyId", "acs:kms:other:1:key/k")];
+        assert_eq!(about(Product::KMS, "DescribeKey", &arn), ["acs:kms:own:1:key/k"]);
     }
 }

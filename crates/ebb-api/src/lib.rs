@@ -21,7 +21,6 @@ mod auth;
 mod authorize;
 pub mod client;
 mod error;
-#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline does not ask it yet"))]
 mod need_ssl;
 mod nonce;
 mod operation;

@@ -47,8 +47,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_asked_for_over_tls_or_from_this_machine() {
-        let kms = Product { name: "Kms", version: "2016-01-20" };
-        let ram = Product { name: "Ram", version: "2015-05-01" };
+        let kms = Product::KMS;
+        let ram = Product::RAM;
         for product in [kms, ram, Product::STS] {
             for address in FAR {
                 assert!(refuses(&product, "Any", &peer(address, false)), "{address}");

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::auth::authenticate;
 use crate::authorize::{Subject, authorize};
+use crate::need_ssl;
 use crate::nonce::Nonces;
 use crate::operation::Signed;
 use crate::peer::Peer;
@@ -111,6 +112,9 @@ impl<C: Authority> Api<C> {
         let caller = authenticate(&claim, &*self.control, &self.nonces)?;
         seen.caller = Some(caller.clone());
         let operation = self.find(&claim, seen)?; // version, action
+        if need_ssl::refuses(&operation.product, operation.name, &peer) {
+            return Err(need_ssl::refusal());
+        }
         self.check_rate(&caller, operation, seen)?;
         let params = params.business();
         let id = seen.request_id.clone();

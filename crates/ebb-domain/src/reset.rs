@@ -121,7 +121,7 @@ fn check_snapshot(disk: &Disk, snapshot: &Snapshot) -> Result<(), Denied> {
     if snapshot.source_disk != disk.id || snapshot.region != disk.region {
         return Err(Denied::SnapshotMismatch);
     }
-    // An encrypted one meets a plain disk, or one of another data key: a copy keeps its source disk.
+    // An encrypted one meets a plain disk, or one of another data key: a copy keeps its source.
     if snapshot.encryption != disk.encryption {
         return Err(Denied::SnapshotMismatch);
     }

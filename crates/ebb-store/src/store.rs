@@ -203,6 +203,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten with zeros: a key that is shredded is in no free page either.
+    connection.pragma_update(None, "secure_delete", true)?;
     // As in PostgreSQL.
     connection.pragma_update(None, "case_sensitive_like", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

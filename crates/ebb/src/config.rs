@@ -285,7 +285,6 @@ impl ServeArgs {
             master_key,
             kms,
             listen,
-            listen: self.listen.or(file.listen).map_or_else(|| LISTEN.parse(), Ok)?,
             tls,
             nbd_listen,
             nbd_tls,

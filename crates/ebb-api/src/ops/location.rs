@@ -42,6 +42,7 @@ impl Operation for DescribeEndpoints {
         let is = |given: &Option<String>, what: &str| {
             given.as_deref().is_none_or(|given| given.eq_ignore_ascii_case(what))
         };
+        let protocol = if cx.peer.tls { "HTTPS" } else { "HTTP" };
         // The misspelt key is the protocol's own.
         let endpoint = |service: &&str| {
             json!({
@@ -50,7 +51,7 @@ impl Operation for DescribeEndpoints {
                 "Namespace": "",
                 "SerivceCode": service,
                 "Type": "openAPI",
-                "Protocols": { "Protocols": ["HTTP"] },
+                "Protocols": { "Protocols": [protocol] },
             })
         };
         let known = ["ecs", "sts"].into_iter().filter(|service| is(&self.service_code, service));

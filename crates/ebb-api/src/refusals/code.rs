@@ -170,6 +170,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
 /// Where an operation has a code of its own for it.
 fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
     Some(match (operation, denied) {
+        ("ExportSnapshot", Denied::EncryptedStays) => "ExportSnapshotFailed",
         // A key that is gone has no code there; it cannot be enabled either.
         ("AttachDisk" | "ReInitDisk" | "ResetDisks" | "StartInstances", Denied::KeyNotFound)
         | ("StartInstances", Denied::KeyNotTagged) => "InvalidParameter.KMSKeyId.CMKNotEnabled",

@@ -82,7 +82,7 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified parameter SystemDisk.Size is less than the image size."),
     ]),
     of("StartInstance", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        row(403, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
         row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
         row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
             "The CMK needs to be added ECS tag."),

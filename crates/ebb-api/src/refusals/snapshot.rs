@@ -346,8 +346,8 @@ pub(super) const TABLE: &[Refusals] = &[
             "The snapshot has been used to create user defined image(s)."),
     ]),
     of("ExportSnapshot", &[
-        row(403, "InvalidSnapshot.EncryptedNotSupported",
-            "The current operation does not support the use of encrypted snapshots."),
+        row(403, "ExportSnapshotFailed",
+            "Exporting snapshot is failed, Please contact the administrator."),
         row(403, "InvalidSnapshotId.NotFound", "The specified snapshot is not exists."),
         row(403, "SNAPSHOT_CREATE_NOT_FINISHED", "The specified snapshot is not finished yet."),
         row(403, "SNAPSHOT_IS_EXPORTING", "The specified snapshot is already exporting."),

@@ -1,7 +1,7 @@
 //! What is encrypted and decrypted with keys.
 
 use ebb_domain::{DATA_KEY_MAX, KmsDenied, PLAINTEXT_MAX};
-use ebb_kms::Material;
+use ebb_kms::{KeyStoreError, Material, Opened};
 
 use super::{Kms, denied, find, held, stored};
 use crate::ControlError;
@@ -44,6 +44,14 @@ fn parse(blob: &[u8]) -> Option<(&str, &[u8])> {
     let (id, rest) = rest.split_at_checked(usize::from(*length))?;
     let id = std::str::from_utf8(id).ok()?;
     (*layout == LAYOUT).then_some((id, rest))
+}
+
+/// A version that nobody has ever had is a ciphertext that was changed.
+fn opened(outcome: Result<Opened, KeyStoreError>) -> Result<Opened, ControlError> {
+    match outcome {
+        Err(KeyStoreError::NotFound(_)) => Err(denied(KmsDenied::Ciphertext)),
+        outcome => stored(outcome),
+    }
 }
 
 impl Kms<'_> {
@@ -97,7 +105,7 @@ impl Kms<'_> {
             find(tx, self.owner, id)?.check_usable().map_err(denied)?;
             Ok::<_, ControlError>((held(tx, id)?, tx.key_versions(id)?))
         })?;
-        let opened = stored(self.control.key_store.decrypt(id, &held, context, rest))?;
+        let opened = opened(self.control.key_store.decrypt(id, &held, context, rest))?;
         let version = versions.into_iter().find(|one| one.number == opened.version);
         let version = version.map(|one| one.id).unwrap_or_default();
         Ok(Encrypted { key: id.to_owned(), version, blob: opened.plain })
@@ -110,7 +118,7 @@ impl Kms<'_> {
             find(tx, self.owner, id)?;
             held(tx, id)
         })?;
-        Ok(stored(self.control.key_store.decrypt(id, &held, context, rest))?.plain)
+        Ok(opened(self.control.key_store.decrypt(id, &held, context, rest))?.plain)
     }
 
     /// A new data key: random bytes, and what a key encrypts them to.

@@ -89,26 +89,12 @@ impl Control {
         Ok(within && allowed(&known.documents))
     }
 
-    /// Where an account's disk, snapshot or instance is, by kind and id; the first region where it
-    /// is none of those, or is not there.
+    /// Where an account's disk, snapshot, instance or key is, by kind and id; the first region
+    /// where it is none of those, or is not there. A key may be named by its id or an alias.
     #[must_use]
     pub fn region_of(&self, owner: &AccountId, kind: &str, id: &str) -> String {
-        let found = self.store.read(|tx| {
-            let (account, region) = match kind {
-                "disk" => tx.disk(&DiskId::new(id))?.map(|disk| (disk.account, disk.region)),
-                "snapshot" => {
-                    tx.snapshot(&SnapshotId::new(id))?.map(|one| (one.account, one.region))
-                }
-                "instance" => {
-                    tx.instance(&InstanceId::new(id))?.map(|one| (one.account, one.region))
-                }
-                _ => None,
-            }
-            .unzip();
-            Ok::<_, ControlError>(region.filter(|_| account.as_ref() == Some(owner)))
-        });
+        let found = self.store.read(|tx| read_region(tx, owner, kind, id)).ok().flatten();
         let first = || self.regions().first().map(|region| region.id.to_string());
-        let found = found.ok().flatten().map(|region| region.to_string());
         found.or_else(first).unwrap_or_default()
     }
 
@@ -176,4 +162,30 @@ fn documents_of(tx: &Tx<'_>, one: &Identity) -> Result<Vec<Document>, ControlErr
 fn read(text: &str) -> Result<Document, ControlError> {
     Document::parse(text)
         .map_err(|error| ControlError::Mismatch(format!("a policy that was kept: {error}")))
+}
+
+fn read_region(
+    tx: &Tx<'_>,
+    owner: &AccountId,
+    kind: &str,
+    id: &str,
+) -> Result<Option<String>, ControlError> {
+    let found = match kind {
+        "disk" => tx.disk(&DiskId::new(id))?.map(|one| (one.account, one.region.to_string())),
+        "snapshot" => {
+            tx.snapshot(&SnapshotId::new(id))?.map(|one| (one.account, one.region.to_string()))
+        }
+        "instance" => {
+            tx.instance(&InstanceId::new(id))?.map(|one| (one.account, one.region.to_string()))
+        }
+        "key" | "alias" => {
+            let id = match id.starts_with("alias/") {
+                true => tx.alias(owner, id)?.unwrap_or_default(),
+                false => id.to_owned(),
+            };
+            tx.key(&id)?.map(|one| (one.account, one.region))
+        }
+        _ => None,
+    };
+    Ok(found.filter(|(account, _)| account == owner).map(|(_, region)| region))
 }

@@ -5,7 +5,7 @@ use ebb_control::Alias;
 use serde_json::{Value, json};
 
 use super::super::common::Done;
-use super::{Number, Size, arn, kms, named, page, region, service};
+use super::{Number, Size, arn, kms, named, page, service};
 use crate::{ApiError, Context, Operation, OperationDef, Product};
 
 /// The family.
@@ -18,10 +18,11 @@ pub const OPERATIONS: &[OperationDef] = &[
 ];
 
 fn shown(cx: &Context, alias: &Alias) -> Value {
+    let (region, account) = (cx.control.region_of(&cx.account, "key", &alias.key), &cx.account);
     json!({
         "KeyId": alias.key,
         "AliasName": alias.name,
-        "AliasArn": arn(region(cx).as_str(), cx.account.as_str(), &alias.name),
+        "AliasArn": arn(&region, account.as_str(), &alias.name),
     })
 }
 

@@ -51,8 +51,6 @@ fn metadata(shown: &KmsKeyShown) -> Value {
         "NextRotationDate": time(key.next_rotation()),
         "RotationInterval": interval.unwrap_or_default(),
         "AutomaticRotation": if key.rotation_days.is_some() { "Enabled" } else { "Disabled" },
-        "DeletionProtection": "Disabled",
-        "DeletionProtectionDescription": "",
         "DKMSInstanceId": "",
     })
 }
@@ -103,7 +101,7 @@ impl Operation for CreateKey {
             rotation,
             tags: self.tags.as_deref().map(tags).transpose()?.unwrap_or_default(),
         };
-        let made = service(cx).create(&new, &region(cx)).map_err(kms)?;
+        let made = service(cx).create(&new, &region(cx)?).map_err(kms)?;
         Ok(json!({ "KeyMetadata": metadata(&made) }))
     }
 }
@@ -122,7 +120,10 @@ impl Operation for DescribeKey {
     fn call(self, cx: &Context) -> Result<Value, ApiError> {
         let id = named(cx, "DescribeKey", &self.key_id)?;
         let shown = service(cx).key(&id).map_err(kms)?;
-        Ok(json!({ "KeyMetadata": metadata(&shown) }))
+        let mut metadata = metadata(&shown);
+        metadata["DeletionProtection"] = json!("Disabled");
+        metadata["DeletionProtectionDescription"] = json!("");
+        Ok(json!({ "KeyMetadata": metadata }))
     }
 }
 

@@ -41,10 +41,11 @@ fn service(cx: &Context) -> Kms<'_> {
 }
 
 /// Where a key is made: in the region of the request, else the server's first.
-fn region(cx: &Context) -> RegionId {
-    let first = || cx.control.regions().first().map(|region| region.id.clone());
-    let given = cx.region.as_deref().map(RegionId::new);
-    given.or_else(first).expect("a server has a region")
+fn region(cx: &Context) -> Result<RegionId, ApiError> {
+    let regions = cx.control.regions();
+    let is_meant = |id: &RegionId| cx.region.as_deref().is_none_or(|given| id.as_str() == given);
+    let found = regions.iter().map(|region| &region.id).find(|id| is_meant(id));
+    found.cloned().ok_or_else(|| invalid("RegionId", "a region of this server"))
 }
 
 /// The id of the key that is named. One that is named by an alias must be allowed by its id too,
@@ -62,7 +63,8 @@ fn may(cx: &Context, operation: &str, key: &str) -> Result<(), ApiError> {
     if cx.caller.who == Who::Root {
         return Ok(());
     }
-    let resource = format!("acs:kms:{}:{}:key/{key}", region(cx), cx.account);
+    let region = cx.control.region_of(&cx.account, "key", key);
+    let resource = format!("acs:kms:{region}:{}:key/{key}", cx.account);
     let subject = Subject::new(Product::KMS, operation, vec![resource]);
     match cx.control.permits(&cx.caller, &subject.asked(cx.peer)) {
         Ok(true) => Ok(()),
