@@ -5,6 +5,7 @@
 //!   handshake, transmission   what NBD's targets check; those of the pool's codecs are in
 //!                             `ebb_local::fuzzing`, as the codecs are nobody else's
 //!   policy                    what the target of policies checks
+//!                             (what that of requests checks is in `ebb_api::fuzzing`)
 //! ```
 //! `cargo xtask fuzz` builds and runs them; docs/internals/fuzzing.md says how, and what was run.
 

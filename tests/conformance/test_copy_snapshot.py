@@ -111,7 +111,8 @@ def test_copy_refuses(ecs, machine):
     refused(ecs, 403, code, snapshot, DestinationSnapshotDescription="http://x")
     refused(ecs, 403, "InvalidRetentionDays.Malformed", snapshot, RetentionDays=0)
     refused(ecs, 403, "InvalidEncrypted.NotMatchKmsKeyId", snapshot, KMSKeyId="key")
-    refused(ecs, 403, "InvalidParameter.KmsNotEnabled", snapshot, Encrypted=True)
+    code = "InvalidParameter.KMSKeyId.NotFound"
+    refused(ecs, 403, code, snapshot, Encrypted=True, KMSKeyId="no-such-key")
     archived = import_snapshot(ecs, disk, category="archive")
     refused(ecs, 403, "InvalidSnapshotCategory.NotSupportCopy", archived)
     refused(ecs, 403, "InvalidSnapshotId.NotReady", broken(ecs, disk))

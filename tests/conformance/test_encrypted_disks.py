@@ -245,3 +245,45 @@ def test_what_is_encrypted_stays_in_the_pool(ecs, keys):
     image = ["--disk", disk, "--file", "-", "--created-at", "2026-01-01T00:00:00Z"]
     done = ecs.server.admin_result("snapshot", "import", *image, stdin=b"x" * 4096)
     assert done.returncode != 0 and b"encrypted" in done.stderr
+
+
+def test_copies_are_encrypted_and_keep_their_disk(ecs, keys):
+    key, other = new_key(keys), new_key(keys)
+    instance, disk = ecs.machine()
+    blocks.write(ecs.server, disk, 0, SECRET)
+    plain = ecs.create_snapshot(disk)
+    names = {"DestinationSnapshotName": "copy", "DestinationSnapshotDescription": "of it"}
+    copy = {"SnapshotId": plain, "DestinationRegionId": "cn-hangzhou"} | names
+    code = "InvalidOperation.NotSupportCopyInSameRegion"
+    ecs.refused(403, code, "CopySnapshot", copy)
+    wrong = copy | {"Encrypted": True, "KMSKeyId": "no-such-key"}
+    ecs.refused(403, f"{KEY}.NotFound", "CopySnapshot", wrong)
+    once = copy | {"Encrypted": True, "KMSKeyId": key, "ClientToken": "once"}
+    sealed = ecs.call("CopySnapshot", once)["SnapshotId"]
+    assert ecs.call("CopySnapshot", once)["SnapshotId"] == sealed
+    ecs.await_snapshot(sealed)
+    shown = ecs.snapshot(sealed)
+    assert (shown["Encrypted"], shown["KMSKeyId"]) == (True, key)
+    assert shown["SourceDiskId"] == disk
+    # An encrypted snapshot meets its plain disk.
+    ecs.stop_instance(instance)
+    both = {"DiskId": disk, "SnapshotId": sealed}
+    ecs.refused(403, "InvalidParameter.Mismatch", "ResetDisk", both)
+    # The way from plain to encrypted, and to another key.
+    again = {"SnapshotId": sealed, "Encrypted": True, "KMSKeyId": other}
+    rekeyed = ecs.call("CopySnapshot", copy | again)["SnapshotId"]
+    ecs.await_snapshot(rekeyed)
+    for snapshot, by in ((sealed, key), (rekeyed, other)):
+        made = ecs.create_disk(1, SnapshotId=snapshot)
+        assert ecs.disk(made)["KMSKeyId"] == by
+        ecs.attach(made, instance)
+    ecs.start_instance(instance)
+    for made in ecs.disks(Encrypted=True):
+        assert blocks.read(ecs.server, made["DiskId"], 0, len(SECRET)) == SECRET
+    # The first key is not needed for what has the other.
+    keys("DisableKey", KeyId=key)
+    ecs.stop_instance(instance)
+    ecs.refused(403, f"{KEY}.CMKNotEnabled", "StartInstance", InstanceId=instance)
+    [first] = ecs.disks(KMSKeyId=key)
+    ecs.detach(first["DiskId"], instance)
+    ecs.start_instance(instance)

@@ -7,7 +7,7 @@ import pytest
 from harness import wire
 from harness.clients import ClientError
 from harness.ecs import Ecs
-from harness.official import ram, sts
+from harness.official import kms, ram, sts
 from harness.server import AccessKey
 
 ALL = {"Action": "*", "Resource": "*", "Effect": "Allow"}
@@ -345,3 +345,40 @@ def test_the_operator_makes_users_too(server, people):
     done = server.admin_result("key", "create", "--user", "nobody")
     assert done.returncode != 0 and b"does not exist" in done.stderr
     assert [one["user"] for one in server.admin("user", "list")["users"]] == ["ci"]
+
+
+def test_a_deny_holds_however_a_thing_is_named(server, people):
+    disk = Ecs(server).create_disk(20)
+    key = people.user("alice", allow("*"), deny("ecs:*", f"acs:ecs:*:*:disk/{disk}"))
+    for named in ({"DiskId": disk}, {"diskId": disk}, {"DiskIds.1": disk}):
+        assert ask(server, key, "ModifyDiskAttribute", DiskName="x", **named) == FORBIDDEN, named
+    listed = json.dumps([disk])
+    named = {"RegionId": "cn-hangzhou", "DiskIds": listed}
+    assert ask(server, key, "DescribeDisks", **named) == FORBIDDEN
+    assert Ecs(server).disk(disk)["DiskName"] == ""
+
+
+def test_a_key_is_denied_in_its_own_region_and_by_any_name(server, people):
+    root = kms(server)
+    one, two = (root("CreateKey")["KeyMetadata"]["KeyId"] for _ in range(2))
+    root("CreateAlias", KeyId=one, AliasName="alias/one")
+    where = f"acs:kms:cn-hangzhou:{people.account}"
+    key = people.user("alice", allow("kms:*"), deny("kms:*", f"{where}:key/{one}"))
+    denied = (403, "Forbidden.NoPermission")
+    kms_version = {"version": "2016-01-20"}
+    for named in (one, "alias/one", f"{where}:key/{one}", f"acs:kms:x:{people.account}:key/{one}"):
+        for region in ({}, {"RegionId": "cn-hangzhou"}, {"RegionId": "elsewhere"}):
+            found = ask(server, key, "DescribeKey", KeyId=named, **region, **kms_version)
+            assert found == denied, (named, region)
+    blob = root("Encrypt", KeyId=one, Plaintext="c2VjcmV0")["CiphertextBlob"]
+    assert ask(server, key, "Decrypt", CiphertextBlob=blob, **kms_version) == denied
+    more = {"RegionId": "elsewhere", "CiphertextBlob": blob, "DestinationKeyId": two}
+    assert ask(server, key, "ReEncrypt", **more, **kms_version) == denied
+    # Who may use one key makes no alias of another's name the own.
+    bob = people.user("bob", allow("kms:*", f"{where}:key/{two}"))
+    moved = {"KeyId": two, "AliasName": "alias/one"}
+    assert ask(server, bob, "UpdateAlias", **moved, **kms_version) == denied
+    assert ask(server, bob, "CreateKeyVersion", KeyId=two, **kms_version) == (200, "")
+    made = {"RegionId": "elsewhere"}
+    found = ask(server, None, "CreateKey", **made, **kms_version)
+    assert found == (400, "InvalidParameter")

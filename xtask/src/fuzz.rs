@@ -27,6 +27,7 @@ const TARGETS: &[&str] = &[
     "nbd_handshake",
     "nbd_transmission",
     "policy",
+    "pipeline",
 ];
 
 /// What makes a program tell libFuzzer which of its branches an input took, and what it compared.

@@ -202,6 +202,12 @@ impl Subject {
         Self { action: format!("{}:{operation}", product.code), resources }
     }
 
+    /// What a request is about, where nothing is looked up.
+    #[cfg(fuzzing)]
+    pub(crate) fn unlooked(account: &str, about: (Product, &str), params: &Params) -> Self {
+        Self::new(about.0, about.1, resources(account, about, params, |_, _| "*".to_owned()))
+    }
+
     pub(crate) fn asked(&self, peer: Peer) -> Asked<'_> {
         Asked {
             action: &self.action,

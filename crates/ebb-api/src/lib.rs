@@ -21,6 +21,8 @@ mod auth;
 mod authorize;
 pub mod client;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod need_ssl;
 mod nonce;
 mod operation;

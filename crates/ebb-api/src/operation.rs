@@ -148,6 +148,9 @@ pub struct OperationDef<C = Control> {
     /// What it takes.
     pub params: &'static [ParamDef],
     invoke: Invoke<C>,
+    /// Reads the parameters alone.
+    #[cfg(fuzzing)]
+    read: fn(&Params) -> Result<(), ApiError>,
 }
 
 impl<C> OperationDef<C> {
@@ -160,7 +163,15 @@ impl<C> OperationDef<C> {
             doc: O::DOC,
             params: O::PARAMS,
             invoke: invoke::<C, O>,
+            #[cfg(fuzzing)]
+            read: |params| O::from_params(params).map(drop),
         }
+    }
+
+    /// Reads the parameters alone.
+    #[cfg(fuzzing)]
+    pub(crate) fn read(&self, params: &Params) -> Result<(), ApiError> {
+        (self.read)(params)
     }
 
     /// Reads the parameters and calls the operation. Blocks.

@@ -224,12 +224,24 @@ impl<C: Authority> Api<C> {
         response
     }
 
-    /// Answers one request, whatever it is.
+    /// Answers one request, whatever it is. In a task of its own: a client that goes away must not
+    /// take its line of the audit log with it.
     pub(crate) async fn answer(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         peer: Peer,
     ) -> Response<Full<Bytes>> {
+        let api = Arc::clone(self);
+        let task = tokio::spawn(async move { api.answer_here(request, peer).await });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request was not answered");
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
+    }
+
+    async fn answer_here(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let mut seen = Seen::new(&head);

@@ -202,7 +202,7 @@ async fn linger(
 /// What an operator's own tools ask is not signed. `/healthz` tells nobody anything; `/metrics`
 /// names disks, and is there only for who asks from this machine.
 async fn route<C: Authority>(
-    api: &Api<C>,
+    api: &Arc<Api<C>>,
     peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {

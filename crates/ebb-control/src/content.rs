@@ -37,7 +37,10 @@ impl Content {
         if snapshot.archived_bytes.is_some() {
             return Ok(Self::InArchive(Archived::open(control, &snapshot.id)?));
         }
-        let scratch = Scratch::of(control, Version(snapshot.version), size_bytes)?;
+        let encryption = snapshot.encryption.as_ref();
+        let key = encryption.map(|one| control.data_key(&snapshot.account, one)).transpose()?;
+        let version = Version(snapshot.version);
+        let scratch = Scratch::of(control, version, size_bytes, key.as_ref())?;
         Ok(Self::InPool(InPool { scratch, stored: VecDeque::new(), looked_to: 0, size_bytes }))
     }
 

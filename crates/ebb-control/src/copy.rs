@@ -1,15 +1,29 @@
-//! CopySnapshot: the same bytes as a snapshot of another region.
+//! CopySnapshot: the same bytes as a snapshot of another region, or encrypted otherwise.
+//!
+//! ```text
+//!   another region            the copy shares what the two hold: done when the call returns
+//!   encrypted, or re-keyed    nothing can be shared: a task reads the one and writes the other
+//!                               Progressing + task ─► version ─► one commit: Accomplished, Finished
+//! ```
+//! A copy keeps its SourceDiskId. A disk is reset to one of its own data key only.
+
+use std::sync::Arc;
 
 use ebb_domain::{
-    CopySource, Denied, Origin, RegionId, Snapshot, SnapshotId, SnapshotStatus, Tag,
-    check_copy_snapshot, check_tags, description, retention_days, snapshot_name,
+    CopySource, Denied, NewDisk, Origin, RegionId, Snapshot, SnapshotId, SnapshotStatus, Tag, Task,
+    TaskAction, check_copy_snapshot, check_tags, description, retention_days, snapshot_name,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::{EngineError, SnapshotId as Version, VolumeId};
 
+use crate::content::Content;
 use crate::control::account;
 use crate::reconcile::op_of;
+use crate::scratch::Scratch;
 use crate::snapshot::{accomplish, replayed_snapshot, visible};
+use crate::task::Progress;
+use crate::task_end::TaskEnd;
+use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
 /// CopySnapshot.
@@ -70,11 +84,16 @@ impl Control {
         request: &CopySnapshot,
         origin: Origin,
     ) -> Result<SnapshotId, ControlError> {
+        if request.encrypted {
+            return self.copy_encrypted(scope, request, origin);
+        }
         let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
             if let Some(made) = self.replay(tx, &scope.account, request.token.as_ref())? {
                 return Ok(Err(replayed_snapshot(tx, &made)?));
             }
-            Ok(Ok(self.intend_copy(tx, scope, request, origin)?))
+            let intended = self.intend_copy(tx, scope, request, origin)?;
+            tx.insert_snapshot(&intended.copy)?;
+            Ok(Ok(intended))
         })?;
         let intended = match intended {
             Ok(intended) => intended,
@@ -94,6 +113,21 @@ impl Control {
         Ok(intended.copy.id)
     }
 
+    /// The snapshot to be copied, once nothing forbids it.
+    fn check_copy(
+        &self,
+        tx: &Tx<'_>,
+        scope: &Scope,
+        request: &CopySnapshot,
+    ) -> Result<Snapshot, ControlError> {
+        let region = self.given_region(scope)?;
+        account(tx, &scope.account)?.check_snapshot_service()?;
+        self.region(&request.region).map_err(|_| Denied::DestinationRegionNotFound)?;
+        let source = visible(tx, &scope.account, region.as_ref(), &request.snapshot)?;
+        check_copy_snapshot(&source, &request.region, request.encrypted, request.key.is_some())?;
+        Ok(source)
+    }
+
     fn intend_copy(
         &self,
         tx: &Tx<'_>,
@@ -101,11 +135,7 @@ impl Control {
         request: &CopySnapshot,
         origin: Origin,
     ) -> Result<Intended, ControlError> {
-        let region = self.given_region(scope)?;
-        account(tx, &scope.account)?.check_snapshot_service()?;
-        self.region(&request.region).map_err(|_| Denied::DestinationRegionNotFound)?;
-        let source = visible(tx, &scope.account, region.as_ref(), &request.snapshot)?;
-        check_copy_snapshot(&source, &request.region, request.encrypted, request.key.is_some())?;
+        let source = self.check_copy(tx, scope, request)?;
         let copy = Snapshot {
             id: SnapshotId::mint(self.random()),
             region: request.region.clone(),
@@ -127,11 +157,72 @@ impl Control {
             origin,
             ..source.clone()
         };
-        tx.insert_snapshot(&copy)?;
         let result = vec![copy.id.to_string()];
         self.remember(tx, &scope.account, request.token.as_ref(), result)?;
         let size_bytes = u64::from(source.source_disk_gib) << 30;
         Ok(Intended { source: Version(source.version), size_bytes, copy })
+    }
+
+    /// The copy is Progressing when this returns, and Accomplished once its task is Finished.
+    ///
+    /// The task and the data key are durable by this commit.
+    fn copy_encrypted(
+        &self,
+        scope: &Scope,
+        request: &CopySnapshot,
+        origin: Origin,
+    ) -> Result<SnapshotId, ControlError> {
+        let owner = &scope.account;
+        let replayed = self.store.read(|tx| self.replay(tx, owner, request.token.as_ref()))?;
+        if let Some(made) = replayed.as_ref().and_then(|made| made.first()) {
+            return Ok(SnapshotId::new(made.as_str()));
+        }
+        // What forbids the copy is told before what is wrong with the key.
+        self.store.read(|tx| self.check_copy(tx, scope, request))?;
+        let new = NewDisk { encrypted: Some(true), key: request.key.clone(), ..NewDisk::default() };
+        let data_key = self.new_data_key(owner, &request.region, &new)?;
+        let data_key = data_key.ok_or(Denied::EncryptionUnavailable)?;
+        let task = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            let Intended { copy, .. } = self.intend_copy(tx, scope, request, origin)?;
+            data_key.keep(tx, owner)?;
+            let encryption = Some(data_key.encryption.clone());
+            tx.insert_snapshot(&Snapshot { encryption, ..copy.clone() })?;
+            let action = TaskAction::CopySnapshot;
+            let task = self.new_task(action, owner, &copy.region, copy.id.as_str());
+            self.add_task(tx, &task)?;
+            Ok(task)
+        })?;
+        self.work.add(Job::Task(task.id));
+        Ok(SnapshotId::new(task.resource))
+    }
+
+    pub(crate) fn carry_copy(self: &Arc<Self>, task: &Task) -> Result<(), TaskEnd> {
+        let id = SnapshotId::new(task.resource.as_str());
+        let copy = self.store.read(|tx| tx.snapshot(&id))?.ok_or(TaskEnd::Cancelled)?;
+        let made = self.engine.inventory()?;
+        if !made.snapshots.iter().any(|found| found.id.0 == copy.version) {
+            self.write_copy(task, &copy)?;
+        }
+        self.pass(Step::VersionMade);
+        self.finish_task(&task.id, |tx| accomplish(tx, &copy.id).map(drop))
+    }
+
+    fn write_copy(self: &Arc<Self>, task: &Task, copy: &Snapshot) -> Result<(), TaskEnd> {
+        let gone = || TaskEnd::Failed("the snapshot that was copied is gone".into());
+        let from = copy.copied_from.as_ref().ok_or_else(gone)?;
+        let source = self.store.read(|tx| tx.snapshot(&from.snapshot))?.ok_or_else(gone)?;
+        let size_bytes = u64::from(copy.source_disk_gib) << 30;
+        let encryption = copy.encryption.as_ref();
+        let key = encryption.map(|one| self.data_key(&copy.account, one)).transpose()?;
+        let mut content = Content::of(self, &source)?;
+        let scratch = Scratch::sealed(self, size_bytes, key.as_ref())?;
+        let mut progress = Progress::new(self, &task.id, size_bytes);
+        while let Some(piece) = content.next()? {
+            progress.reach(piece.offset)?;
+            scratch.write(piece.offset, piece.bytes)?;
+        }
+        let pair = (scratch.id(), Version(copy.version));
+        Ok(self.engine.create_snapshots(op_of("snapshot", copy.version), &[pair])?)
     }
 
     /// A volume is made of the source, frozen as the copy, and deleted. After a crash it is one
@@ -150,4 +241,13 @@ impl Control {
         }
         outcome
     }
+}
+
+/// Says that a copy came to nothing, unless it was accomplished before.
+pub(crate) fn fail_copy(tx: &Tx<'_>, id: &SnapshotId) -> Result<(), ControlError> {
+    let found = tx.snapshot(id)?.filter(|copy| copy.status == SnapshotStatus::Progressing);
+    if let Some(copy) = found {
+        tx.save_snapshot(&Snapshot { status: SnapshotStatus::Failed, ..copy })?;
+    }
+    Ok(())
 }

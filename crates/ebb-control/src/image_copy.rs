@@ -165,7 +165,7 @@ impl Control {
         let mut scratches = Vec::with_capacity(parts.len());
         for Part { source, copy } in parts {
             let size_bytes = u64::from(copy.source_disk_gib) << 30;
-            let scratch = Scratch::of(self, *source, size_bytes)?;
+            let scratch = Scratch::closed(self, *source, size_bytes)?;
             pairs.push((scratch.id(), Version(copy.version)));
             scratches.push(scratch);
         }

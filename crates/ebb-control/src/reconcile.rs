@@ -94,6 +94,10 @@ impl Control {
     ) -> Result<(), ControlError> {
         tracing::info!(snapshot = %snapshot.id, status = ?snapshot.status, "found under way");
         let is_held = held.snapshots.iter().any(|found| found.id.0 == snapshot.version);
+        if self.store.read(|tx| tx.has_task_under_way(snapshot.id.as_str()))? {
+            // The task begins again.
+            return Ok(());
+        }
         match (snapshot.status, snapshot.origin) {
             (SnapshotStatus::Deleting, _) => self.finish_delete_snapshot(&snapshot.id),
             (SnapshotStatus::Progressing, Origin::Import) => self.fail_import(&snapshot.id),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ebb_volume::{EngineError, Io, IoError, SnapshotId as Version, Volume, VolumeId, run};
+use ebb_volume::{DataKey, EngineError, Io, IoError, SnapshotId as Version, Volume, VolumeId, run};
 
 use crate::Control;
 use crate::reconcile::op_of;
@@ -15,33 +15,58 @@ const ZEROS: [u8; 4096] = [0; 4096];
 pub(crate) struct Scratch {
     control: Arc<Control>,
     id: VolumeId,
-    /// `None` once it is being dropped.
+    /// `None` where nobody reads it, and once it is being dropped.
     handle: Option<Arc<dyn Volume>>,
 }
 
 impl Scratch {
     /// An empty one.
     pub(crate) fn empty(control: &Arc<Control>, size_bytes: u64) -> Result<Self, EngineError> {
-        let id = VolumeId(control.new_engine_id());
-        control.engine.create_volume(op_of("create", id.0), id, size_bytes, None)?;
-        Self::open(control, id)
+        Self::sealed(control, size_bytes, None)
     }
 
-    /// One that reads as a version.
-    pub(crate) fn of(
+    /// An empty one that is encrypted with that key, if there is one.
+    pub(crate) fn sealed(
+        control: &Arc<Control>,
+        size_bytes: u64,
+        key: Option<&DataKey>,
+    ) -> Result<Self, EngineError> {
+        let id = VolumeId(control.new_engine_id());
+        control.engine.create_volume(op_of("create", id.0), id, size_bytes, key)?;
+        Self::open(control, id, key)
+    }
+
+    /// One that is as a version, to be frozen as it is: nobody reads it, so it needs no key.
+    pub(crate) fn closed(
         control: &Arc<Control>,
         version: Version,
         size_bytes: u64,
     ) -> Result<Self, EngineError> {
         let id = VolumeId(control.new_engine_id());
         control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
-        Self::open(control, id)
+        Ok(Self { control: Arc::clone(control), id, handle: None })
     }
 
-    fn open(control: &Arc<Control>, id: VolumeId) -> Result<Self, EngineError> {
+    /// One that reads as a version, which is encrypted with that key, if there is one.
+    pub(crate) fn of(
+        control: &Arc<Control>,
+        version: Version,
+        size_bytes: u64,
+        key: Option<&DataKey>,
+    ) -> Result<Self, EngineError> {
+        let id = VolumeId(control.new_engine_id());
+        control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
+        Self::open(control, id, key)
+    }
+
+    fn open(
+        control: &Arc<Control>,
+        id: VolumeId,
+        key: Option<&DataKey>,
+    ) -> Result<Self, EngineError> {
         // Before it is opened, so that it goes also where it cannot be.
         let mut scratch = Self { control: Arc::clone(control), id, handle: None };
-        scratch.handle = Some(control.engine.open(id, None)?);
+        scratch.handle = Some(control.engine.open(id, key)?);
         Ok(scratch)
     }
 
@@ -50,7 +75,7 @@ impl Scratch {
     }
 
     pub(crate) fn volume(&self) -> &Arc<dyn Volume> {
-        self.handle.as_ref().expect("a scratch volume is open until it is dropped")
+        self.handle.as_ref().expect("what is read was opened, and is not dropped yet")
     }
 
     /// Writes a piece. One of zeros takes no space: nothing was there before.

@@ -8,10 +8,12 @@
 use std::sync::Arc;
 
 use ebb_domain::{
-    AccountId, Denied, Image, ImageId, ImageStatus, RegionId, Task, TaskAction, TaskId, TaskStatus,
+    AccountId, Denied, Image, ImageId, ImageStatus, RegionId, SnapshotId, Task, TaskAction, TaskId,
+    TaskStatus,
 };
 use ebb_store::{Durability, Page, TaskQuery, Tx};
 
+use crate::copy::fail_copy;
 use crate::task_end::TaskEnd;
 use crate::{Control, ControlError};
 
@@ -101,6 +103,9 @@ impl Control {
     }
 
     fn fail_task(&self, tx: &Tx<'_>, task: Task, error: &str) -> Result<(), ControlError> {
+        if task.action == TaskAction::CopySnapshot {
+            fail_copy(tx, &SnapshotId::new(task.resource.as_str()))?;
+        }
         let failed = Task { error: error.to_owned(), ..task };
         Ok(tx.save_task(&failed.ended(TaskStatus::Failed, self.now()))?)
     }
@@ -115,6 +120,7 @@ impl Control {
             TaskAction::ImportImage => self.carry_import_image(&task),
             TaskAction::ExportSnapshot => self.carry_export(&task),
             TaskAction::ModifySnapshotCategory => self.carry_archive(&task),
+            TaskAction::CopySnapshot => self.carry_copy(&task),
             TaskAction::ModifyDiskSpec
             | TaskAction::ModifyDiskDeployment
             | TaskAction::CloneDisks => Ok(()),

@@ -285,10 +285,7 @@ pub fn check_copy_snapshot(
     if with_key && !encrypted {
         return Err(Denied::KeyWithoutEncryption);
     }
-    if encrypted {
-        return Err(Denied::EncryptionUnavailable);
-    }
-    if source.region == *region {
+    if source.region == *region && !encrypted {
         return Err(Denied::SameRegion);
     }
     if source.status != SnapshotStatus::Accomplished {

@@ -17,17 +17,20 @@ pub enum TaskAction {
     ExportSnapshot,
     /// `ImportImage`
     ImportImage,
+    /// `CopySnapshot`, where the copy is encrypted otherwise
+    CopySnapshot,
 }
 
 impl TaskAction {
     /// Every action.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ModifyDiskSpec,
         Self::ModifyDiskDeployment,
         Self::CloneDisks,
         Self::ModifySnapshotCategory,
         Self::ExportSnapshot,
         Self::ImportImage,
+        Self::CopySnapshot,
     ];
 
     /// The wire name.
@@ -40,6 +43,7 @@ impl TaskAction {
             Self::ModifySnapshotCategory => "ModifySnapshotCategory",
             Self::ExportSnapshot => "ExportSnapshot",
             Self::ImportImage => "ImportImage",
+            Self::CopySnapshot => "CopySnapshot",
         }
     }
 
@@ -54,7 +58,10 @@ impl TaskAction {
     pub const fn goes_on(self) -> bool {
         match self {
             Self::ModifyDiskSpec | Self::ModifyDiskDeployment | Self::CloneDisks => false,
-            Self::ModifySnapshotCategory | Self::ExportSnapshot | Self::ImportImage => true,
+            Self::ModifySnapshotCategory
+            | Self::ExportSnapshot
+            | Self::ImportImage
+            | Self::CopySnapshot => true,
         }
     }
 }

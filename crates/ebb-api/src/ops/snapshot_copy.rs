@@ -12,14 +12,15 @@ use crate::{ApiError, Context, Operation, OperationDef};
 /// The family.
 pub const OPERATIONS: &[OperationDef] = &[OperationDef::of::<CopySnapshot>()];
 
-/// Copies a snapshot to another region of this server, at once.
+/// Copies a snapshot to another region of this server, at once; or, encrypted, to any, which takes
+/// as long as its bytes take.
 #[derive(Debug, Params)]
 pub struct CopySnapshot {
     /// Where the snapshot is.
     pub region_id: RegionId,
     /// Which; it must be accomplished.
     pub snapshot_id: SnapshotId,
-    /// Another region.
+    /// Another region; the same one where the copy is to be encrypted.
     pub destination_region_id: RegionId,
     /// 2 to 128 characters, not beginning with `auto`.
     pub destination_snapshot_name: Option<Text>,
@@ -29,9 +30,9 @@ pub struct CopySnapshot {
     pub retention_days: Option<i64>,
     /// Kept and described.
     pub resource_group_id: Option<String>,
-    /// There is no key service here.
+    /// `true`: by the key named, else the region's default. Else the copy is as the snapshot is.
     pub encrypted: Option<bool>,
-    /// There is no key service here.
+    /// The key's id, its ARN, or an alias; with Encrypted=true only.
     #[param(name = "KMSKeyId")]
     pub kms_key_id: Option<String>,
     /// The same request again is the same copy.

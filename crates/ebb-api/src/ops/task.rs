@@ -224,7 +224,9 @@ const fn resource_name(task: &Task) -> &'static str {
         TaskAction::ModifyDiskSpec | TaskAction::ModifyDiskDeployment | TaskAction::CloneDisks => {
             "DiskId"
         }
-        TaskAction::ModifySnapshotCategory | TaskAction::ExportSnapshot => "SnapshotId",
+        TaskAction::ModifySnapshotCategory
+        | TaskAction::ExportSnapshot
+        | TaskAction::CopySnapshot => "SnapshotId",
         TaskAction::ImportImage => "ImageId",
     }
 }

@@ -336,10 +336,10 @@ const REACHABLE: &[Reachable] = &[
     ("CancelAutoSnapshotPolicy", &[&[D::DiskNotFound, D::Conflict]]),
     ("DeleteAutoSnapshotPolicy", &[&[D::AutoPolicyNotFound, D::RegionNotFound, D::Conflict]]),
     ("DescribeAutoSnapshotPolicyAssociations", &[&[D::RegionNotFound, D::NextToken]]),
-    ("CopySnapshot", &[WRITES, TAGS, TOKEN, &[
+    ("CopySnapshot", &[KEY, WRITES, TAGS, TOKEN, &[
         D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::NotEnoughBalance,
         D::Malformed(F::RetentionDays), D::SnapshotServiceClosed, D::DestinationRegionNotFound,
-        D::SnapshotNotFound, D::KeyWithoutEncryption, D::EncryptionUnavailable, D::SameRegion,
+        D::SnapshotNotFound, D::KeyWithoutEncryption, D::SameRegion,
         D::SnapshotNotReady, D::SnapshotCategory,
     ]]),
     ("CreateSnapshotGroup", &[WRITES, TAGS, TOKEN, &[

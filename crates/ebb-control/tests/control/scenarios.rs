@@ -351,6 +351,20 @@ pub(crate) const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "copy a snapshot, encrypted",
+        prepare: as_it_is,
+        act: |world, base| drop(world.encrypt_snapshot(&base.snapshot).unwrap()),
+        steps: &[Step::VersionMade],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let copy = world.snapshots().into_iter().find(|s| s.copied_from.is_some());
+            let shown = copy.map(|copy| (copy.status, copy.encryption.is_some()));
+            let there = (SnapshotStatus::Accomplished, true);
+            assert_eq!(shown, (reached.records > 0).then_some(there));
+        },
+    },
+    Scenario {
         name: "create a snapshot group",
         prepare: with_second_disk,
         act: |world, base| drop(world.snapshot_group(&base.instance).unwrap()),

@@ -494,14 +494,28 @@ impl World {
 
     /// A copy of a snapshot in the other region.
     pub(crate) fn copy_snapshot(&self, id: &SnapshotId) -> Result<SnapshotId, ControlError> {
+        self.copy_to(id, other_region(), false)
+    }
+
+    /// In its own region, by the service's own key.
+    pub(crate) fn encrypt_snapshot(&self, id: &SnapshotId) -> Result<SnapshotId, ControlError> {
+        self.copy_to(id, region(), true)
+    }
+
+    fn copy_to(
+        &self,
+        id: &SnapshotId,
+        region: RegionId,
+        encrypted: bool,
+    ) -> Result<SnapshotId, ControlError> {
         let request = CopySnapshot {
             snapshot: id.clone(),
-            region: other_region(),
+            region,
             name: "copy".into(),
             description: String::new(),
             retention_days: None,
             resource_group: String::new(),
-            encrypted: false,
+            encrypted,
             key: None,
             tags: Vec::new(),
             token: None,
