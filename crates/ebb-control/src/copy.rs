@@ -3,7 +3,7 @@
 //! ```text
 //!   another region            the copy shares what the two hold: done when the call returns
 //!   encrypted, or re-keyed    nothing can be shared: a task reads the one and writes the other
-//!                               Progressing + task ─► version ─► one commit: Accomplished, Finished
+//!       Progressing + task ─► version ─► one commit: Accomplished, Finished
 //! ```
 //! A copy keeps its SourceDiskId. A disk is reset to one of its own data key only.
 
