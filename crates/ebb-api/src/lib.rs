@@ -23,6 +23,7 @@ pub mod client;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod linger;
 mod need_ssl;
 mod nonce;
 mod operation;

@@ -2,10 +2,6 @@
 //!
 //! Each connection is read by hyper: a head that is no HTTP gets hyper's own bare 400, 414 or 431,
 //! because there is no request to answer in any format.
-//!
-//! A connection ends politely: the answer is sent, then our side is closed, and what the client
-//! still sends is read and dropped for a while. Closed at once, the kernel would answer that with a
-//! reset, and a client in the middle of too large a body would never see why it was refused.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -22,11 +18,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::linger::linger;
 use crate::peer::Peer;
 use crate::tls::{NoTls, Tls};
 use crate::{Api, Authority};
@@ -37,8 +34,6 @@ const MAX_CONNECTIONS: usize = 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// A query may be long: older SDKs send every parameter in it, user data included.
 const MAX_HEAD: usize = 128 << 10;
-/// How long to read on after the last answer.
-const LINGER: Duration = Duration::from_secs(5);
 /// For requests under way at the end. Below the 10 s in which the whole process ends.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -140,7 +135,7 @@ async fn accepted<C: Authority>(
         }
         Err(NoTls::Plain(stream)) => {
             tracing::info!(%address, "closed a connection that began without TLS: use https://");
-            linger(stream, stopped).await;
+            end(stream, stopped).await;
         }
     }
 }
@@ -176,25 +171,14 @@ async fn connection<C: Authority>(
             }
         }
     }
-    linger(connection.into_parts().io.into_inner(), stopped).await;
+    end(connection.into_parts().io.into_inner(), stopped).await;
 }
 
-/// Closes our side, then reads until the client closes its own.
-async fn linger(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let end = async {
-        // Over TLS it sends something, for which a client need not make room.
-        if stream.shutdown().await.is_err() {
-            return;
-        }
-        let mut scrap = vec![0; 16 << 10];
-        while matches!(stream.read(&mut scrap).await, Ok(1..)) {}
-    };
+/// Ends a connection politely, as long as there is time for it.
+async fn end(stream: impl AsyncRead + AsyncWrite + Unpin, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
         biased; // Our side is closed in any case.
-        _ = tokio::time::timeout(LINGER, end) => {}
+        () = linger(stream) => {}
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }

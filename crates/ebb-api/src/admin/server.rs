@@ -1,6 +1,7 @@
 //! The server's end of the admin socket.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::task::spawn_blocking;
+
+use crate::linger::linger;
 
 use super::{Command, ImportCommand, Issue, Refusal};
 
@@ -39,12 +42,16 @@ pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, issue: I
         };
         let (control, issue) = (Arc::clone(&control), Arc::clone(&issue));
         tokio::spawn(async move {
-            let service =
-                service_fn(|request| answer(request, Arc::clone(&control), Arc::clone(&issue)));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
+            let service = service_fn(|request| {
+                Box::pin(answer(request, Arc::clone(&control), Arc::clone(&issue)))
+            });
+            let http = http1::Builder::new();
+            let mut connection = http.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
                 tracing::debug!(%error, "an admin connection ended");
             }
+            // An import may be refused while its image is still sent.
+            linger(connection.into_parts().io.into_inner()).await;
         });
     }
 }
