@@ -13,13 +13,13 @@ operation and nothing else, ask with ids that are not there. Everybody else asks
 the first account has: the other account must be told that it is not there, and the others must not
 get so far. Nothing of the first account is changed by any of it.
 
-Deliberately not here: a session that has ended. The server has no clock that could be set from
-outside and a session lasts for 900 s at least, so `crates/ebb-api/tests/expiry.rs` has it, for each
-operation too.
+A session lasts for 900 s at least. That it has ended is told by a server that is started again on
+the same records, ahead of its time.
 """
 
 import base64
 import collections
+import contextlib
 import csv
 import functools
 import json
@@ -50,6 +50,7 @@ CODES = {
 BUCKET = "a-bucket"
 GOES_ON = {"DescribeDiskMonitorData", "DescribeSnapshotMonitorData", "ListPolicies"}
 GOES_ON |= {"GetAccessKeyLastUsed"}
+SESSION_SECONDS = 900
 ABSENT_KEY = "00000000-0000-4000-8000-000000000000"
 
 Row = collections.namedtuple("Row", "status code params")
@@ -92,7 +93,7 @@ class World:
         self.other = server.new_account()
         self.inactive = server.new_key(self.account)
         server.admin("key", "disable", self.inactive.id)
-        self.user = self.somebody()
+        self.user, self.session = self.somebody(), self.assumed()
         self.own = self.disks() | self.people() | self.keys()
         self.absent = {name: absent(name, id_) for name, id_ in self.own.items()}
         # It says itself with which key it was made.
@@ -178,6 +179,37 @@ class World:
         self.server.made_keys.append(AccessKey(made["AccessKeyId"], made["AccessKeySecret"]))
         return self.server.made_keys[-1]
 
+    def assumed(self) -> dict:
+        """The key and the token of a session that may do everything, and may not last longer."""
+        who = {"UserName": "everything"}, {"RoleName": "everything"}
+        self.ram("CreateUser", **who[0])
+        self.ram("CreateRole", AssumeRolePolicyDocument=self.trust(), **who[1])
+        policy = {"PolicyType": "System", "PolicyName": "AdministratorAccess"}
+        self.ram("AttachPolicyToUser", **policy, **who[0])
+        self.ram("AttachPolicyToRole", **policy, **who[1])
+        made = self.ram("CreateAccessKey", **who[0])["AccessKey"]
+        key = AccessKey(made["AccessKeyId"], made["AccessKeySecret"])
+        role = f"acs:ram::{self.account}:role/everything"
+        wanted = {"RoleArn": role, "RoleSessionName": "short", "DurationSeconds": SESSION_SECONDS}
+        made = sts(self.server, key)("AssumeRole", **wanted)["Credentials"]
+        session = AccessKey(made["AccessKeyId"], made["AccessKeySecret"])
+        self.server.made_keys += [key, session]
+        return {"key": session, "SecurityToken": made["SecurityToken"]}
+
+    @contextlib.contextmanager
+    def ahead(self, seconds: int):
+        """The server, that many seconds ahead of us."""
+        self.server.stop()
+        as_ever = self.server.args
+        try:
+            self.server.args = [*as_ever, "--clock-ahead", str(seconds)]
+            self.server.start()
+            yield
+            self.server.stop()
+        finally:
+            self.server.args = as_ever
+            self.server.start()
+
     def let(self, *statements):
         """From now on this is what the user may do."""
         params = {
@@ -218,7 +250,9 @@ class World:
             # Points of time, when a key was used, the policy that changes: these go on.
             if name.startswith(("Describe", "Get", "List")) and name not in GOES_ON:
                 answer = self.ask(name, self.params(name, row, self.own))
-                told[name] = answer.status, without_id(answer)
+                text = json.dumps(without_id(answer))
+                # A server that starts again has another port.
+                told[name] = answer.status, text.replace(self.server.endpoint, "here")
         return told
 
 
@@ -383,6 +417,27 @@ def test_a_replayed_nonce(world):
 def test_an_old_timestamp(world):
     old = signing.utc_now(-16 * 60)
     refused_by(world, "old timestamp", lambda *call: world.ask(*call, Timestamp=old))
+
+
+def test_a_session_that_has_ended(world):
+    """Its last minute is let in, as is who has a key of their own when it is over."""
+
+    def in_time(seconds):
+        return {"Timestamp": signing.utc_now(seconds)}
+
+    def regions(seconds, **who):
+        return told(world.ask("DescribeRegions", {}, **who, **in_time(seconds)))
+
+    almost, over = SESSION_SECONDS - 60, SESSION_SECONDS + 1
+    with world.ahead(almost):
+        assert regions(almost, **world.session) == (200, "")
+    with world.ahead(over):
+        assert regions(over) == (200, "")
+
+        def ask(name, params):
+            return world.ask(name, params, **world.session, **in_time(over))
+
+        refused_by(world, "ended session", ask)
 
 
 def test_no_signature(world):

@@ -1,7 +1,5 @@
-//! A session that has ended, as every operation meets it.
-//!
-//! The server's clock cannot be set from outside, and no session is shorter than 900 s, so this is
-//! not where the other callers are tested (`tests/conformance/test_matrix.py`).
+//! A session that has ended, as every operation meets it, in both signatures. From outside, beside
+//! all other callers, `tests/conformance/test_matrix.py` has it too.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::Failure;
 use crate::certificates::CertificateFiles;
+use crate::clock::{ClockArgs, SystemClock};
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
@@ -83,6 +84,8 @@ pub(crate) struct ServeArgs {
     pub kms: KmsArgs,
     #[command(flatten)]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    pub clock: ClockArgs,
     /// A TOML file with the same names: data_dir, listen, tls_cert, tls_key, nbd_listen,
     /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_instance_certificates, nbd_allow_plaintext,
     /// region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region, master_key_file,
@@ -207,6 +210,7 @@ pub(crate) struct Config {
     pub master_key: MasterKeySource,
     pub kms: KmsArgs,
     pub pool: ebb_local::Options,
+    pub clock: SystemClock,
 }
 
 /// TLS for NBD.
@@ -292,6 +296,7 @@ impl ServeArgs {
             regions: regions(given)?,
             qos: self.qos.or(file.qos).unwrap_or_default(),
             pool,
+            clock: self.clock.into(),
         })
     }
 }

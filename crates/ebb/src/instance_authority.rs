@@ -48,7 +48,7 @@ impl InstanceAuthority {
     pub(crate) fn issue(&self, instance: &str, days: u32) -> Result<ClientCertificate, Failure> {
         let issuer = Issuer::new(authority(), self.key()?);
         let authority = self.read("ca.crt")?;
-        let now = SystemClock.now().unix_millis();
+        let now = SystemClock::default().now().unix_millis();
         let expires = now + i64::from(days) * DAY_MILLIS;
         // The DNS name is what the server reads; the common name is for people.
         let mut params = CertificateParams::new(vec![instance.to_owned()])?;
@@ -69,7 +69,7 @@ impl InstanceAuthority {
         if self.folder.join("ca.key").exists() {
             return Ok(KeyPair::from_pem(&self.read("ca.key")?)?);
         }
-        let now = SystemClock.now().unix_millis();
+        let now = SystemClock::default().now().unix_millis();
         let key = KeyPair::generate()?;
         let mut params = authority();
         span(&mut params, now, now + AUTHORITY_DAYS * DAY_MILLIS);
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(again.certificate().unwrap(), certificate);
         assert_eq!(std::fs::read(&key).unwrap(), kept);
         assert_ne!(again.issue("i-1", 1).unwrap().key, issued.key);
-        let left = issued.expires_at.unix_millis() - SystemClock.now().unix_millis();
+        let left = issued.expires_at.unix_millis() - SystemClock::default().now().unix_millis();
         assert!((DAY_MILLIS - 60_000..=DAY_MILLIS).contains(&left), "{left}");
         std::fs::remove_file(folder.path().join("instance-ca/ca.crt")).unwrap();
         assert!(again.certificate().is_err(), "a new one would shut out who has the old one's");

@@ -23,7 +23,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::Failure;
 use crate::audit;
 use crate::certificates::Certificates;
-use crate::clock::SystemClock;
 use crate::config::{Config, NbdClients, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
 use crate::instance_authority::InstanceAuthority;
@@ -160,10 +159,10 @@ impl Server {
 
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
-        let nonces = Nonces::kept_in(data_dir.join("nonces"), SystemClock.now())?;
+        let nonces = Nonces::kept_in(data_dir.join("nonces"), config.clock.now())?;
         let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
-        let now = SystemClock.now().unix_millis();
+        let now = config.clock.now().unix_millis();
         let log = Log::open(&data_dir.join(audit::FOLDER), ebb_audit::Options::default(), now)?;
         let log = Arc::new(log);
         let control_health = Arc::clone(&control);
@@ -278,7 +277,7 @@ fn parts(
         converter: Arc::new(QemuImg::new(data_dir.join(NBD_SOCKET))),
         engine: Arc::clone(engine) as Arc<dyn Engine>,
         exports: Arc::new(Table { exports: Arc::clone(exports), qos: config.qos == Qos::On }),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(config.clock),
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
         root_key: data_dir.root_key(root_key_from_environment()?)?,
