@@ -14,6 +14,8 @@ from harness.needs import need
 from harness.rawnbd import READ, WRITE, option, raw, request
 from harness.waiting import until
 
+pytestmark = pytest.mark.alone
+
 OF_EACH_KIND = 10
 HANDSHAKE_SECONDS = 10
 """How long the server lets a handshake take."""

@@ -8,6 +8,8 @@ import pytest
 from harness import blocks
 from harness.ecs import Ecs
 
+pytestmark = pytest.mark.alone
+
 # cloud_essd, PL0, 1 GiB: min(1,800 + 12 x 1, 10,000) requests, min(100 + 0.25, 180) MB a second.
 IOPS = 1812
 BYTES = 100.25 * (1 << 20)

@@ -8,9 +8,10 @@ use crate::command::{cargo, run};
 use crate::install;
 use crate::workspace::Workspace;
 
-/// Builds the server that the tests run.
+/// Builds the server that the tests run, and every other program: together they take the features
+/// of their dependencies that the Rust tests take too, so that nothing is built once for each.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
-    run(cargo().current_dir(&workspace.root).args(["build", "--package", "ebb"]))
+    run(cargo().current_dir(&workspace.root).args(["build", "--workspace", "--all-features"]))
 }
 
 /// The format and lints of the tests themselves.

@@ -21,7 +21,7 @@ const PLANTED: &str = "sim::planted::every_planted_bug_is_found";
 
 /// What `cargo xtask test` runs: about two minutes on two cores.
 const GATE_START: u64 = 1_000_000;
-const GATE_SEEDS: u64 = 10_000;
+const GATE_SEEDS: u64 = 5_000;
 const GATE_OPERATIONS: u64 = 3;
 
 /// What is asked of the simulator.
@@ -65,7 +65,7 @@ pub(crate) fn simulate(workspace: &Workspace, args: &Args) -> Result<()> {
     run_test(&tests, WORLDS, &variables)
 }
 
-/// The stage of `cargo xtask test`.
+/// The worlds of `cargo xtask test`.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     let tests = build(workspace)?;
     run_test(&tests, SMALL, &[("SIM_OPERATIONS", GATE_OPERATIONS)])?;

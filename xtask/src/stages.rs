@@ -26,7 +26,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "deny", needs: &["install"], run: deny },
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
-    Stage { name: "sim", needs: &[], run: sim::gate },
+    Stage { name: "engine", needs: &[], run: engine },
     Stage { name: "kill", needs: &["install"], run: kill::gate },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
     Stage { name: "python", needs: &["install"], run: pytest::lint },
@@ -125,14 +125,28 @@ fn deny(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// All features: the conformance suites and simulations of the crates are behind them.
+/// All features: the conformance suites of the crates are behind them. The embedded engine has a
+/// stage of its own.
 fn rust(workspace: &Workspace) -> Result<()> {
     run_command(cargo().current_dir(&workspace.root).args([
         "test",
         "--workspace",
+        "--exclude=ebb-local",
         "--all-features",
         "--quiet",
     ]))
+}
+
+/// The tests of the embedded engine, which write and compare gigabytes: in the simulator's profile,
+/// optimised and with every assertion on. Then worlds of the simulator itself.
+fn engine(workspace: &Workspace) -> Result<()> {
+    run_command(cargo().current_dir(&workspace.root).args([
+        "test",
+        "--profile=sim",
+        "--package=ebb-local",
+        "--quiet",
+    ]))?;
+    sim::gate(workspace)
 }
 
 /// Two files at a time: most of these tests wait for something, and none measures time.
@@ -140,6 +154,9 @@ fn conformance(workspace: &Workspace) -> Result<()> {
     pytest::pytest(workspace, &["conformance", "--numprocesses", "2", "--dist", "loadfile"])
 }
 
+/// As the conformance tests, but for those that measure time.
 fn e2e(workspace: &Workspace) -> Result<()> {
-    pytest::pytest(workspace, &["e2e"])
+    let together = ["-m", "not alone", "--numprocesses", "2", "--dist", "loadfile"];
+    pytest::pytest(workspace, &[["e2e"].as_slice(), &together].concat())?;
+    pytest::pytest(workspace, &["e2e", "-m", "alone"])
 }

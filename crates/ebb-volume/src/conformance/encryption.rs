@@ -16,49 +16,24 @@ fn key(byte: u8) -> DataKey {
     DataKey::new([byte; 32])
 }
 
-/// A store whose engines encrypt the volumes of those who know of no keys.
-pub struct Encrypted<S> {
-    store: S,
-    which: Which,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    All,
-    /// By the volume's number: none, with one key, with another.
-    Some,
-}
-
-impl<S: Store> Encrypted<S> {
-    /// Encrypts every volume.
-    pub fn all(store: S) -> Self {
-        Self { store, which: Which::All }
-    }
-
-    /// Encrypts some, with two keys.
-    pub fn some(store: S) -> Self {
-        Self { store, which: Which::Some }
-    }
-}
+/// A store whose engines encrypt volumes of those who know of no keys: by a volume's number with
+/// one key, with another, or not at all.
+pub struct Encrypted<S>(pub S);
 
 impl<S: Store> Store for Encrypted<S> {
     fn open(&self) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(Box::new(Encrypting { engine: self.store.open()?, which: self.which }))
+        Ok(Box::new(Encrypting { engine: self.0.open()? }))
     }
 }
 
 struct Encrypting {
     engine: Box<dyn Engine>,
-    which: Which,
 }
 
-impl Encrypting {
-    fn key(&self, volume: VolumeId) -> Option<DataKey> {
-        match (self.which, volume.0 % 3) {
-            (Which::All, _) | (_, 1) => Some(key(1)),
-            (Which::Some, 2) => Some(key(2)),
-            (Which::Some, _) => None,
-        }
+fn key_of(volume: VolumeId) -> Option<DataKey> {
+    match volume.0 % 3 {
+        0 => None,
+        remainder => Some(key(remainder as u8)),
     }
 }
 
@@ -70,7 +45,7 @@ impl Engine for Encrypting {
         size_bytes: u64,
         _: Option<&DataKey>,
     ) -> Result<(), EngineError> {
-        self.engine.create_volume(op, volume, size_bytes, self.key(volume).as_ref())
+        self.engine.create_volume(op, volume, size_bytes, key_of(volume).as_ref())
     }
 
     fn fork(
@@ -133,7 +108,6 @@ impl Engine for Encrypting {
         let volumes = inventory.volumes.iter_mut().map(|info| &mut info.encrypted);
         let snapshots = inventory.snapshots.iter_mut().map(|info| &mut info.encrypted);
         for encrypted in volumes.chain(snapshots) {
-            assert!(*encrypted || self.which == Which::Some, "one is not encrypted");
             *encrypted = false;
         }
         Ok(inventory)
