@@ -6,7 +6,7 @@ use ebb_domain::IdentityKind;
 use serde_json::{Value, json};
 
 use super::super::common::Done;
-use super::policy::{PolicyType, shown};
+use super::policy::{PolicyType, named};
 use super::{date, ram};
 use crate::{ApiError, Context, Operation, OperationDef, Product};
 
@@ -50,7 +50,7 @@ impl Pair {
 fn policies_of(cx: &Context, kind: IdentityKind, name: &str) -> Result<Value, ApiError> {
     let found = cx.control.policies_of(&cx.account, kind, name).map_err(ram)?;
     let listed = found.into_iter().map(|(policy, since)| {
-        let mut one = shown(&policy);
+        let mut one = named(&policy);
         one["AttachDate"] = date(since);
         one
     });

@@ -6,7 +6,7 @@ use ebb_domain::{Identity, IdentityKind};
 use serde_json::{Value, json};
 
 use super::super::common::Done;
-use super::{MaxItems, date, page, ram};
+use super::{MaxItems, created, date, page, ram};
 use crate::{ApiError, Context, Operation, OperationDef, Product};
 
 /// The family.
@@ -55,7 +55,7 @@ impl Operation for CreateGroup {
             max_session_seconds: None,
         };
         let group = cx.control.create_identity(&cx.account, new).map_err(ram)?;
-        Ok(json!({ "Group": shown(&group) }))
+        Ok(json!({ "Group": created(shown(&group)) }))
     }
 }
 

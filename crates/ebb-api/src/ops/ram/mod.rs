@@ -33,6 +33,12 @@ fn date(time: Timestamp) -> Value {
     json!(seconds(time))
 }
 
+/// What the reply tells that is about something new: not when it was changed.
+fn created(mut shown: Value) -> Value {
+    shown.as_object_mut().expect("what is shown is an object").remove("UpdateDate");
+    shown
+}
+
 /// How many entries a page has: 100 where nothing is given.
 #[derive(Debug, Clone, Copy)]
 pub struct MaxItems(usize);

@@ -52,16 +52,22 @@ fn version(id: &str) -> Result<u32, ApiError> {
     number.ok_or_else(|| malformed(RamField::VersionId))
 }
 
-pub(super) fn shown(policy: &PolicyShown) -> Value {
+/// What every reply tells of a policy.
+pub(super) fn named(policy: &PolicyShown) -> Value {
     json!({
         "PolicyName": policy.policy.name,
         "PolicyType": policy.policy.kind.as_str(),
         "Description": policy.description,
         "DefaultVersion": version_id(policy.default_version),
-        "AttachmentCount": policy.attachments,
-        "CreateDate": date(policy.created_at),
-        "UpdateDate": date(policy.updated_at),
     })
+}
+
+fn shown(policy: &PolicyShown) -> Value {
+    let mut shown = named(policy);
+    shown["AttachmentCount"] = json!(policy.attachments);
+    shown["CreateDate"] = date(policy.created_at);
+    shown["UpdateDate"] = date(policy.updated_at);
+    shown
 }
 
 fn version_shown(version: &VersionShown) -> Value {
@@ -102,7 +108,9 @@ impl Operation for CreatePolicy {
         let (name, document) = (&self.policy_name, &self.policy_document);
         cx.control.create_policy(&cx.account, name, &about, document).map_err(ram)?;
         let policy = cx.control.policy(&cx.account, &own(self.policy_name)).map_err(ram)?;
-        Ok(json!({ "Policy": shown(&policy) }))
+        let mut made = named(&policy);
+        made["CreateDate"] = date(policy.created_at);
+        Ok(json!({ "Policy": made }))
     }
 }
 

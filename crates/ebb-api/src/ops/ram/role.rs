@@ -6,7 +6,7 @@ use ebb_domain::{Identity, IdentityKind};
 use serde_json::{Value, json};
 
 use super::super::common::Done;
-use super::{MaxItems, date, page, ram};
+use super::{MaxItems, created, date, page, ram};
 use crate::{ApiError, Context, Operation, OperationDef, Product};
 
 /// The family.
@@ -63,7 +63,7 @@ impl Operation for CreateRole {
             max_session_seconds: self.max_session_duration,
         };
         let role = cx.control.create_identity(&cx.account, new).map_err(ram)?;
-        Ok(json!({ "Role": shown(&role) }))
+        Ok(json!({ "Role": created(shown(&role)) }))
     }
 }
 

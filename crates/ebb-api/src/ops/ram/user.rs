@@ -6,7 +6,7 @@ use ebb_domain::{Identity, IdentityKind};
 use serde_json::{Value, json};
 
 use super::super::common::Done;
-use super::{MaxItems, date, page, ram};
+use super::{MaxItems, created, date, page, ram};
 use crate::{ApiError, Context, Operation, OperationDef, Product};
 
 /// The family.
@@ -56,7 +56,7 @@ impl Operation for CreateUser {
             max_session_seconds: None,
         };
         let user = cx.control.create_identity(&cx.account, new).map_err(ram)?;
-        Ok(json!({ "User": shown(&user) }))
+        Ok(json!({ "User": created(shown(&user)) }))
     }
 }
 
