@@ -47,6 +47,20 @@ def test_each_call_is_a_line_that_says_who_and_what(server, ecs):
     assert server.key.secret not in text and alice.secret not in text
 
 
+def test_who_takes_another_name_did_so_by_the_old_one(server):
+    root = ram(server)
+    root("CreateUser", UserName="alice")
+    policy = {"PolicyType": "System", "PolicyName": "AdministratorAccess"}
+    root("AttachPolicyToUser", UserName="alice", **policy)
+    made = root("CreateAccessKey", UserName="alice")["AccessKey"]
+    key = AccessKey(made["AccessKeyId"], made["AccessKeySecret"])
+    server.made_keys.append(key)
+    ram(server, key)("UpdateUser", UserName="alice", NewUserName="carol")
+    ram(server, key)("GetUser", UserName="carol")
+    names = [line["identity"].rsplit("/", 1)[1] for line in lines(server)[-2:]]
+    assert names == ["alice", "carol"]
+
+
 def test_who_goes_away_is_written_down_too(server, ecs):
     for _ in range(30):
         common = signing.v1_common(server.key, "CreateVpc", "JSON")

@@ -13,6 +13,7 @@ use ebb_domain::AccountId;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::authorize::Subject;
 use crate::peer::Peer;
 use crate::{ApiError, FromParams, ParamDef, Params};
 
@@ -72,6 +73,8 @@ pub struct Context<C = Control> {
     pub host: String,
     /// The `RegionId` parameter as sent, where it was sent and not empty.
     pub region: Option<String>,
+    /// What RAM was asked; nothing before it was.
+    pub(crate) subject: Subject,
     fingerprint: [u8; 32],
 }
 
@@ -99,6 +102,7 @@ impl<C> Context<C> {
             request_id,
             host: host.to_owned(),
             region: params.get("RegionId").filter(|id| !id.is_empty()).map(str::to_owned),
+            subject: Subject::default(),
             fingerprint: params.fingerprint(),
         }
     }

@@ -268,20 +268,21 @@ impl<C: Authority> Api<C> {
 async fn call<C: Authority>(
     operation: &'static OperationDef<C>,
     params: Params,
-    cx: Context<C>,
+    mut cx: Context<C>,
     noted: &mut Noted,
 ) -> Result<Value, ApiError> {
     let about = (operation.product, operation.name);
     let task = tokio::task::spawn_blocking(move || {
+        cx.subject = Subject::of(&*cx.control, &cx.caller, about, &params);
         let (authority, caller) = (&*cx.control, &cx.caller);
-        let subject = Subject::of(authority, caller, about, &params);
+        // Before the operation, which may give the caller another name.
+        let identity = caller.arn(&authority.name_of(caller).unwrap_or_default());
         let outcome = authority
             .key_was_used(&cx.access_key_id)
             .map_err(ApiError::internal)
-            .and_then(|()| authorize(authority, caller, about, &subject, cx.peer))
+            .and_then(|()| authorize(authority, caller, about, &cx.subject, cx.peer))
             .and_then(|()| operation.invoke(&params, &cx));
-        let name = authority.name_of(caller).unwrap_or_default();
-        (Noted { identity: caller.arn(&name), resources: subject.resources }, outcome)
+        (Noted { identity, resources: cx.subject.resources }, outcome)
     });
     match task.await {
         Ok((what, outcome)) => {

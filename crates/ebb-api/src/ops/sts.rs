@@ -6,7 +6,6 @@ use ebb_domain::IdentityKind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::authorize::Subject;
 use crate::refusals::refused;
 use crate::time::seconds;
 use crate::{ApiError, Authority, Context, Operation, OperationDef, Product};
@@ -84,9 +83,7 @@ impl Operation for AssumeRole {
             seconds: self.duration_seconds,
             policy: self.policy,
         };
-        let resources = vec![wanted.role_arn.clone()];
-        let subject = Subject::new(Product::STS, "AssumeRole", resources);
-        let asked = subject.asked(cx.peer);
+        let asked = cx.subject.asked(cx.peer);
         let made = cx.control.assume_role(&cx.caller, &wanted, &asked);
         let made = made.map_err(refused("AssumeRole"))?;
         debug_assert_eq!(made.role.kind, IdentityKind::Role);

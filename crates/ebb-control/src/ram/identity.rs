@@ -7,7 +7,7 @@ use ebb_domain::{
 use ebb_policy::TrustDocument;
 use ebb_store::IdentitySince;
 
-use super::{Caller, Who, check, denied, find, new_id};
+use super::{check, denied, find, new_id};
 use crate::{Control, ControlError};
 
 /// A user, a group or a role that is to be. What its kind has not stays empty.
@@ -102,17 +102,6 @@ impl Control {
     /// A failure.
     pub fn identity_by_id(&self, id: &str) -> Result<Option<Identity>, ControlError> {
         Ok(self.store.read(|tx| tx.identity_by_id(id))?)
-    }
-
-    /// What a caller is called: a user's or a role's name; the account's id.
-    ///
-    /// # Errors
-    /// A failure.
-    pub fn name_of(&self, caller: &Caller) -> Result<String, ControlError> {
-        if caller.who == Who::Root {
-            return Ok(caller.account.to_string());
-        }
-        Ok(self.identity_by_id(caller.identity())?.map(|one| one.name).unwrap_or_default())
     }
 
     /// At most so many of a kind behind a name, in the order of their names.

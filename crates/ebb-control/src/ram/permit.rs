@@ -27,6 +27,7 @@ pub struct Asked<'a> {
 
 /// Someone, and what the policies say that they have.
 struct Known {
+    name: String,
     principal: Principal,
     documents: Vec<Document>,
 }
@@ -89,6 +90,18 @@ impl Control {
         Ok(within && allowed(&known.documents))
     }
 
+    /// What a caller is called: a user's or a role's name; the account's id. Nothing for someone
+    /// who is not there any more.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn name_of(&self, caller: &Caller) -> Result<String, ControlError> {
+        if caller.who == Who::Root {
+            return Ok(caller.account.to_string());
+        }
+        Ok(self.known(caller.identity())?.map(|known| known.name.clone()).unwrap_or_default())
+    }
+
     /// Where an account's disk, snapshot, instance or key is, by kind and id; the first region
     /// where it is none of those, or is not there. A key may be named by its id or an alias.
     #[must_use]
@@ -140,12 +153,12 @@ fn read_known(tx: &Tx<'_>, id: &str) -> Result<Option<Known>, ControlError> {
     for group in tx.groups_of(id)? {
         documents.extend(documents_of(tx, &group.identity)?);
     }
-    let (account, name) = (one.account.to_string(), one.name);
+    let (account, name) = (one.account.to_string(), one.name.clone());
     let principal = match one.kind {
         IdentityKind::Role => Principal::Role { account, name },
         IdentityKind::User | IdentityKind::Group => Principal::User { account, name },
     };
-    Ok(Some(Known { principal, documents }))
+    Ok(Some(Known { name: one.name, principal, documents }))
 }
 
 fn documents_of(tx: &Tx<'_>, one: &Identity) -> Result<Vec<Document>, ControlError> {

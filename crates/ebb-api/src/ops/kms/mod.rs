@@ -18,7 +18,7 @@ use ebb_control::{ControlError, Kms, Who};
 use ebb_domain::{KmsDenied, RegionId};
 use serde_json::{Map, Value, json};
 
-use crate::authorize::{Subject, forbidden};
+use crate::authorize::{Subject, permitted};
 use crate::refusals::refused;
 use crate::{ApiError, Context, Product, Scalar, integer_in};
 
@@ -60,17 +60,14 @@ fn named(cx: &Context, operation: &str, name: &str) -> Result<String, ApiError> 
 
 /// Refuses what the caller's policies do not allow with a key.
 fn may(cx: &Context, operation: &str, key: &str) -> Result<(), ApiError> {
+    // Nothing is looked up for the account itself.
     if cx.caller.who == Who::Root {
         return Ok(());
     }
     let region = cx.control.region_of(&cx.account, "key", key);
     let resource = format!("acs:kms:{region}:{}:key/{key}", cx.account);
     let subject = Subject::new(Product::KMS, operation, vec![resource]);
-    match cx.control.permits(&cx.caller, &subject.asked(cx.peer)) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(forbidden(Product::KMS)),
-        Err(failure) => Err(ApiError::internal(failure)),
-    }
+    permitted(&*cx.control, &cx.caller, Product::KMS, &subject, cx.peer)
 }
 
 /// A key's ARN.
