@@ -2,17 +2,12 @@
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
-use super::{Refusals, of, row};
+use super::{Refusals, disk_key as key, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("CreateDisk", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND, key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(400, "InvalidEncrypted.NotMatchSnapshot",
             "The specified parameter Encrypted is different from the Encrypted of the snapshot."),
         row(400, "QuotaExceed.DiskCapacity",
@@ -137,11 +132,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "InvalidZoneId.NotFound", "The zoneId provided does not exist in our records."),
     ]),
     of("AttachDisk", &[
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
@@ -338,13 +329,7 @@ pub(super) const TABLE: &[Refusals] = &[
             "The operation is not permitted due to charge type of the instance."),
     ]),
     of("ReplaceSystemDisk", &[
-        row(403, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
-             you can contact the KMS Technical Support."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND_403, key::NOT_ENABLED, key::FORBIDDEN, key::SERVICE_REVOKED,
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),

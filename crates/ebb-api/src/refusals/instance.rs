@@ -2,18 +2,12 @@
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
-use super::{Refusals, of, row};
+use super::{Refusals, disk_key as key, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("RunInstances", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(400, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
-             you can contact the KMS Technical Support."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND, key::NOT_ENABLED, key::FORBIDDEN_400, key::SERVICE_REVOKED,
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),
@@ -82,12 +76,7 @@ pub(super) const TABLE: &[Refusals] = &[
             "The specified parameter SystemDisk.Size is less than the image size."),
     ]),
     of("StartInstance", &[
-        row(403, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND_403, key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."),
         row(403, "InstanceLockedForSecurity",
             "The specified operation is denied as your instance is locked for security \
@@ -185,13 +174,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidParameter.TooManyInstanceIds", "Instance ids cannot be more than 100."),
     ]),
     of("CreateInstance", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(400, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
-             you can contact the KMS Technical Support."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND, key::NOT_ENABLED, key::FORBIDDEN_400, key::SERVICE_REVOKED,
         row(400, "QuotaExceed.DiskCapacity",
             "The used capacity of disk type has exceeded the quota in the zone,  delete disks or \
              have the operator raise the account's disk quota."),

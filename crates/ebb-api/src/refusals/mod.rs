@@ -7,6 +7,7 @@
 
 mod code;
 mod disk;
+mod disk_key;
 mod image;
 mod instance;
 mod kms;

@@ -3,7 +3,7 @@
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
-use super::{Refusals, of, row};
+use super::{Refusals, disk_key as key, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
@@ -39,7 +39,7 @@ pub(super) const TABLE: &[Refusals] = &[
             "The ResourceId provided does not exist in our records."),
     ]),
     of("ModifyDiskDefaultKMSKeyId", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
+        key::NOT_FOUND,
     ]),
     of("DescribeTasks", &[
         row(400, "InvalidRegionId.NotFound", "The specified RegionId does not exist."),

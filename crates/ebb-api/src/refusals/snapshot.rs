@@ -3,17 +3,12 @@
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
-use super::{Refusals, of, row};
+use super::{Refusals, disk_key as key, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
     of("ResetDisk", &[
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND, key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(403, "InvalidAccountStatus.NotEnoughBalance",
             "Your account does not have enough balance."),
@@ -46,11 +41,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
     ]),
     of("ResetDisks", &[
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(403, "InvalidAccountStatus.NotEnoughBalance",
             "Your account does not have enough balance."),
@@ -87,11 +78,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(400, "DryRunOperation", "Request validation has been passed with DryRun flag set."),
     ]),
     of("ReInitDisk", &[
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "The CMK needs to be added ECS tag."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_ENABLED, key::NOT_TAGGED, key::SERVICE_REVOKED,
         row(400, "InvalidRegionId.MalFormed", "The specified RegionId is not valid."),
         row(404, "InvalidDiskId.NotFound", "The specified disk does not exist."),
         row(403, "UserNotInTheWhiteList", "The user is not in volume white list."),
@@ -234,13 +221,7 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InvalidSnapshotId.NotFound", "The specified snapshot is not exists."),
         row(403, "InvalidEncrypted.NotMatchKmsKeyId",
             "The specified parameter Encrypted must be true when KmsKeyId is not empty."),
-        row(403, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.CMKUnauthorized",
-            "This operation for kmsKeyId is forbidden by KMS. If you need further assistance, \
-             you can contact the KMS Technical Support."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NOT_FOUND_403, key::NOT_ENABLED, key::FORBIDDEN, key::SERVICE_REVOKED,
         row(403, "InvalidOperation.NotSupportCopyInSameRegion",
             "Copying snapshot in the same region is not supported."),
         row(403, "InvalidSnapshotId.NotReady", "The specified snapshot has not completed yet."),
