@@ -176,6 +176,11 @@ def test_what_is_read_beside_an_instance(shared):
     assert events["InstanceSystemEventSet"]["InstanceSystemEventType"] == []
     renewed = shared.call("DescribeInstanceAutoRenewAttribute", RenewalStatus="AutoRenewal")
     assert (renewed["TotalCount"], renewed["PageSize"]) == (0, 10)
+    action, code = "DescribeInstanceAutoRenewAttribute", "ChargeTypeViolation"
+    for ids in (instance, f"{instance},{instance}"):
+        shared.refused(403, code, action, InstanceId=ids)
+    code = "InvalidParameter.InvalidInstanceId"
+    shared.refused(403, code, action, InstanceId=f"{instance},i-none")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,18 @@ def test_what_is_read_beside_an_instance(shared):
             403,
             "InvalidParameter.RenewalStatusInstanceId",
         ),
-        ("DescribeInstanceAutoRenewAttribute", {"InstanceId": "i-1"}, 403, "ChargeTypeViolation"),
+        (
+            "DescribeInstanceAutoRenewAttribute",
+            {"InstanceId": "i-1"},
+            403,
+            "InvalidParameter.InvalidInstanceId",
+        ),
+        (
+            "DescribeInstanceAutoRenewAttribute",
+            {"InstanceId": ",".join(f"i-{n}" for n in range(101))},
+            403,
+            "InvalidParameter.ToManyInstanceIds",
+        ),
         (
             "DescribeInstanceAutoRenewAttribute",
             {"RenewalStatus": "never"},

@@ -4,6 +4,8 @@
 //! Each answers what is true of every instance here: it has no role, is repaired in place, is paid
 //! by use, takes no capacity of a pool, and had no event.
 
+use std::collections::BTreeSet;
+
 use ebb_api_derive::Params;
 use ebb_control::InstanceQuery;
 use ebb_domain::{Denied, Field, Instance, InstanceId, RegionId};
@@ -154,7 +156,7 @@ impl Operation for DescribeInstanceMaintenanceAttributes {
 pub struct DescribeInstanceAutoRenewAttribute {
     /// Where.
     pub region_id: RegionId,
-    /// Which, with commas between; this or RenewalStatus.
+    /// Which, up to 100 with commas between; this or RenewalStatus.
     pub instance_id: Option<String>,
     /// AutoRenewal, Normal or NotRenewal.
     pub renewal_status: Option<String>,
@@ -187,7 +189,18 @@ impl Operation for DescribeInstanceAutoRenewAttribute {
         }
         match (&self.instance_id, &self.renewal_status) {
             (None, None) => return Err(refuse(Denied::InstanceOrRenewalMissing)),
-            (Some(_), _) => return Err(refuse(Denied::PayAsYouGo)),
+            (Some(ids), _) => {
+                let ids: BTreeSet<&str> = ids.split(',').collect();
+                let wanted = ids.len() as u64;
+                let ids = Some(ids.into_iter().map(InstanceId::new).collect());
+                let page = Paged::by_number(None, None);
+                let (_, found) = named(cx, ACTION, &self.region_id, ids, &page)?;
+                let all_are_there = found == wanted;
+                return Err(refuse(match all_are_there {
+                    true => Denied::PayAsYouGo,
+                    false => Denied::InstanceNotFound,
+                }));
+            }
             (None, Some(_)) => {}
         }
         let number = |text: Option<String>, field, least, most| match text {

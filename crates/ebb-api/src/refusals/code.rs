@@ -265,6 +265,12 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("DeleteSnapshotGroup", Denied::SnapshotHasImages) => "Operation.Forbidden",
         ("DescribeInstanceRamRole", Denied::TooManyIds) => "InvalidInstanceIds.Malformed",
         ("DescribeInstanceMaintenanceAttributes", Denied::TooManyIds) => "InstanceIdLimitExceeded",
+        ("DescribeInstanceAutoRenewAttribute", Denied::TooManyIds) => {
+            "InvalidParameter.ToManyInstanceIds"
+        }
+        ("DescribeInstanceAutoRenewAttribute", Denied::InstanceNotFound) => {
+            "InvalidParameter.InvalidInstanceId"
+        }
         ("DescribeAvailableResource", Denied::Malformed(Field::InstanceChargeType)) => {
             "Invalid.InstanceChargeType"
         }

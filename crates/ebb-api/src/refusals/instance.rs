@@ -276,6 +276,8 @@ pub(super) const TABLE: &[Refusals] = &[
         row(403, "InstanceIdLimitExceeded", "Instance ids cannot be more than 100."),
     ]),
     of("DescribeInstanceAutoRenewAttribute", &[
+        row(403, "InvalidParameter.ToManyInstanceIds", "InstanceId should be less than 100."),
+        row(403, "InvalidParameter.InvalidInstanceId", "The specified InstanceId does not exist."),
         row(403, "InvalidParameter.RenewalStatus",
             "The specified parameter RenewalStatus is not valid."),
         row(403, "InvalidParameter.RenewalStatusInstanceId",

@@ -217,7 +217,8 @@ const REACHABLE: &[Reachable] = &[
     ("DescribeInstanceMaintenanceAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
     ("DescribeInstanceAutoRenewAttribute", &[&[
         D::RegionNotFound, D::Malformed(F::RenewalStatus), D::InstanceOrRenewalMissing,
-        D::PayAsYouGo, D::Malformed(F::PageNumber), D::Malformed(F::PageSize),
+        D::TooManyIds, D::InstanceNotFound, D::PayAsYouGo,
+        D::Malformed(F::PageNumber), D::Malformed(F::PageSize),
     ]]),
     ("DescribeInstanceAttachmentAttributes", &[&[D::RegionNotFound, D::TooManyIds]]),
     ("DescribeInstanceHistoryEvents", &[&[D::RegionNotFound]]),
