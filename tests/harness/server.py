@@ -17,6 +17,10 @@ from .paths import server_binary
 START_SECONDS = 20
 STOP_SECONDS = 10
 """What the program promises for SIGTERM."""
+FOR_EVERY_SERVER = dict(
+    word.split("=", 1) for word in os.environ.get("EBB_TEST_SERVERS", "").split()
+)
+"""Variables that the run gives to each: where its key store is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Server:
 
     def _environment(self):
         own = {k: v for k, v in os.environ.items() if not k.startswith(("EBB_", "RUST_LOG"))}
-        return own | {"NO_COLOR": "1"} | self.env
+        return own | FOR_EVERY_SERVER | {"NO_COLOR": "1"} | self.env
 
     def _await_ready(self):
         lines = queue.SimpleQueue()

@@ -8,6 +8,7 @@
 //! clients  runs the official SDKs of every language against the built server
 //! sim    runs worlds of the engine's simulator, or searches for its planted bugs
 //! fuzz   drives the decoders of what comes from disks and networks, by coverage
+//! vault  runs the tests of the key service on a real Vault
 //! kill   kills the release build under real clients, again and again
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
@@ -26,6 +27,7 @@ mod kill;
 mod pytest;
 mod sim;
 mod stages;
+mod vault;
 mod workspace;
 
 use std::process::ExitCode;
@@ -63,6 +65,8 @@ enum Task {
     },
     /// Run the official SDKs of every language against the built server.
     Clients,
+    /// Run the tests of the key service with its keys in a real Vault.
+    Vault,
     /// Run worlds of the engine's simulator.
     Sim(sim::Args),
     /// Run the fuzz targets.
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Task::E2e { args } => pytest::for_developers(&workspace, &args),
         Task::Bench { what } => bench::bench(&workspace, what.unwrap_or(bench::What::Reset)),
         Task::Clients => clients::for_developers(&workspace),
+        Task::Vault => vault::tests(&workspace),
         Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Task::Kill(args) => kill::kill(&workspace, &args),

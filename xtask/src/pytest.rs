@@ -26,18 +26,23 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
 }
 
 /// Runs pytest with `args`; paths among them are relative to `tests/`.
-///
-/// `EBB_BIN` names another server to test than the one built here.
 pub(crate) fn pytest<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S]) -> Result<()> {
+    run(&mut command(workspace, args))
+}
+
+/// What runs it. `EBB_BIN` names another server to test than the one built here.
+pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S]) -> Command {
     let server = std::env::var_os("EBB_BIN").unwrap_or_else(|| workspace.server().into_os_string());
-    run(Command::new(install::python_path(workspace))
+    let mut command = Command::new(install::python_path(workspace));
+    command
         .args(["-m", "pytest"])
         .args(args)
         .current_dir(workspace.root.join("tests"))
         .env("EBB_BIN", server)
         .env("EBB_CLIENTS", workspace.clients())
         .env("NODE_PATH", install::node_path(workspace))
-        .env("PYTHONDONTWRITEBYTECODE", "1"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
 }
 
 /// `cargo xtask e2e`: everything up to date, then pytest as asked.
