@@ -276,7 +276,8 @@ def test_copy_image_refuses(make_server):
     ecs.refused(400, "DestinationRegion.NotFound", copy, given | {"DestinationRegionId": "x"})
     ecs.refused(403, "RegionNotSupportCopy", copy, given | {"DestinationRegionId": here})
     ecs.refused(403, "RegionNotSupportCopy", copy, ImageId=made)
-    ecs.refused(400, "InvalidParameter.KmsNotEnabled", copy, given | {"Encrypted": True})
+    named = {"Encrypted": True, "KMSKeyId": "no-such-key"}
+    ecs.refused(404, "InvalidParameter.KMSKeyId.NotFound", copy, given | named)
     ecs.refused(400, "InvalidEncrypted.NotMatchKmsKeyId", copy, given | {"KMSKeyId": "k"})
     ecs.refused(400, "InvalidImageName.Malformed", copy, given, DestinationImageName="acs:x")
     tags = {"Tag.1.Key": "a", "Tag.2.Key": "a"}

@@ -114,7 +114,7 @@ impl Control {
     fn write_objects(self: &Arc<Self>, task: &Task, snapshot: &Snapshot) -> Result<u64, TaskEnd> {
         let mut content = Content::of(self, snapshot)?;
         let mut writer = Writer::new(self.archive.as_ref(), &snapshot.id);
-        let size_bytes = u64::from(snapshot.source_disk_gib) << 30;
+        let size_bytes = snapshot.size_bytes();
         let mut progress = Progress::new(self, &task.id, size_bytes);
         while let Some(piece) = content.next()? {
             progress.reach(piece.offset)?;

@@ -5,16 +5,34 @@
 //!   engine        the source is frozen, forked, and what was frozen deleted
 //!   one commit    the clone Available, the task Finished: durable, and answered
 //! ```
+//! The encrypted clone of a plain disk shares nothing with it. It is answered once the source is
+//! forked, and its task goes on:
+//! ```text
+//!   engine        a volume of the clone's data key, to which the fork is written
+//!   one commit    the clone has that volume and is Available, the task Finished
+//!   engine        the fork goes
+//! ```
+//! Until then the clone's volume is the fork. Whether a volume is encrypted the engine knows, so a
+//! start can tell one from the other.
+
+use std::sync::Arc;
 
 use ebb_domain::{
-    AccountId, Denied, Disk, DiskId, DiskKind, NewDisk, RegionId, SizeRequest, Task, TaskAction,
-    TaskGroupId, TaskStatus, check_encryption_of_source, disk_size,
+    AccountId, Denied, Disk, DiskId, DiskKind, DiskStatus, Encryption, NewDisk, RegionId,
+    SizeRequest, Task, TaskAction, TaskGroupId, TaskStatus, check_encryption_of_source, disk_size,
 };
 use ebb_store::{Durability, Tx};
-use ebb_volume::{EngineError, SnapshotId as Version, VolumeId};
+use ebb_volume::{EngineError, Io, SnapshotId as Version, VolumeId, VolumeInfo, run};
 
+use crate::content::Content;
 use crate::control::{account, check_disk_quota, get_disk};
+use crate::data_keys::{DataKeys, Halt};
+use crate::encryption::{asked_encryption, key_of};
 use crate::reconcile::op_of;
+use crate::scratch::Scratch;
+use crate::task::Progress;
+use crate::task_end::TaskEnd;
+use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
 
 /// CloneDisks.
@@ -36,14 +54,17 @@ pub struct CloneDisk {
 struct Intended {
     source: u64,
     clone: Disk,
+    /// Whether it is encrypted and its source is not.
+    shares_nothing: bool,
     task: Task,
 }
 
 impl Control {
     /// Makes a disk that reads as another, in the same zone. It is Available when this returns, and
-    /// the one task of the group that this answers is Finished and names it.
+    /// the one task of the group that this answers is Finished and names it; the encrypted clone
+    /// of a plain disk is once its task is Finished.
     ///
-    /// Durable by the outcome's commit, as CreateDisk.
+    /// Durable by the outcome's commit, as CreateDisk; with a task that goes on, by the intent's.
     ///
     /// # Errors
     /// The first refusal, or a failure, after which there is no disk.
@@ -54,13 +75,20 @@ impl Control {
     ) -> Result<TaskGroupId, ControlError> {
         let size = request.disk.check()?;
         let token = request.token.as_ref();
-        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+        // Only what is encrypted can go on after the answer.
+        let by_default =
+            self.store.read(|tx| tx.is_encrypted_by_default(owner, &request.region))?;
+        let durability = match request.disk.is_to_be_encrypted(by_default)? {
+            true => Durability::Durable,
+            false => Durability::Recoverable,
+        };
+        let intended = self.write_with_data_keys(owner, durability, |tx, keys| {
             if let Some(made) = self.replay(tx, owner, token)? {
                 return Ok(Err(TaskGroupId::new(made.into_iter().next().unwrap_or_default())));
             }
-            Ok(Ok(self.intend_clone(tx, owner, request, size)?))
+            Ok(Ok(self.intend_clone(tx, keys, owner, request, size)?))
         })?;
-        let Intended { source, clone, task } = match intended {
+        let Intended { source, clone, shares_nothing, task } = match intended {
             Ok(intended) => intended,
             Err(replayed) => return Ok(replayed),
         };
@@ -78,20 +106,25 @@ impl Control {
             });
         }
         self.pass(Step::VolumeMade);
-        self.store.write::<_, ControlError>(Durability::Durable, |tx| {
-            self.rest_disk(tx, &clone.id)?;
-            Ok(tx.save_task(&task.clone().ended(TaskStatus::Finished, self.now()))?)
-        })?;
+        if shares_nothing {
+            self.work.add(Job::Task(task.id.clone()));
+        } else {
+            self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+                self.rest_disk(tx, &clone.id)?;
+                Ok(tx.save_task(&task.clone().ended(TaskStatus::Finished, self.now()))?)
+            })?;
+        }
         Ok(task.group.expect("a clone's task has a group"))
     }
 
     fn intend_clone(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         owner: &AccountId,
         request: &CloneDisk,
         size: SizeRequest,
-    ) -> Result<Intended, ControlError> {
+    ) -> Result<Intended, Halt> {
         self.region(&request.region)?;
         let source = get_disk(tx, owner, Some(&request.region), &request.source)?;
         if !source.category.has_snapshots() {
@@ -114,12 +147,13 @@ impl Control {
         if tx.is_restricted(size.category, owner)? {
             return Err(Denied::NotOnWhiteList.into());
         }
-        check_clone(tx, owner, request, &source)?;
+        let encryption = encryption_of_clone(tx, keys, owner, &request.disk, &source)?;
         let (size_gib, level) = disk_size(size, None)?;
         if size_gib < source.size_gib {
             return Err(Denied::SizeTooSmall.into());
         }
         check_disk_quota(tx, &account, size_gib.into())?;
+        keys.keep(tx, owner)?;
         if request.dry_run {
             return Err(Denied::DryRun.into());
         }
@@ -127,7 +161,7 @@ impl Control {
             region: source.region.clone(),
             zone: source.zone.clone(),
             cloned_from: Some(source.id.clone()),
-            encryption: source.encryption.clone(),
+            encryption,
             ..self.new_disk(owner, &request.disk, size, size_gib, level)
         };
         let group = TaskGroupId::mint(self.random());
@@ -143,7 +177,8 @@ impl Control {
         tx.insert_disk(&clone)?;
         self.add_task(tx, &task)?;
         self.remember(tx, owner, request.token.as_ref(), vec![group.to_string()])?;
-        Ok(Intended { source: source.volume, clone, task })
+        let shares_nothing = clone.encryption.is_some() && source.encryption.is_none();
+        Ok(Intended { source: source.volume, clone, shares_nothing, task })
     }
 
     /// What is frozen between has no row: a start removes what a crash leaves of it.
@@ -160,8 +195,16 @@ impl Control {
     }
 
     /// Ends what a start finds of a clone: it is there if its volume is, else it is gone. Nobody
-    /// was answered.
-    pub(crate) fn reconcile_clone(&self, clone: &Disk, is_made: bool) -> Result<(), ControlError> {
+    /// was answered. One that is yet to be encrypted is left to its task.
+    pub(crate) fn reconcile_clone(
+        &self,
+        clone: &Disk,
+        made: Option<&VolumeInfo>,
+    ) -> Result<(), ControlError> {
+        if made.is_some_and(|volume| volume.encrypted != clone.encryption.is_some()) {
+            return Ok(());
+        }
+        let is_made = made.is_some();
         let tasks = self.store.read(|tx| tx.tasks_under_way())?;
         let its = tasks.into_iter().find(|task| task.resource == clone.id.as_str());
         let status = if is_made { TaskStatus::Finished } else { TaskStatus::Failed };
@@ -175,18 +218,73 @@ impl Control {
             }
         })
     }
+
+    /// Encrypts the clone of a plain disk.
+    pub(crate) fn carry_clone(self: &Arc<Self>, task: &Task) -> Result<(), TaskEnd> {
+        let id = DiskId::new(task.resource.as_str());
+        let found = self.store.read(|tx| tx.disk(&id))?;
+        let clone = found.filter(|disk| disk.status == DiskStatus::Creating);
+        let clone = clone.ok_or(TaskEnd::Cancelled)?;
+        let mut written = self.write_clone(task, &clone)?;
+        // Before the disk has it: who attaches it then must not lose his handle.
+        written.close()?;
+        self.pass(Step::VolumeMade);
+        let volume = written.id().0;
+        let outcome = self.finish_task(&task.id, |tx| {
+            let mut disk = tx.disk(&clone.id)?.ok_or(Denied::DiskNotFound)?;
+            disk.volume = volume;
+            disk.status = disk.resting_status();
+            Ok(tx.save_disk(&disk)?)
+        });
+        // A commit that failed may have happened.
+        if !matches!(outcome, Err(TaskEnd::Cancelled)) {
+            written.keep();
+        }
+        outcome?;
+        self.remove_fork(&clone);
+        Ok(())
+    }
+
+    fn write_clone(self: &Arc<Self>, task: &Task, clone: &Disk) -> Result<Scratch, TaskEnd> {
+        let key = self.data_key_of(clone)?;
+        let fork = self.engine.open(VolumeId(clone.volume), None)?;
+        let mut content = Content::of_volume(fork);
+        let written = Scratch::sealed(self, clone.size_bytes(), key.as_ref())?;
+        let mut progress = Progress::new(self, &task.id, clone.size_bytes());
+        while let Some(piece) = content.next()? {
+            progress.reach(piece.offset)?;
+            written.write(piece.offset, piece.bytes)?;
+        }
+        run(written.volume().as_ref(), Io::Flush)?;
+        Ok(written)
+    }
+
+    /// Removes what an encrypted clone was written from. After a crash the next start does it, as
+    /// no disk has it any more.
+    pub(crate) fn remove_fork(&self, clone: &Disk) {
+        let fork = VolumeId(clone.volume);
+        let removed =
+            self.engine.revoke(fork).and_then(|()| self.engine.delete_volume(self.new_op(), fork));
+        if let Err(error) = removed {
+            tracing::warn!(?fork, %error, "a clone's fork stays until the next start");
+        }
+    }
 }
 
-/// A clone is encrypted as its source is, as they share what they hold.
-fn check_clone(
+/// What a clone is encrypted with: as its source is, or where that is plain, as is asked for.
+/// Another key for what is encrypted is what CopySnapshot is for.
+fn encryption_of_clone(
     tx: &Tx<'_>,
+    keys: &mut DataKeys,
     owner: &AccountId,
-    request: &CloneDisk,
+    new: &NewDisk,
     source: &Disk,
-) -> Result<(), ControlError> {
-    let new = &request.disk;
-    let wanted = new.is_to_be_encrypted(tx.is_encrypted_by_default(owner, &request.region)?)?;
-    let asked = (wanted || new.encrypted.is_some()).then_some(wanted);
-    let same = check_encryption_of_source(asked, new.key.as_deref(), source.encryption.as_ref());
-    Ok(same.map_err(|_| Denied::EncryptionUnavailable)?)
+) -> Result<Option<Encryption>, ControlError> {
+    if source.encryption.is_none() {
+        return keys.of_new(tx, owner, &source.region, new);
+    }
+    let (asked, key) = asked_encryption(tx, owner, &source.region, new)?;
+    check_encryption_of_source(asked, key.as_deref(), source.encryption.as_ref())?;
+    key_of(tx, source)?.check()?;
+    Ok(source.encryption.clone())
 }

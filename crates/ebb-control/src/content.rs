@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ebb_domain::Snapshot;
-use ebb_volume::{Io, SnapshotId as Version, run};
+use ebb_volume::{Io, SnapshotId as Version, Volume, run};
 
 use crate::Control;
 use crate::archive::Archived;
@@ -33,7 +33,7 @@ pub(crate) enum Content {
 
 impl Content {
     pub(crate) fn of(control: &Arc<Control>, snapshot: &Snapshot) -> Result<Self, TaskEnd> {
-        let size_bytes = u64::from(snapshot.source_disk_gib) << 30;
+        let size_bytes = snapshot.size_bytes();
         if snapshot.archived_bytes.is_some() {
             return Ok(Self::InArchive(Archived::open(control, &snapshot.id)?));
         }
@@ -41,7 +41,12 @@ impl Content {
         let key = encryption.map(|one| control.data_key(&snapshot.account, one)).transpose()?;
         let version = Version(snapshot.version);
         let scratch = Scratch::of(control, version, size_bytes, key.as_ref())?;
-        Ok(Self::InPool(InPool { scratch, stored: VecDeque::new(), looked_to: 0, size_bytes }))
+        Ok(Self::InPool(InPool::new(Arc::clone(scratch.volume()), Some(scratch))))
+    }
+
+    /// What a volume holds that nobody writes to.
+    pub(crate) fn of_volume(volume: Arc<dyn Volume>) -> Self {
+        Self::InPool(InPool::new(volume, None))
     }
 
     /// The next piece; `None` at the end.
@@ -54,7 +59,9 @@ impl Content {
 }
 
 pub(crate) struct InPool {
-    scratch: Scratch,
+    volume: Arc<dyn Volume>,
+    /// What goes once it is read. It stands behind its handle, as it goes after it.
+    _scratch: Option<Scratch>,
     /// What is stored of what has been looked at and not read.
     stored: VecDeque<Range<u64>>,
     looked_to: u64,
@@ -62,6 +69,11 @@ pub(crate) struct InPool {
 }
 
 impl InPool {
+    fn new(volume: Arc<dyn Volume>, scratch: Option<Scratch>) -> Self {
+        let size_bytes = volume.size_bytes();
+        Self { volume, _scratch: scratch, stored: VecDeque::new(), looked_to: 0, size_bytes }
+    }
+
     fn next(&mut self) -> Result<Option<Piece>, TaskEnd> {
         while self.stored.is_empty() {
             if self.looked_to == self.size_bytes {
@@ -76,13 +88,13 @@ impl InPool {
             self.stored.pop_front();
         }
         let length = u32::try_from(length).expect("a piece is short");
-        let bytes = run(self.scratch.volume().as_ref(), Io::Read { offset, length })?;
+        let bytes = run(self.volume.as_ref(), Io::Read { offset, length })?;
         Ok(Some(Piece { offset, bytes }))
     }
 
     fn look_further(&mut self) -> Result<(), TaskEnd> {
         let length = self.size_bytes - self.looked_to;
-        for extent in self.scratch.volume().extents(self.looked_to, length, EXTENTS)? {
+        for extent in self.volume.extents(self.looked_to, length, EXTENTS)? {
             let end = self.looked_to + extent.length;
             if extent.stored {
                 self.stored.push_back(self.looked_to..end);

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use ebb_domain::{
-    CopySource, Denied, NewDisk, Origin, RegionId, Snapshot, SnapshotId, SnapshotStatus, Tag, Task,
+    CopySource, Denied, Origin, RegionId, Snapshot, SnapshotId, SnapshotStatus, Tag, Task,
     TaskAction, check_copy_snapshot, check_tags, description, retention_days, snapshot_name,
 };
 use ebb_store::{Durability, Tx};
@@ -18,6 +18,7 @@ use ebb_volume::{EngineError, SnapshotId as Version, VolumeId};
 
 use crate::content::Content;
 use crate::control::account;
+use crate::encryption::key_of_snapshot;
 use crate::reconcile::op_of;
 use crate::scratch::Scratch;
 use crate::snapshot::{accomplish, replayed_snapshot, visible};
@@ -125,6 +126,10 @@ impl Control {
         self.region(&request.region).map_err(|_| Denied::DestinationRegionNotFound)?;
         let source = visible(tx, &scope.account, region.as_ref(), &request.snapshot)?;
         check_copy_snapshot(&source, &request.region, request.encrypted, request.key.is_some())?;
+        if request.encrypted {
+            // It is read with its own key.
+            key_of_snapshot(tx, &source)?.check()?;
+        }
         Ok(source)
     }
 
@@ -159,7 +164,7 @@ impl Control {
         };
         let result = vec![copy.id.to_string()];
         self.remember(tx, &scope.account, request.token.as_ref(), result)?;
-        let size_bytes = u64::from(source.source_disk_gib) << 30;
+        let size_bytes = source.size_bytes();
         Ok(Intended { source: Version(source.version), size_bytes, copy })
     }
 
@@ -173,27 +178,26 @@ impl Control {
         origin: Origin,
     ) -> Result<SnapshotId, ControlError> {
         let owner = &scope.account;
-        let replayed = self.store.read(|tx| self.replay(tx, owner, request.token.as_ref()))?;
-        if let Some(made) = replayed.as_ref().and_then(|made| made.first()) {
-            return Ok(SnapshotId::new(made.as_str()));
-        }
-        // What forbids the copy is told before what is wrong with the key.
-        self.store.read(|tx| self.check_copy(tx, scope, request))?;
-        let new = NewDisk { encrypted: Some(true), key: request.key.clone(), ..NewDisk::default() };
-        let data_key = self.new_data_key(owner, &request.region, &new)?;
-        let data_key = data_key.ok_or(Denied::EncryptionUnavailable)?;
-        let task = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+        let begun = self.write_with_data_keys(owner, Durability::Durable, |tx, keys| {
+            if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
+                return Ok(Err(SnapshotId::new(made.into_iter().next().unwrap_or_default())));
+            }
             let Intended { copy, .. } = self.intend_copy(tx, scope, request, origin)?;
-            data_key.keep(tx, owner)?;
-            let encryption = Some(data_key.encryption.clone());
+            let encryption = keys.by_key(&request.region, request.key.as_deref());
+            keys.keep(tx, owner)?;
             tx.insert_snapshot(&Snapshot { encryption, ..copy.clone() })?;
             let action = TaskAction::CopySnapshot;
             let task = self.new_task(action, owner, &copy.region, copy.id.as_str());
             self.add_task(tx, &task)?;
-            Ok(task)
+            Ok(Ok(task))
         })?;
-        self.work.add(Job::Task(task.id));
-        Ok(SnapshotId::new(task.resource))
+        Ok(match begun {
+            Ok(task) => {
+                self.work.add(Job::Task(task.id));
+                SnapshotId::new(task.resource)
+            }
+            Err(replayed) => replayed,
+        })
     }
 
     pub(crate) fn carry_copy(self: &Arc<Self>, task: &Task) -> Result<(), TaskEnd> {
@@ -208,21 +212,35 @@ impl Control {
     }
 
     fn write_copy(self: &Arc<Self>, task: &Task, copy: &Snapshot) -> Result<(), TaskEnd> {
+        let mut progress = Progress::new(self, &task.id, copy.size_bytes());
+        let scratch = self.fill_copy(copy, self.copied(copy)?, &mut |done| progress.reach(done))?;
+        let pair = (scratch.id(), Version(copy.version));
+        Ok(self.engine.create_snapshots(op_of("snapshot", copy.version), &[pair])?)
+    }
+
+    /// What a copy is to read as.
+    pub(crate) fn copied(self: &Arc<Self>, copy: &Snapshot) -> Result<Content, TaskEnd> {
         let gone = || TaskEnd::Failed("the snapshot that was copied is gone".into());
         let from = copy.copied_from.as_ref().ok_or_else(gone)?;
         let source = self.store.read(|tx| tx.snapshot(&from.snapshot))?.ok_or_else(gone)?;
-        let size_bytes = u64::from(copy.source_disk_gib) << 30;
+        Content::of(self, &source)
+    }
+
+    /// A volume that reads so, and is encrypted as the copy is to be.
+    pub(crate) fn fill_copy(
+        self: &Arc<Self>,
+        copy: &Snapshot,
+        mut content: Content,
+        reach: &mut dyn FnMut(u64) -> Result<(), TaskEnd>,
+    ) -> Result<Scratch, TaskEnd> {
         let encryption = copy.encryption.as_ref();
         let key = encryption.map(|one| self.data_key(&copy.account, one)).transpose()?;
-        let mut content = Content::of(self, &source)?;
-        let scratch = Scratch::sealed(self, size_bytes, key.as_ref())?;
-        let mut progress = Progress::new(self, &task.id, size_bytes);
+        let scratch = Scratch::sealed(self, copy.size_bytes(), key.as_ref())?;
         while let Some(piece) = content.next()? {
-            progress.reach(piece.offset)?;
+            reach(piece.offset)?;
             scratch.write(piece.offset, piece.bytes)?;
         }
-        let pair = (scratch.id(), Version(copy.version));
-        Ok(self.engine.create_snapshots(op_of("snapshot", copy.version), &[pair])?)
+        Ok(scratch)
     }
 
     /// A volume is made of the source, frozen as the copy, and deleted. After a crash it is one

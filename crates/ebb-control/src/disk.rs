@@ -9,7 +9,8 @@ use ebb_store::{Durability, Tx};
 use ebb_volume::{SnapshotId as Version, VolumeId};
 
 use crate::control::{account, check_disk_quota, find_instance, get_disk};
-use crate::encryption::{NewDataKey, inherited, key_of};
+use crate::data_keys::DataKeys;
+use crate::encryption::{inherited, key_of};
 use crate::mutex::lock;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Scope, Step};
@@ -73,16 +74,13 @@ impl Control {
         request: &CreateDisk,
     ) -> Result<DiskId, ControlError> {
         let size = request.disk.check()?;
-        let data_key = self.data_key_for(owner, request, size)?;
-        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+        let durability = Durability::Recoverable;
+        let intended = self.write_with_data_keys(owner, durability, |tx, keys| {
             if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
                 return Ok(Err(replayed_disk(tx, &made)?));
             }
-            let mut disk = self.intend_disk(tx, owner, request, size)?;
-            if let Some(data_key) = &data_key {
-                data_key.keep(tx, owner)?;
-                disk.encryption = Some(data_key.encryption.clone());
-            }
+            let disk = self.intend_disk(tx, keys, owner, request, size)?;
+            keys.keep(tx, owner)?;
             tx.insert_disk(&disk)?;
             let result = vec![disk.id.to_string()];
             self.remember(tx, owner, request.token.as_ref(), result)?;
@@ -102,29 +100,10 @@ impl Control {
         Ok(disk.id)
     }
 
-    /// The data key of a disk that is made of nothing, and encrypted. What forbids the disk is told
-    /// before what is wrong with the key.
-    fn data_key_for(
-        &self,
-        owner: &AccountId,
-        request: &CreateDisk,
-        size: SizeRequest,
-    ) -> Result<Option<NewDataKey>, ControlError> {
-        if request.snapshot.is_some() || self.region(&request.region).is_err() {
-            return Ok(None);
-        }
-        let is_replay =
-            self.store.read(|tx| self.replay(tx, owner, request.token.as_ref()))?.is_some();
-        if is_replay {
-            return Ok(None);
-        }
-        self.store.read(|tx| self.intend_disk(tx, owner, request, size))?;
-        self.new_data_key(owner, &request.region, &request.disk)
-    }
-
     fn intend_disk(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         owner: &AccountId,
         request: &CreateDisk,
         size: SizeRequest,
@@ -149,7 +128,7 @@ impl Control {
         request.disk.is_to_be_encrypted(by_default)?;
         let source_gib = self.source_size(tx, owner, request, size)?;
         let encryption = match &request.snapshot {
-            None => None,
+            None => keys.of_new(tx, owner, &request.region, &request.disk)?,
             Some(source) => inherited(tx, owner, &request.region, &request.disk, source)?,
         };
         let (size_gib, level) = disk_size(size, source_gib)?;

@@ -2,7 +2,7 @@
 //! encrypted with.
 //!
 //! ```text
-//!   CreateDisk ─► key (named, the region's default, the service's own) ─► new data key, wrapped
+//!   new disk ─► key (named, the region's default, the service's own) ─► new data key, wrapped
 //!   snapshot, clone, disk of a snapshot ─► the data key of what they are made from
 //!   export is opened ─► data key, unwrapped ─► engine
 //! ```
@@ -14,37 +14,25 @@
 //! - The engine never keeps a key; it knows one again by its check.
 
 use ebb_domain::{
-    AccountId, DISK_TAG, Denied, Disk, DiskKey, Encryption, KmsDenied, NewDisk, RegionId,
+    AccountId, DISK_TAG, Denied, Disk, DiskKey, Encryption, KmsDenied, NewDisk, RegionId, Snapshot,
     SnapshotId, check_encryption_of_source,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::DataKey;
 
-use crate::{Control, ControlError, DataKeySize};
+use crate::kms::resolve;
+use crate::{Control, ControlError};
 
 /// Bytes of a data key.
-const DATA_KEY_BYTES: u32 = 32;
-
-/// A data key that is not in the records yet.
-pub(crate) struct NewDataKey {
-    pub(crate) encryption: Encryption,
-    wrapped: Vec<u8>,
-}
-
-impl NewDataKey {
-    /// Puts it into the records.
-    pub(crate) fn keep(&self, tx: &Tx<'_>, owner: &AccountId) -> Result<(), ControlError> {
-        Ok(tx.insert_data_key(owner, &self.encryption.data_key, &self.wrapped)?)
-    }
-}
+pub(crate) const DATA_KEY_BYTES: u32 = 32;
 
 /// What a data key is wrapped for: no other data key's bytes can stand in its place.
-fn context(data_key: &str) -> Vec<u8> {
+pub(crate) fn context(data_key: &str) -> Vec<u8> {
     format!("data key {data_key}").into_bytes()
 }
 
 /// The refusals of the key service in the words of an operation of disks.
-fn of_disk(error: ControlError) -> ControlError {
+pub(crate) fn of_disk(error: ControlError) -> ControlError {
     match error {
         ControlError::Denied(Denied::Kms(denied)) => ControlError::Denied(match denied {
             KmsDenied::KeyNotFound | KmsDenied::AliasNotFound => Denied::KeyNotFound,
@@ -117,35 +105,6 @@ impl Control {
         })
     }
 
-    /// A data key for a new disk that is to be encrypted; `None` for one that is not. It is made
-    /// before the transaction that needs it, as the key store may be elsewhere.
-    ///
-    /// # Errors
-    /// A key that is not there or may not be used for disks.
-    pub(crate) fn new_data_key(
-        &self,
-        owner: &AccountId,
-        region: &RegionId,
-        new: &NewDisk,
-    ) -> Result<Option<NewDataKey>, ControlError> {
-        let by_default = self.store.read(|tx| tx.is_encrypted_by_default(owner, region))?;
-        if !new.is_to_be_encrypted(by_default)? {
-            return Ok(None);
-        }
-        let kms = self.kms(owner);
-        let key = match &new.key {
-            Some(key) => kms.resolve(key).map_err(of_disk)?,
-            None => self.default_key(owner, region)?,
-        };
-        self.store.read(|tx| Ok::<_, ControlError>(disk_key(tx, owner, &key)?.check()?))?;
-        let data_key: [u8; 16] = self.random();
-        let data_key = format!("dk-{:032x}", u128::from_be_bytes(data_key));
-        let size = DataKeySize::of(DATA_KEY_BYTES)?;
-        let (_, made) = kms.data_key(&key, &context(&data_key), size).map_err(of_disk)?;
-        let encryption = Encryption { key, data_key };
-        Ok(Some(NewDataKey { encryption, wrapped: made.blob }))
-    }
-
     /// The data key itself. Whether it may be used is not asked here.
     ///
     /// # Errors
@@ -186,7 +145,7 @@ impl Control {
 }
 
 /// What is known of a key of an account.
-fn disk_key(tx: &Tx<'_>, owner: &AccountId, key: &str) -> Result<DiskKey, ControlError> {
+pub(crate) fn disk_key(tx: &Tx<'_>, owner: &AccountId, key: &str) -> Result<DiskKey, ControlError> {
     let Some(found) = tx.key(key)?.filter(|found| found.account == *owner) else {
         return Ok(DiskKey::Gone);
     };
@@ -207,6 +166,28 @@ pub(crate) fn key_of(tx: &Tx<'_>, disk: &Disk) -> Result<DiskKey, ControlError> 
     }
 }
 
+/// What is known of the key of a snapshot.
+pub(crate) fn key_of_snapshot(tx: &Tx<'_>, snapshot: &Snapshot) -> Result<DiskKey, ControlError> {
+    match &snapshot.encryption {
+        None => Ok(DiskKey::None),
+        Some(encryption) => disk_key(tx, &snapshot.account, &encryption.key),
+    }
+}
+
+/// Whether a disk is to be encrypted, `None` where it may be as what it is made of, and the id of
+/// the key that it names.
+pub(crate) fn asked_encryption(
+    tx: &Tx<'_>,
+    owner: &AccountId,
+    region: &RegionId,
+    new: &NewDisk,
+) -> Result<(Option<bool>, Option<String>), ControlError> {
+    let wanted = new.is_to_be_encrypted(tx.is_encrypted_by_default(owner, region)?)?;
+    let asked = (wanted || new.encrypted.is_some()).then_some(wanted);
+    let key = new.key.as_ref().map(|key| resolve(tx, owner, key)).transpose().map_err(of_disk)?;
+    Ok((asked, key))
+}
+
 /// What a disk made from a snapshot is encrypted with: as the snapshot is, if that is what is asked
 /// for, and if its key may be used.
 pub(crate) fn inherited(
@@ -217,33 +198,15 @@ pub(crate) fn inherited(
     source: &SnapshotId,
 ) -> Result<Option<Encryption>, ControlError> {
     let source = tx.snapshot(source)?.ok_or(Denied::SnapshotNotFound)?.encryption;
-    let by_default = tx.is_encrypted_by_default(owner, region)?;
-    let wanted = new.is_to_be_encrypted(by_default)?;
-    // Nothing asked for and no default: as the snapshot is.
-    let asked = (wanted || new.encrypted.is_some()).then_some(wanted);
-    check_encryption_of_source(asked, new.key.as_deref(), source.as_ref())?;
+    let (asked, key) = asked_encryption(tx, owner, region, new)?;
+    check_encryption_of_source(asked, key.as_deref(), source.as_ref())?;
     if let Some(encryption) = &source {
         disk_key(tx, owner, &encryption.key)?.check()?;
     }
     Ok(source)
 }
 
-/// Refuses a new disk that would be encrypted where nothing that it is made from is: only
-/// CreateDisk makes one.
-pub(crate) fn check_plain(
-    tx: &Tx<'_>,
-    owner: &AccountId,
-    region: &RegionId,
-    new: &NewDisk,
-) -> Result<(), ControlError> {
-    if new.is_to_be_encrypted(tx.is_encrypted_by_default(owner, region)?)? {
-        return Err(Denied::EncryptionUnavailable.into());
-    }
-    Ok(())
-}
-
-/// As [`inherited`], for a disk of an image or of an instance that is made: what is not encrypted
-/// there cannot be by these calls.
+/// As [`inherited`], for a disk of an image: one that is encrypted otherwise is CopyImage's to make.
 pub(crate) fn of_image(
     tx: &Tx<'_>,
     owner: &AccountId,
@@ -252,7 +215,7 @@ pub(crate) fn of_image(
     source: &SnapshotId,
 ) -> Result<Option<Encryption>, ControlError> {
     inherited(tx, owner, region, new, source).map_err(|error| match error {
-        ControlError::Denied(Denied::SnapshotEncryption) => Denied::EncryptionUnavailable.into(),
+        ControlError::Denied(Denied::SnapshotEncryption) => Denied::ImageEncryption.into(),
         other => other,
     })
 }

@@ -82,7 +82,7 @@ impl Control {
         let [to] = task.objects.as_slice() else { return Err(TaskEnd::Cancelled) };
         let no_bucket = || TaskEnd::Failed(format!("there is no bucket {}", to.bucket));
         let bucket = self.buckets.bucket(&to.bucket)?.ok_or_else(no_bucket)?;
-        let size_bytes = u64::from(snapshot.source_disk_gib) << 30;
+        let size_bytes = snapshot.size_bytes();
         let mut content = Content::of(self, &snapshot)?;
         let mut upload = bucket.create(&to.object, size_bytes)?;
         let mut progress = Progress::new(self, &task.id, size_bytes);

@@ -224,10 +224,6 @@ impl Control {
     /// Ends what a start finds of an image, whose snapshots have been seen to: it has all of them
     /// or none.
     pub(crate) fn reconcile_image(&self, image: &Image) -> Result<(), ControlError> {
-        if image.disks.is_empty() {
-            // It is being imported, and its task is begun again.
-            return Ok(());
-        }
         tracing::info!(image = %image.id, "found under way");
         self.store.write(Durability::Durable, |tx| {
             for disk in &image.disks {

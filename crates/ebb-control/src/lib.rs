@@ -28,6 +28,7 @@ mod clone;
 mod content;
 mod control;
 mod copy;
+mod data_keys;
 mod disk;
 mod edge;
 mod encryption;

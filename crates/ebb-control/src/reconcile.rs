@@ -3,7 +3,9 @@
 //! | found                 | then                                                              |
 //! |-----------------------|-------------------------------------------------------------------|
 //! | disk Creating         | the volume is made, the disk rests                                |
+//! |                       | gone if its key is, with the instance that it was to come with    |
 //! | clone Creating        | rests if its volume is there, else gone: nobody was answered       |
+//! |                       | if that is yet to be encrypted, left to its task                   |
 //! | disk Attaching        | rests, attached                                                   |
 //! | disk Detaching        | its export stays closed, rests, detached                          |
 //! | disk ReIniting        | rests: the volume was reset wholly or not at all                  |
@@ -12,6 +14,7 @@
 //! | snapshot progressing  | accomplished if the engine has it, else gone: nobody was answered |
 //! | group progressing     | accomplished if it has snapshots then, else gone                  |
 //! | image Creating        | Available if it has its snapshots then, else gone                 |
+//! | of a task that goes on| left to it, an image with its snapshots                           |
 //! | import progressing    | failed: its stream is broken                                      |
 //! | snapshot deleting     | the version and the row go                                        |
 //! | task Processing       | begun again by the workers                                        |
@@ -23,8 +26,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
-use ebb_domain::{Disk, DiskStatus, Origin, Snapshot, SnapshotStatus};
-use ebb_store::Durability;
+use ebb_domain::{Disk, DiskStatus, Instance, InstanceStatus, Origin, Snapshot, SnapshotStatus};
+use ebb_store::{Durability, Tx};
 use ebb_volume::{Inventory, OpId, SnapshotId as Version, VolumeId};
 
 use crate::snapshot::accomplish;
@@ -56,16 +59,35 @@ fn go_on(what: &dyn Display, outcome: Result<(), ControlError>) -> Result<(), Co
     }
 }
 
+/// The ids of what a task that begins again makes, an image with its snapshots.
+fn of_tasks(tx: &Tx<'_>) -> Result<HashSet<String>, ControlError> {
+    let tasks = tx.tasks_under_way()?;
+    let mut ids: HashSet<String> = tasks.into_iter().map(|task| task.resource).collect();
+    for image in tx.images_in_transition()? {
+        if ids.contains(image.id.as_str()) {
+            ids.extend(image.disks.iter().map(|disk| disk.snapshot.to_string()));
+        }
+    }
+    Ok(ids)
+}
+
 impl Control {
     pub(crate) fn reconcile(&self) -> Result<(), ControlError> {
         let held = self.engine.inventory()?;
+        let of_tasks = self.store.read(of_tasks)?;
         for snapshot in self.store.read(|tx| tx.snapshots_in_transition())? {
+            if of_tasks.contains(snapshot.id.as_str()) {
+                continue;
+            }
             go_on(&snapshot.id, self.reconcile_snapshot(&snapshot, &held))?;
         }
         for group in self.store.read(|tx| tx.snapshot_groups_in_transition())? {
             go_on(&group.id, self.reconcile_group(&group))?;
         }
         for image in self.store.read(|tx| tx.images_in_transition())? {
+            if of_tasks.contains(image.id.as_str()) {
+                continue;
+            }
             go_on(&image.id, self.reconcile_image(&image))?;
         }
         for disk in self.store.read(|tx| tx.disks_in_transition())? {
@@ -94,10 +116,6 @@ impl Control {
     ) -> Result<(), ControlError> {
         tracing::info!(snapshot = %snapshot.id, status = ?snapshot.status, "found under way");
         let is_held = held.snapshots.iter().any(|found| found.id.0 == snapshot.version);
-        if self.store.read(|tx| tx.has_task_under_way(snapshot.id.as_str()))? {
-            // The task begins again.
-            return Ok(());
-        }
         match (snapshot.status, snapshot.origin) {
             (SnapshotStatus::Deleting, _) => self.finish_delete_snapshot(&snapshot.id),
             (SnapshotStatus::Progressing, Origin::Import) => self.fail_import(&snapshot.id),
@@ -118,15 +136,14 @@ impl Control {
             DiskStatus::Detaching => self.finish_detach(&disk.id),
             DiskStatus::Deleting => self.finish_delete_disk(&disk.id),
             DiskStatus::Creating if disk.cloned_from.is_some() => {
-                let is_made = held.volumes.iter().any(|volume| volume.id.0 == disk.volume);
-                self.reconcile_clone(disk, is_made)
+                let made = held.volumes.iter().find(|volume| volume.id.0 == disk.volume);
+                self.reconcile_clone(disk, made)
             }
             DiskStatus::Creating => match self.make_volume(disk) {
                 // Its key cannot be had any more. Nobody was told that the disk is there.
                 Err(ControlError::Denied(reason)) => {
                     tracing::info!(disk = %disk.id, ?reason, "not made after all");
-                    let now = self.now();
-                    self.store.write(Durability::Durable, |tx| Ok(tx.remove_disk(&disk.id, now)?))
+                    self.store.write(Durability::Durable, |tx| self.give_up(tx, disk))
                 }
                 made => {
                     made?;
@@ -138,6 +155,24 @@ impl Control {
             }
             DiskStatus::Available | DiskStatus::InUse => Ok(()),
         }
+    }
+
+    /// Removes a disk that cannot be made, and with it the instance that it was to come with.
+    fn give_up(&self, tx: &Tx<'_>, disk: &Disk) -> Result<(), ControlError> {
+        tx.remove_disk(&disk.id, self.now())?;
+        for attachment in &disk.attachments {
+            let instance = tx.instance(&attachment.instance)?;
+            let is_new = |found: &Instance| {
+                matches!(found.status, InstanceStatus::Pending | InstanceStatus::Creating)
+            };
+            if instance.is_some_and(|found| is_new(&found)) {
+                for other in tx.disks_of_instance(&attachment.instance)? {
+                    tx.remove_disk(&other.id, self.now())?;
+                }
+                tx.remove_instance(&attachment.instance)?;
+            }
+        }
+        Ok(())
     }
 
     fn grow_volumes(&self, held: &Inventory) -> Result<(), ControlError> {

@@ -14,8 +14,9 @@ use ebb_domain::{
 use ebb_store::{Durability, Tx};
 
 use crate::control::{account, check_disk_quota, find_instance};
+use crate::data_keys::{DataKeys, Halt};
 use crate::disk::replayed_disk;
-use crate::encryption::{check_plain, of_image};
+use crate::encryption::of_image;
 use crate::run::{SYSTEM_DISK_GIB_MAX, Source};
 use crate::{ClientToken, Control, ControlError, Scope, Step};
 
@@ -28,6 +29,10 @@ pub struct ReplaceSystemDisk {
     pub image: ImageId,
     /// SystemDisk.Size; that of the old one, or the image's if that is larger, where it is `None`
     pub size_gib: Option<i64>,
+    /// Encrypted
+    pub encrypted: Option<bool>,
+    /// KMSKeyId
+    pub key: Option<String>,
     /// ClientToken
     pub token: Option<ClientToken>,
 }
@@ -51,12 +56,16 @@ impl Control {
         scope: &Scope,
         request: &ReplaceSystemDisk,
     ) -> Result<DiskId, ControlError> {
+        if request.key.is_some() && request.encrypted != Some(true) {
+            return Err(Denied::KeyWithoutEncryption.into());
+        }
         let token = request.token.as_ref();
-        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+        let (owner, durability) = (&scope.account, Durability::Recoverable);
+        let intended = self.write_with_data_keys(owner, durability, |tx, keys| {
             if let Some(made) = self.replay(tx, &scope.account, token)? {
                 return Ok(Err(replayed_disk(tx, &made)?));
             }
-            Ok(Ok(self.intend_replace(tx, scope, request)?))
+            Ok(Ok(self.intend_replace(tx, keys, scope, request)?))
         })?;
         let Intended { instance, old, new } = match intended {
             Ok(intended) => intended,
@@ -82,9 +91,10 @@ impl Control {
     fn intend_replace(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         scope: &Scope,
         request: &ReplaceSystemDisk,
-    ) -> Result<Intended, ControlError> {
+    ) -> Result<Intended, Halt> {
         let (owner, region) = (&scope.account, self.given_region(scope)?);
         let before = find_instance(tx, owner, region.as_ref(), &request.instance)?
             .ok_or(Denied::InstanceNotFound)?;
@@ -97,16 +107,19 @@ impl Control {
             .ok_or(Denied::NoSystemDisk)?;
         let account = account(tx, owner)?;
         check_replace(&account, &before, &old, tx.has_unfinished_snapshot(&old.id)?)?;
+        let asked = NewDisk {
+            encrypted: request.encrypted,
+            key: request.key.clone(),
+            ..NewDisk::default()
+        };
         let encryption = match &source.system {
-            None => {
-                check_plain(tx, owner, &before.region, &NewDisk::default())?;
-                None
-            }
-            Some(id) => of_image(tx, owner, &before.region, &NewDisk::default(), id)?,
+            None => keys.of_new(tx, owner, &before.region, &asked)?,
+            Some(id) => of_image(tx, owner, &before.region, &asked, id)?,
         };
         let new = Disk { encryption, ..self.successor(&old, &before, request, source)? };
         let more_gib = new.size_gib.saturating_sub(old.size_gib);
         check_disk_quota(tx, &account, more_gib.into())?;
+        keys.keep(tx, owner)?;
         let kept = old.clone();
         old.attachments.clear();
         old.status = DiskStatus::Deleting;

@@ -1,16 +1,18 @@
 //! RunInstances and CreateInstance, which is the same but that nothing is started.
 
 use ebb_domain::{
-    Account, AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Field, ImageDisk,
-    ImageId, ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk, PerformanceLevel,
-    RegionId, SYSTEM_DEVICE, SnapshotId, Tag, VSwitchId, ZoneId, check_tags, description, device,
-    disk_size, host_name, instance_name, instance_type, public_images, user_data,
+    Account, AccountId, Attachment, Category, Denied, Disk, DiskKind, DiskStatus, Encryption,
+    Field, ImageDisk, ImageId, ImageStatus, Instance, InstanceId, InstanceStatus, Network, NewDisk,
+    PerformanceLevel, RegionId, SYSTEM_DEVICE, SnapshotId, Tag, VSwitchId, ZoneId, check_tags,
+    description, device, disk_size, host_name, instance_name, instance_type, public_images,
+    user_data,
 };
 use ebb_store::{Durability, Tx};
 use ebb_volume::VolumeId;
 
 use crate::control::{account, check_disk_quota};
-use crate::encryption::{check_plain, of_image};
+use crate::data_keys::{DataKeys, Halt};
+use crate::encryption::{inherited, of_image};
 use crate::image::find_image;
 use crate::work::Job;
 use crate::{ClientToken, Control, ControlError, Step};
@@ -112,6 +114,10 @@ impl Source {
         Ok(Self { size_gib, system, data })
     }
 
+    fn has(&self, snapshot: &SnapshotId) -> bool {
+        self.data.iter().any(|disk| disk.snapshot == *snapshot)
+    }
+
     /// The data disks that are asked for and those of the image. One of a device that an image's
     /// disk has is that disk, as it is asked for.
     fn with_its_disks(&self, asked: &[DataDisk]) -> Vec<DataDisk> {
@@ -167,11 +173,12 @@ impl Control {
         owner: &AccountId,
         request: &RunInstances,
     ) -> Result<Vec<InstanceId>, ControlError> {
-        let intended = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+        let durability = Durability::Recoverable;
+        let intended = self.write_with_data_keys(owner, durability, |tx, keys| {
             if let Some(made) = self.replay(tx, owner, request.token.as_ref())? {
                 return Ok(Err(replayed_instances(tx, made)?));
             }
-            Ok(Ok(self.intend_run(tx, owner, request)?))
+            Ok(Ok(self.intend_run(tx, keys, owner, request)?))
         })?;
         let made = match intended {
             Ok(made) => made,
@@ -197,19 +204,21 @@ impl Control {
     fn intend_run(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         owner: &AccountId,
         request: &RunInstances,
-    ) -> Result<Made, ControlError> {
+    ) -> Result<Made, Halt> {
         let account = account(tx, owner)?;
         let (zone, image) = self.check_run(tx, &account, request)?;
         let mut made = Made { instances: Vec::new(), disks: Vec::new() };
         for _ in 0..request.amount {
             let instance = self.new_instance(owner, request, &zone);
-            made.disks.extend(self.new_disks(tx, request, &image, &instance)?);
+            made.disks.extend(self.new_disks(tx, keys, request, &image, &instance)?);
             made.instances.push(instance);
         }
         let gib = made.disks.iter().map(|disk| u64::from(disk.size_gib)).sum();
         check_disk_quota(tx, &account, gib)?;
+        keys.keep(tx, owner)?;
         if request.dry_run {
             return Err(Denied::DryRun.into());
         }
@@ -292,16 +301,19 @@ impl Control {
     fn new_disks(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         request: &RunInstances,
         image: &Source,
         instance: &Instance,
     ) -> Result<Vec<Disk>, ControlError> {
-        let mut disks = vec![self.new_system_disk(tx, request, image, instance)?];
+        let mut disks = vec![self.new_system_disk(tx, keys, request, image, instance)?];
         let mut used = vec![SYSTEM_DEVICE.to_owned()];
         for data in image.with_its_disks(&request.data_disks) {
             let device = device(&used, data.device.as_deref())?;
             used.push(device.clone());
-            disks.push(self.new_data_disk(tx, &data, instance, device)?);
+            let disk = self.new_data_disk(tx, &data, instance, device)?;
+            let encryption = encryption_of(tx, keys, image, &data, instance)?;
+            disks.push(Disk { encryption, ..disk });
         }
         Ok(disks)
     }
@@ -309,6 +321,7 @@ impl Control {
     fn new_system_disk(
         &self,
         tx: &Tx<'_>,
+        keys: &mut DataKeys,
         request: &RunInstances,
         image: &Source,
         instance: &Instance,
@@ -321,10 +334,7 @@ impl Control {
         }
         let (owner, region) = (&instance.account, &instance.region);
         let encryption = match &image.system {
-            None => {
-                check_plain(tx, owner, region, &new)?;
-                None
-            }
+            None => keys.of_new(tx, owner, region, &new)?,
             Some(id) => of_image(tx, owner, region, &new, id)?,
         };
         if tx.is_restricted(size.category, &instance.account)? {
@@ -360,10 +370,6 @@ impl Control {
         let mut new = data.disk.clone();
         new.category.get_or_insert_with(|| DEFAULT_CATEGORY.name().to_owned());
         let size = new.check().map_err(|denied| of_data_disk(&denied))?;
-        let (owner, region) = (&instance.account, &instance.region);
-        if data.snapshot.is_none() {
-            check_plain(tx, owner, region, &data.disk)?;
-        }
         if tx.is_restricted(size.category, &instance.account)? {
             return Err(Denied::NotOnWhiteList.into());
         }
@@ -380,16 +386,11 @@ impl Control {
                 Some(source.source_disk_gib)
             }
         };
-        let encryption = match &data.snapshot {
-            None => None,
-            Some(id) => of_image(tx, owner, region, &data.disk, id)?,
-        };
         let (gib, level) = disk_size(size, source_gib).map_err(|denied| of_data_disk(&denied))?;
         let disk = self.new_disk(&instance.account, &new, size, gib, level);
         let goes_with_it = !size.category.has_snapshots();
         Ok(Disk {
             source_snapshot: data.snapshot.clone(),
-            encryption,
             delete_with_instance: goes_with_it || data.delete_with_instance.unwrap_or(true),
             ..placed(disk, instance, device)
         })
@@ -430,6 +431,23 @@ fn replayed_instances(tx: &Tx<'_>, made: Vec<String>) -> Result<Vec<InstanceId>,
         }
     }
     Ok(ids)
+}
+
+/// What a data disk is encrypted with: as CreateDisk has it, and where it is of the image, as the
+/// image is.
+fn encryption_of(
+    tx: &Tx<'_>,
+    keys: &mut DataKeys,
+    image: &Source,
+    data: &DataDisk,
+    instance: &Instance,
+) -> Result<Option<Encryption>, ControlError> {
+    let (owner, region) = (&instance.account, &instance.region);
+    match &data.snapshot {
+        None => keys.of_new(tx, owner, region, &data.disk),
+        Some(id) if image.has(id) => of_image(tx, owner, region, &data.disk, id),
+        Some(id) => inherited(tx, owner, region, &data.disk, id),
+    }
 }
 
 /// The disk at its place in the instance.

@@ -1,5 +1,6 @@
 //! A volume that no disk has: what comes in is gathered in one and frozen, what goes out is read
-//! from one. It is deleted when it is dropped; after a crash the next start does it.
+//! from one. It is deleted when it is dropped, unless a disk has it by then; after a crash the next
+//! start does it.
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ const ZEROS: [u8; 4096] = [0; 4096];
 pub(crate) struct Scratch {
     control: Arc<Control>,
     id: VolumeId,
+    /// Whether a disk has it from now on.
+    kept: bool,
     /// `None` where nobody reads it, and once it is being dropped.
     handle: Option<Arc<dyn Volume>>,
 }
@@ -44,7 +47,7 @@ impl Scratch {
     ) -> Result<Self, EngineError> {
         let id = VolumeId(control.new_engine_id());
         control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
-        Ok(Self { control: Arc::clone(control), id, handle: None })
+        Ok(Self { control: Arc::clone(control), id, kept: false, handle: None })
     }
 
     /// One that reads as a version, which is encrypted with that key, if there is one.
@@ -65,9 +68,20 @@ impl Scratch {
         key: Option<&DataKey>,
     ) -> Result<Self, EngineError> {
         // Before it is opened, so that it goes also where it cannot be.
-        let mut scratch = Self { control: Arc::clone(control), id, handle: None };
+        let mut scratch = Self { control: Arc::clone(control), id, kept: false, handle: None };
         scratch.handle = Some(control.engine.open(id, key)?);
         Ok(scratch)
+    }
+
+    /// Lets nobody write to it any more, so that a disk may have it.
+    pub(crate) fn close(&mut self) -> Result<(), EngineError> {
+        self.handle = None;
+        self.control.engine.revoke(self.id)
+    }
+
+    /// Leaves it to the disk that has it.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
     }
 
     pub(crate) fn id(&self) -> VolumeId {
@@ -90,6 +104,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.handle = None;
+        if self.kept {
+            return;
+        }
         let (engine, volume) = (&self.control.engine, self.id);
         let removed = engine
             .revoke(volume)

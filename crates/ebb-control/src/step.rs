@@ -8,7 +8,8 @@
 pub enum Step {
     /// CreateDisk: the row says Creating, the volume is not there.
     DiskIntended,
-    /// CreateDisk: the volume is there, the row says Creating.
+    /// CreateDisk: the volume is there, the row says Creating. CloneDisks, of a plain disk and
+    /// encrypted: the fork is there; then what it was written to.
     VolumeMade,
     /// AttachDisk: the row says Attaching, nothing answers yet.
     AttachIntended,
@@ -24,7 +25,8 @@ pub enum Step {
     VolumeDeleted,
     /// CreateSnapshot: the row says progressing, the version is not there.
     SnapshotIntended,
-    /// CreateSnapshot: the version is there, the row says progressing.
+    /// CreateSnapshot: the version is there, the row says progressing. Copies that are encrypted:
+    /// the versions are there, the task is under way.
     VersionMade,
     /// DeleteSnapshot: the row says deleting, the version is there.
     SnapshotDeleteIntended,

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use ebb_domain::{
-    AccountId, Denied, Image, ImageId, ImageStatus, RegionId, SnapshotId, Task, TaskAction, TaskId,
-    TaskStatus,
+    AccountId, Denied, DiskId, Image, ImageId, ImageStatus, RegionId, SnapshotId, Task, TaskAction,
+    TaskId, TaskStatus,
 };
 use ebb_store::{Durability, Page, TaskQuery, Tx};
 
 use crate::copy::fail_copy;
+use crate::image_copy::{fail_copy_image, remove_copy_image};
 use crate::task_end::TaskEnd;
 use crate::{Control, ControlError};
 
@@ -89,22 +90,37 @@ impl Control {
         self.store.write(Durability::Durable, |tx| {
             let theirs = |task: &Task| task.account == *account && task.region == *region;
             let task = tx.task(id)?.filter(theirs).ok_or(Denied::TaskNotFound)?;
-            if !task.action.goes_on() {
+            if !task.action.is_cancelable() {
                 return Err(Denied::TaskNotCancelable.into());
             }
             if task.status != TaskStatus::Processing {
                 return Err(Denied::TaskOver.into());
             }
-            if task.action == TaskAction::ImportImage {
-                tx.remove_image(&ImageId::new(task.resource.as_str()))?;
+            match task.action {
+                TaskAction::ImportImage => {
+                    tx.remove_image(&ImageId::new(task.resource.as_str()))?;
+                }
+                TaskAction::CopyImage => {
+                    remove_copy_image(tx, &ImageId::new(task.resource.as_str()))?;
+                }
+                _ => {}
             }
             self.fail_task(tx, task, "it was cancelled")
         })
     }
 
     fn fail_task(&self, tx: &Tx<'_>, task: Task, error: &str) -> Result<(), ControlError> {
-        if task.action == TaskAction::CopySnapshot {
-            fail_copy(tx, &SnapshotId::new(task.resource.as_str()))?;
+        match task.action {
+            TaskAction::CopySnapshot => {
+                fail_copy(tx, &SnapshotId::new(task.resource.as_str()))?;
+            }
+            TaskAction::CopyImage => {
+                fail_copy_image(tx, &ImageId::new(task.resource.as_str()))?;
+            }
+            TaskAction::CloneDisks => {
+                tx.remove_disk(&DiskId::new(task.resource.as_str()), self.now())?;
+            }
+            _ => {}
         }
         let failed = Task { error: error.to_owned(), ..task };
         Ok(tx.save_task(&failed.ended(TaskStatus::Failed, self.now()))?)
@@ -121,9 +137,9 @@ impl Control {
             TaskAction::ExportSnapshot => self.carry_export(&task),
             TaskAction::ModifySnapshotCategory => self.carry_archive(&task),
             TaskAction::CopySnapshot => self.carry_copy(&task),
-            TaskAction::ModifyDiskSpec
-            | TaskAction::ModifyDiskDeployment
-            | TaskAction::CloneDisks => Ok(()),
+            TaskAction::CopyImage => self.carry_copy_image(&task),
+            TaskAction::CloneDisks => self.carry_clone(&task),
+            TaskAction::ModifyDiskSpec | TaskAction::ModifyDiskDeployment => Ok(()),
         };
         match outcome {
             Ok(()) | Err(TaskEnd::Stopping | TaskEnd::Cancelled) => Ok(()),
@@ -141,15 +157,24 @@ impl Control {
     fn end_failed(&self, task: &Task, reason: &str) -> Result<(), ControlError> {
         // Whoever waits for it is told, and can do something about it.
         tracing::info!(task = %task.id, resource = task.resource, reason, "a task failed");
-        self.store.write(Durability::Durable, |tx| {
-            let Some(task) = under_way(tx, &task.id)? else { return Ok(()) };
+        let clone = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            let Some(task) = under_way(tx, &task.id)? else { return Ok(None) };
+            let clone = match task.action {
+                TaskAction::CloneDisks => tx.disk(&DiskId::new(task.resource.as_str()))?,
+                _ => None,
+            };
             if task.action == TaskAction::ImportImage
                 && let Some(image) = tx.image(&ImageId::new(task.resource.as_str()))?
             {
                 tx.save_image(&Image { status: ImageStatus::CreateFailed, ..image })?;
             }
-            self.fail_task(tx, task, reason)
-        })
+            self.fail_task(tx, task, reason)?;
+            Ok(clone)
+        })?;
+        if let Some(clone) = clone {
+            self.remove_fork(&clone);
+        }
+        Ok(())
     }
 
     /// Makes what a task has done true, with what else belongs to it, unless it was cancelled.

@@ -1,5 +1,6 @@
 //! How a task that goes on after its call comes to an end other than a good one.
 
+use ebb_domain::Denied;
 use ebb_objects::ObjectError;
 use ebb_store::StoreError;
 use ebb_volume::{EngineError, IoError};
@@ -20,7 +21,13 @@ pub(crate) enum TaskEnd {
 
 impl From<ControlError> for TaskEnd {
     fn from(error: ControlError) -> Self {
-        Self::Broken(error)
+        match error {
+            // Its owner's doing, who can do something about it.
+            ControlError::Denied(Denied::KeyNotFound) => {
+                Self::Failed("the key that it is encrypted by is gone".to_owned())
+            }
+            other => Self::Broken(other),
+        }
     }
 }
 

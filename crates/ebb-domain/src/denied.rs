@@ -131,8 +131,8 @@ pub enum Denied {
     ProvisionedIopsUnsupported,
     /// BurstingEnabled for a category that does not have it.
     BurstingUnsupported,
-    /// Encryption, which needs a key service that is not there.
-    EncryptionUnavailable,
+    /// A disk of an image that is to be encrypted otherwise than the image is.
+    ImageEncryption,
     /// Encrypted=false where the account encrypts its disks by default.
     EncryptedByDefault,
     /// No such key, or another account's.

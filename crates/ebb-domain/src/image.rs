@@ -123,10 +123,7 @@ pub fn check_copy_image(
     if with_key && !encrypted {
         return Err(Denied::KeyWithoutEncryption);
     }
-    if encrypted {
-        return Err(Denied::EncryptionUnavailable);
-    }
-    if image.region == *region {
+    if image.region == *region && !encrypted {
         return Err(Denied::ImageSameRegion);
     }
     match image.status {

@@ -128,6 +128,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// How many bytes it reads as.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        u64::from(self.source_disk_gib) << 30
+    }
+
     /// When its days are over, if they ever are.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {

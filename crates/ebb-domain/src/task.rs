@@ -19,11 +19,13 @@ pub enum TaskAction {
     ImportImage,
     /// `CopySnapshot`, where the copy is encrypted otherwise
     CopySnapshot,
+    /// `CopyImage`, where the copy is encrypted otherwise
+    CopyImage,
 }
 
 impl TaskAction {
     /// Every action.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ModifyDiskSpec,
         Self::ModifyDiskDeployment,
         Self::CloneDisks,
@@ -31,6 +33,7 @@ impl TaskAction {
         Self::ExportSnapshot,
         Self::ImportImage,
         Self::CopySnapshot,
+        Self::CopyImage,
     ];
 
     /// The wire name.
@@ -44,6 +47,7 @@ impl TaskAction {
             Self::ExportSnapshot => "ExportSnapshot",
             Self::ImportImage => "ImportImage",
             Self::CopySnapshot => "CopySnapshot",
+            Self::CopyImage => "CopyImage",
         }
     }
 
@@ -53,15 +57,17 @@ impl TaskAction {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    /// Whether it goes on after the call that began it, and can be ended before its time.
+    /// Whether it can be ended before its time. A clone cannot: what is made of a plain disk and
+    /// encrypted goes on after its call as well.
     #[must_use]
-    pub const fn goes_on(self) -> bool {
+    pub const fn is_cancelable(self) -> bool {
         match self {
             Self::ModifyDiskSpec | Self::ModifyDiskDeployment | Self::CloneDisks => false,
             Self::ModifySnapshotCategory
             | Self::ExportSnapshot
             | Self::ImportImage
-            | Self::CopySnapshot => true,
+            | Self::CopySnapshot
+            | Self::CopyImage => true,
         }
     }
 }

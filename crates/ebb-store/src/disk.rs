@@ -50,8 +50,9 @@ impl Tx<'_> {
              SELECT id, account, region, ? FROM disks WHERE id = ?",
             &[at.unix_millis().into(), text(id.as_str())],
         )?;
+        let data_key = self.data_key_of(ResourceKind::Disk, id.as_str())?;
         self.remove(ResourceKind::Disk, id.as_str())?;
-        self.shred_data_keys()
+        self.shred_data_key(data_key)
     }
 
     /// Where the account had a disk of that id, if it had one and deleted it.

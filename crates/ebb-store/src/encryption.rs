@@ -5,7 +5,7 @@ use ebb_domain::{AccountId, Encryption, RegionId};
 use crate::record::Field;
 use crate::row::Row;
 use crate::tx::{Value, text};
-use crate::{StoreError, Tx};
+use crate::{ResourceKind, StoreError, Tx};
 
 impl Tx<'_> {
     /// Whether disks are encrypted where nothing else is asked.
@@ -89,13 +89,27 @@ impl Tx<'_> {
         self.count("SELECT count(*) FROM data_keys", &[])
     }
 
-    /// Forgets each data key that no disk and no snapshot has: what was encrypted with it cannot be
-    /// read by anybody any more, wherever its bytes still are.
-    pub(crate) fn shred_data_keys(&self) -> Result<(), StoreError> {
+    /// The data key of a row that is about to be removed.
+    pub(crate) fn data_key_of(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let table = kind.table();
+        let sql = format!("SELECT id, data_key FROM {table} WHERE id = ?");
+        let found = self.rows((table, "id"), &sql, &[text(id)], |row| row.get("data_key"))?.pop();
+        Ok(found.flatten())
+    }
+
+    /// Forgets the data key of a row that was removed, if no disk and no snapshot has it any more:
+    /// what was encrypted with it cannot be read by anybody then, wherever its bytes still are.
+    pub(crate) fn shred_data_key(&self, id: Option<String>) -> Result<(), StoreError> {
+        let Some(id) = id else { return Ok(()) };
         let sql = "DELETE FROM data_keys
-                   WHERE NOT EXISTS (SELECT 1 FROM disks WHERE data_key = data_keys.id)
+                   WHERE id = ?
+                     AND NOT EXISTS (SELECT 1 FROM disks WHERE data_key = data_keys.id)
                      AND NOT EXISTS (SELECT 1 FROM snapshots WHERE data_key = data_keys.id)";
-        self.execute(sql, &[])?;
+        self.execute(sql, &[text(&id)])?;
         Ok(())
     }
 

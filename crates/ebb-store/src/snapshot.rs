@@ -43,8 +43,9 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Stale`] where this transaction has read another version, [`StoreError::Sql`].
     pub fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
+        let data_key = self.data_key_of(ResourceKind::Snapshot, id.as_str())?;
         self.remove(ResourceKind::Snapshot, id.as_str())?;
-        self.shred_data_keys()
+        self.shred_data_key(data_key)
     }
 
     /// DescribeSnapshots.

@@ -33,7 +33,7 @@ pub struct CloneDisks {
     pub provisioned_iops: Option<i64>,
     /// Of `cloud_auto`.
     pub bursting_enabled: Option<bool>,
-    /// Needs a key service, which this server does not have.
+    /// What the region has by default where nothing is given; as the source, if that is.
     pub encrypted: Option<bool>,
     /// Needs Encrypted=true.
     pub kms_key_id: Option<String>,
@@ -61,7 +61,8 @@ impl Scalar for Flag {
     }
 }
 
-/// A group of one task, which has ended and names the new disk.
+/// A group of one task, which names the new disk and has ended, but for an encrypted clone of a
+/// plain disk.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CloneDisksReply {

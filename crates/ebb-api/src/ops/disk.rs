@@ -43,7 +43,7 @@ pub struct CreateDisk {
     pub disk_category: Option<String>,
     /// 2 to 256 characters.
     pub description: Option<String>,
-    /// Needs a key service, which this server does not have.
+    /// What the region has by default where nothing is given; as the snapshot, if there is one.
     pub encrypted: Option<bool>,
     /// Needs Encrypted=true.
     #[param(name = "KMSKeyId")]

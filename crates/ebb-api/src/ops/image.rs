@@ -111,7 +111,8 @@ pub struct CopyImage {
     pub region_id: RegionId,
     /// Which.
     pub image_id: ImageId,
-    /// Where the copy is to be; where the image is if none is given, which is refused.
+    /// Where the copy is to be; where the image is if none is given, which only an
+    /// encrypted copy may be.
     pub destination_region_id: Option<RegionId>,
     /// 2 to 128 characters; the id where none is given.
     pub destination_image_name: Option<String>,
@@ -119,9 +120,9 @@ pub struct CopyImage {
     pub destination_description: Option<String>,
     /// Kept and described.
     pub resource_group_id: Option<String>,
-    /// There is no key service here.
+    /// As the image is, where nothing is given.
     pub encrypted: Option<bool>,
-    /// There is no key service here.
+    /// Needs Encrypted=true.
     #[param(name = "KMSKeyId")]
     pub kms_key_id: Option<String>,
     /// Up to 20.

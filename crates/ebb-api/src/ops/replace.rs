@@ -22,6 +22,11 @@ pub struct ReplaceSystemDisk {
     /// The new disk.
     #[param(flat)]
     pub system_disk: Option<NewSystemDiskParam>,
+    /// What the region has by default where nothing is given; as the image, if that has a disk.
+    pub encrypted: Option<bool>,
+    /// Needs Encrypted=true.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
     /// The same request again is the same disk.
     pub client_token: Option<Token>,
 }
@@ -49,6 +54,8 @@ impl Operation for ReplaceSystemDisk {
             instance: self.instance_id,
             image: self.image_id,
             size_gib: self.system_disk.and_then(|disk| disk.size),
+            encrypted: self.encrypted,
+            key: self.kms_key_id,
             token: client_token(cx, ACTION, self.client_token.map(|token| token.0)),
         };
         let id = cx.control.replace_system_disk(&scope(cx), &replace).map_err(refused(ACTION))?;

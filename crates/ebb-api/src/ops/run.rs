@@ -76,8 +76,11 @@ pub struct SystemDiskParam {
     pub description: Option<String>,
     /// PL0 to PL3.
     pub performance_level: Option<String>,
-    /// Needs a key service, which this server does not have.
+    /// What the region has by default where nothing is given; as the image, if that has a disk.
     pub encrypted: Option<bool>,
+    /// Needs Encrypted=true.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
 }
 
 /// `DataDisk.N`.
@@ -99,8 +102,11 @@ pub struct DataDiskParam {
     pub device: Option<String>,
     /// Whether it goes when the instance is deleted; true where nothing is given.
     pub delete_with_instance: Option<bool>,
-    /// Needs a key service, which this server does not have.
+    /// What the region has by default where nothing is given; as the snapshot, if there is one.
     pub encrypted: Option<bool>,
+    /// Needs Encrypted=true.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
     /// Of `cloud_auto`.
     pub provisioned_iops: Option<i64>,
     /// Of `cloud_auto`.
@@ -173,6 +179,7 @@ impl From<SystemDiskParam> for SystemDisk {
                 performance_level: param.performance_level,
                 size_gib: param.size,
                 encrypted: param.encrypted,
+                key: param.kms_key_id,
                 ..NewDisk::default()
             },
         }
@@ -192,6 +199,7 @@ impl From<DataDiskParam> for DataDisk {
                 performance_level: param.performance_level,
                 size_gib: param.size,
                 encrypted: param.encrypted,
+                key: param.kms_key_id,
                 provisioned_iops: param.provisioned_iops,
                 bursting: param.bursting_enabled,
                 ..NewDisk::default()

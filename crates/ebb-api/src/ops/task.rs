@@ -149,7 +149,7 @@ impl From<Task> for TaskItem {
 
 /// SupportCancel is a string.
 const fn can_be_cancelled(task: &Task) -> &'static str {
-    if task.action.goes_on() { "true" } else { "false" }
+    if task.action.is_cancelable() { "true" } else { "false" }
 }
 
 /// One task, and what became of each part of it.
@@ -227,7 +227,7 @@ const fn resource_name(task: &Task) -> &'static str {
         TaskAction::ModifySnapshotCategory
         | TaskAction::ExportSnapshot
         | TaskAction::CopySnapshot => "SnapshotId",
-        TaskAction::ImportImage => "ImageId",
+        TaskAction::ImportImage | TaskAction::CopyImage => "ImageId",
     }
 }
 

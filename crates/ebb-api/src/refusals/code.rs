@@ -61,7 +61,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
         Denied::BurstingUnsupported => "BurstingEnabledForDiskCategoryUnsupported",
-        Denied::EncryptionUnavailable => "InvalidParameter.KmsNotEnabled",
+        Denied::ImageEncryption => "InvalidParameter.EncryptedNotSupported",
         Denied::EncryptedByDefault => "InvalidEncrypted.DefaultEncryptionUnsupported",
         Denied::KeyNotFound => "InvalidParameter.KMSKeyId.NotFound",
         Denied::KeyNotEnabled => "InvalidParameter.KMSKeyId.CMKNotEnabled",
@@ -174,6 +174,9 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         // A key that is gone has no code there; it cannot be enabled either.
         ("AttachDisk" | "ReInitDisk" | "ResetDisks" | "StartInstances", Denied::KeyNotFound)
         | ("StartInstances", Denied::KeyNotTagged) => "InvalidParameter.KMSKeyId.CMKNotEnabled",
+        // Nor has a key without the tag: the store has no right to use it.
+        ("CopyImage", Denied::KeyNotTagged) => "InvalidParameter.KMSKeyId.KMSUnauthorized",
+        ("ReplaceSystemDisk", Denied::ImageEncryption) => "OperationDenied.ImageNotValid",
         ("DescribeDisks", Denied::RegionNotFound) => "InvalidRegion.NotFound",
         ("DescribeDisks", Denied::TooManyIds) => "InvalidDiskIds.Malformed",
         (

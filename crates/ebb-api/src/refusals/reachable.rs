@@ -14,6 +14,7 @@ const NAMED: &[D] = &[D::Malformed(F::DiskName), D::Malformed(F::Description)];
 const TAGS: &[D] =
     &[D::TooManyTags, D::DuplicateTagKey, D::Malformed(F::TagKey), D::Malformed(F::TagValue)];
 const KEY: &[D] = &[D::KeyNotFound, D::KeyNotEnabled, D::KeyNotTagged, D::KeyNotGranted];
+const SEALED: &[D] = &[D::ImageEncryption, D::SnapshotEncryption, D::KeyWithoutEncryption];
 const TOKEN: &[D] = &[D::TokenMismatch, D::TokenProcessing];
 /// A row was changed by another call, or the region given is none.
 const WRITES: &[D] = &[D::Conflict, D::RegionMalformed];
@@ -142,8 +143,8 @@ const REACHABLE: &[Reachable] = &[
         D::PerformanceLevelAndSize, D::PerformanceLevelTooLow, D::SpecUnchanged,
         D::NotOnWhiteList, D::StorageClusterNotFound, D::DryRun,
     ]]),
-    ("CloneDisks", &[TAGS, TOKEN, NEW_DISK, PAYS, &[
-        D::EncryptionUnavailable,
+    ("CloneDisks", &[TAGS, TOKEN, NEW_DISK, PAYS, KEY, &[
+        D::SnapshotEncryption,
         D::RegionNotFound, D::DiskNotFound, D::CategoryUnsupported, D::SystemDisk, D::DiskStatus,
         D::Malformed(F::DiskName), D::CategoryUnknown, D::CategoryNotOffered,
         D::Malformed(F::MultiAttach), D::MultiAttachUnsupported, D::KeyWithoutEncryption,
@@ -179,10 +180,10 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
     ]]),
-    ("CopyImage", &[TAGS, TOKEN, &[
+    ("CopyImage", &[TAGS, TOKEN, KEY, &[
         D::RegionNotFound, D::DestinationRegionNotFound, D::Malformed(F::ImageName),
         D::Malformed(F::Description), D::ImageNotFound, D::KeyWithoutEncryption,
-        D::EncryptionUnavailable, D::ImageSameRegion, D::ImageNotAvailable, D::SnapshotNotFound,
+        D::ImageSameRegion, D::ImageNotAvailable, D::SnapshotNotFound,
         D::DryRun, D::Conflict,
     ]]),
     ("ImportImage", &[TAGS, &[
@@ -199,10 +200,10 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("RunInstances", &[
         NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY,
-        &[D::Malformed(F::Amount), D::EncryptionUnavailable],
+        SEALED, &[D::Malformed(F::Amount)],
     ]),
     ("CreateInstance", &[
-        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY, &[D::EncryptionUnavailable],
+        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY, SEALED,
     ]),
     ("DescribeInstanceAttribute", &[&[D::InstanceNotFound, D::RegionMalformed]]),
     ("ModifyInstanceAttribute", &[WRITES, &[
@@ -236,7 +237,8 @@ const REACHABLE: &[Reachable] = &[
         D::DiskQuota,
         D::InstanceNotFound, D::ImageNotFound, D::NoSystemDisk, D::InstanceExpired,
         D::InstanceStatus, D::DiskStatus, D::DiskCreatingSnapshot, D::SmallerThanImage,
-        D::Malformed(F::SystemDiskSize), D::EncryptionUnavailable,
+        D::Malformed(F::SystemDiskSize), D::ImageEncryption, D::KeyWithoutEncryption,
+        D::EncryptedByDefault,
     ]]),
     ("CreateVpc", &[TOKEN, &[
         D::RegionNotFound, D::Malformed(F::NetworkName), D::Malformed(F::Description),

@@ -21,6 +21,7 @@ mod time;
 
 pub use crypt::{DataKeySize, Encrypted};
 pub use key::{KeyShown as KmsKeyShown, NewKey};
+pub(crate) use name::resolve;
 
 use ebb_domain::{AccountId, Key, KmsDenied};
 use ebb_kms::{KeyStoreError, Material};

@@ -1,7 +1,7 @@
 //! How a key may be named: by its id, its ARN, or an alias.
 
-use ebb_domain::{KmsDenied, PER_KEY_MAX, RegionId, Tag, check_alias};
-use ebb_store::{Alias, Durability};
+use ebb_domain::{AccountId, KmsDenied, PER_KEY_MAX, RegionId, Tag, check_alias};
+use ebb_store::{Alias, Durability, Tx};
 
 use super::{Kms, NewKey, denied, find};
 use crate::ControlError;
@@ -9,28 +9,30 @@ use crate::ControlError;
 /// The alias of the key that the service makes for an account's disks.
 const SERVICE: &str = "alias/acs/ecs";
 
+/// The id of the key of an account that a text names.
+pub(crate) fn resolve(tx: &Tx<'_>, owner: &AccountId, name: &str) -> Result<String, ControlError> {
+    if name.starts_with("alias/") {
+        let found = tx.alias(owner, name)?;
+        return found.ok_or_else(|| denied(KmsDenied::AliasNotFound));
+    }
+    let id = match name.strip_prefix("acs:kms:") {
+        None => name,
+        Some(rest) => {
+            let theirs = rest.split(':').nth(1) == Some(owner.as_str());
+            let id = rest.rsplit_once(":key/").map(|(_, id)| id);
+            id.filter(|_| theirs).ok_or_else(|| denied(KmsDenied::KeyNotFound))?
+        }
+    };
+    Ok(find(tx, owner, id)?.id)
+}
+
 impl Kms<'_> {
     /// The id of the key that a text names.
     ///
     /// # Errors
     /// There is no such key or alias, or it is another account's.
     pub fn resolve(&self, name: &str) -> Result<String, ControlError> {
-        self.control.store.read(|tx| {
-            if name.starts_with("alias/") {
-                let found = tx.alias(self.owner, name)?;
-                return found.ok_or_else(|| denied(KmsDenied::AliasNotFound));
-            }
-            let id = match name.strip_prefix("acs:kms:") {
-                None => name,
-                Some(rest) => {
-                    let account = rest.split(':').nth(1);
-                    let theirs = account == Some(self.owner.as_str());
-                    let id = rest.rsplit_once(":key/").map(|(_, id)| id);
-                    id.filter(|_| theirs).ok_or_else(|| denied(KmsDenied::KeyNotFound))?
-                }
-            };
-            Ok(find(tx, self.owner, id)?.id)
-        })
+        self.control.store.read(|tx| resolve(tx, self.owner, name))
     }
 
     /// The id of the service's own key for the account's disks; made where there is none yet.

@@ -19,6 +19,7 @@ mod reinit;
 mod reset;
 mod restart;
 mod scenarios;
+mod sealed;
 mod story;
 mod tokens;
 mod usage;

@@ -2,6 +2,7 @@
 //! true wherever between them the machine stops.
 
 use crate::objects;
+use crate::sealed;
 use crate::world::{
     A, B, Base, World, all_images, attach_to, new_disk, new_image, new_instance, new_snapshot,
     other_region, region,
@@ -124,6 +125,8 @@ pub(crate) fn replace(world: &World, base: &Base) -> Result<(), ControlError> {
         instance: base.instance.clone(),
         image: ImageId::new(BLANK_IMAGE),
         size_gib: Some(60),
+        encrypted: None,
+        key: None,
         token: None,
     };
     world.control.replace_system_disk(&world.scope(), &request).map(drop)
@@ -670,6 +673,94 @@ pub(crate) const ALL: &[Scenario] = &[
             let images = world.control.images(&all_images(world)).unwrap().items;
             let status: Vec<_> = images.iter().map(|image| image.status).collect();
             assert_eq!(status, vec![ImageStatus::Available; reached.records.min(1)]);
+        },
+    },
+    Scenario {
+        name: "create an encrypted disk",
+        prepare: as_it_is,
+        act: |world, _| drop(sealed::create_sealed_disk(world)),
+        steps: &[Step::DiskIntended, Step::VolumeMade],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = made(world, base).map(|disk| disk.encryption.is_some());
+            assert_eq!(made, (reached.records > 0).then_some(true));
+        },
+    },
+    Scenario {
+        name: "clone a plain disk, encrypted",
+        prepare: as_it_is,
+        act: |world, base| sealed::clone_sealed(world, &base.disk).unwrap(),
+        steps: &[Step::DiskIntended, Step::VolumeMade, Step::VolumeMade],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = made(world, base);
+            assert_eq!(made.is_some(), reached.engine > 1);
+            if let Some(disk) = made {
+                assert!(disk.encryption.is_some());
+                world.assert_content(&disk.id, B);
+            }
+        },
+    },
+    Scenario {
+        name: "run an instance with encrypted disks",
+        prepare: as_it_is,
+        act: |world, _| {
+            world.control.run_instances(&world.root(), &sealed::sealed_instance()).unwrap();
+        },
+        steps: &[
+            Step::RunIntended,
+            Step::RunVolumesMade,
+            Step::InstancePassed,
+            Step::InstancePassed,
+        ],
+        synced: outcome,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let made = world.instances().into_iter().find(|found| found.id != base.instance);
+            assert_eq!(made.is_some(), reached.records > 0);
+            let Some(made) = made else { return };
+            assert_eq!(made.status, InstanceStatus::Running);
+            let disks = world.read(|tx| tx.disks_of_instance(&made.id));
+            assert_eq!(disks.len(), 2);
+            assert!(disks.iter().all(|disk| disk.encryption.is_some()));
+        },
+    },
+    Scenario {
+        name: "replace a system disk by an encrypted one",
+        prepare: stopped,
+        act: |world, base| sealed::replace_sealed(world, base).unwrap(),
+        steps: &[Step::DiskIntended, Step::VolumeMade, Step::VolumeDeleted],
+        synced: |step| if step < 3 { 0 } else { 3 },
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let disks = world.read(|tx| tx.disks_of_instance(&base.instance));
+            let system = disks.iter().find(|disk| disk.kind == DiskKind::System).unwrap();
+            assert_eq!(system.encryption.is_some(), reached.records > 0);
+            assert_eq!(world.disks().len(), 2);
+        },
+    },
+    Scenario {
+        name: "copy an image, encrypted",
+        prepare: |world, base| drop(world.image(&base.instance)),
+        act: |world, _| drop(sealed::copy_image_sealed(world).unwrap()),
+        steps: &[Step::VersionMade],
+        synced: each,
+        check: |world, base, reached| {
+            base_is_whole(world, base);
+            let images = world.control.images(&all_images(world)).unwrap().items;
+            let status: Vec<_> = images.iter().map(|image| image.status).collect();
+            assert_eq!(status, vec![ImageStatus::Available; 1 + reached.records.min(1)]);
+            let copies = world.snapshots().into_iter().filter(|s| s.copied_from.is_some());
+            let copies: Vec<_> = copies.collect();
+            assert_eq!(copies.len(), if reached.records > 0 { 2 } else { 0 });
+            for copy in &copies {
+                assert_eq!(copy.status, SnapshotStatus::Accomplished);
+                if copy.source_disk == base.disk {
+                    world.assert_version(copy, B);
+                }
+            }
         },
     },
 ];

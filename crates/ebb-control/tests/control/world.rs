@@ -580,8 +580,12 @@ impl World {
 impl World {
     /// The disk as its client has it, or a handle of its own where nobody does.
     pub(crate) fn handle(&self, disk: &DiskId) -> Arc<dyn Volume> {
-        let volume = VolumeId(self.disk(disk).volume);
-        self.exports.get(disk).unwrap_or_else(|| self.engine.inner.open(volume, None).unwrap())
+        let found = self.disk(disk);
+        let open = || {
+            let key = self.data_key(found.encryption.as_ref());
+            self.engine.inner.open(VolumeId(found.volume), key.as_ref()).unwrap()
+        };
+        self.exports.get(disk).unwrap_or_else(open)
     }
 
     /// Writes at the start, across blocks and at the end.
@@ -619,10 +623,11 @@ impl World {
     #[track_caller]
     pub(crate) fn assert_version(&self, snapshot: &Snapshot, byte: u8) {
         let (engine, volume) = (&self.engine, VolumeId(1));
-        let bytes = u64::from(snapshot.source_disk_gib) << 30;
+        let bytes = snapshot.size_bytes();
         let version = ebb_volume::SnapshotId(snapshot.version);
         engine.fork(ebb_volume::OpId([2; 16]), version, volume, bytes).unwrap();
-        let handle = engine.open(volume, None).unwrap();
+        let key = self.data_key(snapshot.encryption.as_ref());
+        let handle = engine.open(volume, key.as_ref()).unwrap();
         for (offset, expected) in [(0, byte), (1 << 20, 0), (bytes - 4096, byte)] {
             let read = run(handle.as_ref(), Io::Read { offset, length: 16 }).unwrap();
             assert!(read.iter().all(|found| *found == expected), "{offset}: {read:?}");
@@ -662,6 +667,7 @@ impl World {
         assert_eq!(self.read(|tx| tx.snapshot_groups_in_transition()), []);
         assert_eq!(self.read(|tx| tx.images_in_transition()), []);
         self.assert_agreed();
+        self.assert_sealed();
         self.assert_exported();
     }
 
@@ -669,8 +675,9 @@ impl World {
     pub(crate) fn assert_agreed(&self) {
         // A task frees what it had in the pool after it is over.
         until("what tasks had is gone", || {
-            self.engine.inventory().unwrap().snapshots.len()
-                <= self.read(|tx| tx.all_versions()).len()
+            let held = self.engine.inventory().unwrap();
+            held.snapshots.len() <= self.read(|tx| tx.all_versions()).len()
+                && held.volumes.len() <= self.read(|tx| tx.all_volumes()).len()
         });
         let held = self.engine.inventory().unwrap();
         let volumes: BTreeSet<u64> = held.volumes.iter().map(|volume| volume.id.0).collect();
