@@ -7,8 +7,10 @@ import re
 import pytest
 
 from harness.ecs import Ecs
+from harness.official import kms
 from harness.reset import NO_DISK, local_disk
 
+TAG = json.dumps([{"TagKey": "acs:ecs:disk-encryption", "TagValue": "true"}])
 NO_POLICY = "sp-bp1nosuchpolicy0000"
 DEFINED = {"timePoints": ["0", "12"], "repeatWeekdays": ["1", "7"], "retentionDays": 7}
 
@@ -69,6 +71,7 @@ def test_a_policy_as_it_is_shown(shared):
         "EnableCrossRegionCopy": False,
         "TargetCopyRegions": "[]",
         "CopiedSnapshotsRetentionDays": 0,
+        "CopyEncryptionConfiguration": {"Encrypted": False, "KMSKeyId": ""},
         "DiskNums": 0,
         "VolumeNums": 0,
         "ResourceGroupId": "rg-1",
@@ -164,6 +167,42 @@ def test_copies(make_server):
     given = {"autoSnapshotPolicyId": id_, "EnableCrossRegionCopy": False}
     ecs.call("ModifyAutoSnapshotPolicyEx", given)
     assert policy(ecs, id_)["TargetCopyRegions"] == "[]"
+
+
+def test_copies_may_be_encrypted(ecs):
+    keys = kms(ecs.server)
+    key = keys("CreateKey", Tags=TAG)["KeyMetadata"]["KeyId"]
+    keys("CreateAlias", KeyId=key, AliasName="alias/copies")
+    config = "CopyEncryptionConfiguration"
+    on = {f"{config}.Encrypted": True}
+    id_ = create(ecs, **on, **{f"{config}.KMSKeyId": "alias/copies"})
+    assert policy(ecs, id_)[config] == {"Encrypted": True, "KMSKeyId": key}
+    modify = ("ModifyAutoSnapshotPolicyEx", {"autoSnapshotPolicyId": id_})
+    ecs.call(*modify, **on)
+    assert policy(ecs, id_)[config] == {"Encrypted": True, "KMSKeyId": ""}
+    ecs.call(*modify, retentionDays=3)
+    assert policy(ecs, id_)[config]["Encrypted"]
+    ecs.call(*modify, **{f"{config}.Encrypted": False})
+    assert policy(ecs, id_)[config] == {"Encrypted": False, "KMSKeyId": ""}
+    named = {f"{config}.KMSKeyId": key}
+    create_, code = "CreateAutoSnapshotPolicy", "InvalidParameter"
+    before = policies(ecs)
+
+    def both_refuse(status, code, given, create_status=None, create_code=None):
+        ecs.refused(status, code, *modify, **given)
+        ecs.refused(create_status or status, create_code or code, create_, spelled(given))
+        assert policies(ecs) == before
+
+    both_refuse(400, f"{code}.EncryptedIllegal", named)
+    none = on | {f"{config}.KMSKeyId": "no-such-key"}
+    none_code = "InvalidOperation.KMSKeyIdNotFound"
+    both_refuse(404, f"{code}.KMSKeyId.NotFound", none, 403, none_code)
+    ecs.server.admin("kms", "revoke-service")
+    both_refuse(403, f"{code}.KMSKeyId.KMSUnauthorized", on | named)
+    keys("UntagResource", KeyId=key, TagKeys='["acs:ecs:disk-encryption"]')
+    both_refuse(403, f"{code}.KMSKeyId.CMKUnauthorized", on | named)
+    keys("DisableKey", KeyId=key)
+    both_refuse(400, f"{code}.KMSKeyId.CMKNotEnabled", on | named)
 
 
 def test_create_refuses(shared):

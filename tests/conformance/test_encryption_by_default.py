@@ -57,7 +57,7 @@ def test_no_plain_disk_is_made_where_all_are_to_be_encrypted(ecs):
     assert ecs.disk(system)["KMSKeyId"] == service
     # The clone of a plain disk is encrypted by its task.
     group = ecs.call("CloneDisks", CLONE | {"SourceDiskId": disk})["TaskGroupId"]
-    clone = until("the clone is there", lambda: finished(ecs, group) or None)
+    clone = until(lambda: finished(ecs, group), "the clone is there")
     assert ecs.disk(clone)["KMSKeyId"] == service
     ecs.attach(clone, instance)
     # What is there goes on, and so it is after a crash.

@@ -3,12 +3,14 @@
 //! What they do is in `auto_snapshot.rs`.
 
 use ebb_domain::{
-    AUTO_POLICIES_MAX, AccountId, AutoSnapshotPolicy, AutoSnapshotPolicyId, Denied, DiskId,
-    RegionId, Slots, Tag, check_tags, policy_name,
+    AUTO_POLICIES_MAX, AccountId, AutoSnapshotPolicy, AutoSnapshotPolicyId, CopyEncryption, Denied,
+    DiskId, RegionId, Slots, Tag, check_tags, policy_name,
 };
 use ebb_store::{AutoPolicyQuery, Durability, Page, PageRequest, Tx};
 
 use crate::control::{account, get_disk};
+use crate::encryption::{disk_key, of_disk};
+use crate::kms::resolve;
 use crate::{Control, ControlError};
 
 /// What a policy is to be.
@@ -26,6 +28,8 @@ pub struct AutoPolicy {
     pub copy_to: Vec<RegionId>,
     /// CopiedSnapshotsRetentionDays
     pub copy_retention_days: Option<u32>,
+    /// CopyEncryptionConfiguration
+    pub copy_encryption: CopyEncryption,
 }
 
 /// ModifyAutoSnapshotPolicyEx: what is `None` stays.
@@ -43,6 +47,8 @@ pub struct AutoPolicyChange {
     pub copy_to: Option<Vec<RegionId>>,
     /// CopiedSnapshotsRetentionDays
     pub copy_retention_days: Option<Option<u32>>,
+    /// CopyEncryptionConfiguration
+    pub copy_encryption: Option<CopyEncryption>,
 }
 
 impl Control {
@@ -64,6 +70,7 @@ impl Control {
         self.check_copies(region, &wanted.copy_to)?;
         self.store.write(Durability::Durable, |tx| {
             account(tx, owner)?.check_snapshot_service()?;
+            let copy_encryption = copy_encryption(tx, owner, &wanted.copy_encryption)?;
             if tx.auto_policies(&all_of(owner, region))?.total >= AUTO_POLICIES_MAX {
                 return Err(Denied::AutoPolicyQuota.into());
             }
@@ -77,6 +84,7 @@ impl Control {
                 retention_days: wanted.retention_days,
                 copy_to: wanted.copy_to.clone(),
                 copy_retention_days: wanted.copy_retention_days,
+                copy_encryption,
                 resource_group: resource_group.to_owned(),
                 tags: tags.to_vec(),
                 created_at: self.now(),
@@ -110,6 +118,9 @@ impl Control {
             policy.copy_to = change.copy_to.clone().unwrap_or(policy.copy_to);
             policy.copy_retention_days =
                 change.copy_retention_days.unwrap_or(policy.copy_retention_days);
+            if let Some(changed) = &change.copy_encryption {
+                policy.copy_encryption = copy_encryption(tx, owner, changed)?;
+            }
             policy.done_until = self.now();
             Ok(tx.save_auto_policy(&policy)?)
         })
@@ -209,6 +220,23 @@ impl Control {
             false => Err(Denied::CopyRegions),
         }
     }
+}
+
+/// The same with the key's id, if it may be used now. It is asked again for each copy.
+fn copy_encryption(
+    tx: &Tx<'_>,
+    owner: &AccountId,
+    wanted: &CopyEncryption,
+) -> Result<CopyEncryption, ControlError> {
+    let key = wanted.key.as_ref().map(|key| resolve(tx, owner, key));
+    let key = key.transpose().map_err(of_disk)?;
+    if let Some(key) = &key {
+        if !wanted.encrypted {
+            return Err(Denied::KeyWithoutEncryption.into());
+        }
+        disk_key(tx, owner, key)?.check()?;
+    }
+    Ok(CopyEncryption { encrypted: wanted.encrypted, key })
 }
 
 fn all_of(owner: &AccountId, region: &RegionId) -> AutoPolicyQuery {

@@ -146,8 +146,8 @@ impl Control {
             description: String::new(),
             retention_days: policy.copy_retention_days.map(i64::from),
             resource_group: policy.resource_group.clone(),
-            encrypted: false,
-            key: None,
+            encrypted: policy.copy_encryption.encrypted,
+            key: policy.copy_encryption.key.clone(),
             tags: Vec::new(),
             token: None,
         };

@@ -206,7 +206,8 @@ pub(crate) fn inherited(
     Ok(source)
 }
 
-/// As [`inherited`], for a disk of an image: one that is encrypted otherwise is CopyImage's to make.
+/// As [`inherited`], for a disk of an image: what is to be encrypted otherwise is CopyImage's to
+/// make.
 pub(crate) fn of_image(
     tx: &Tx<'_>,
     owner: &AccountId,

@@ -75,6 +75,8 @@ pub struct AutoSnapshotPolicy {
     pub copy_to: Vec<RegionId>,
     /// `None`: the copies stay.
     pub copy_retention_days: Option<u32>,
+    /// Whether its copies are encrypted anew.
+    pub copy_encryption: CopyEncryption,
     /// May be empty.
     pub resource_group: String,
     /// Its tags.
@@ -83,6 +85,15 @@ pub struct AutoSnapshotPolicy {
     pub created_at: Timestamp,
     /// The time up to which nothing is to be done any more.
     pub done_until: Timestamp,
+}
+
+/// CopyEncryptionConfiguration: how copies are encrypted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyEncryption {
+    /// Whether they are; otherwise each is as what it is a copy of.
+    pub encrypted: bool,
+    /// By which key; the default one of where they go where it is `None`.
+    pub key: Option<String>,
 }
 
 impl AutoSnapshotPolicy {
@@ -136,6 +147,7 @@ mod tests {
             retention_days: None,
             copy_to: Vec::new(),
             copy_retention_days: None,
+            copy_encryption: CopyEncryption::default(),
             resource_group: String::new(),
             tags: Vec::new(),
             created_at: Timestamp::from_unix_millis(0),

@@ -37,7 +37,7 @@ mod time;
 pub use account::Account;
 pub use attach::{AttachRequest, check_attach, check_delete_disk, check_detach, device};
 pub use auto_policy::{
-    AUTO_POLICIES_MAX, AutoSnapshotPolicy, Slots, policy_name, policy_retention,
+    AUTO_POLICIES_MAX, AutoSnapshotPolicy, CopyEncryption, Slots, policy_name, policy_retention,
 };
 pub use catalogue::{
     BLANK_IMAGE, InstanceType, PublicImage, Region, instance_type, instance_types, public_images,

@@ -1,8 +1,8 @@
 //! Automatic snapshot policies.
 
 use ebb_domain::{
-    AccountId, AutoSnapshotPolicy, AutoSnapshotPolicyId, Disk, DiskId, RegionId, Slots, Snapshot,
-    SnapshotId, Tag, Timestamp,
+    AccountId, AutoSnapshotPolicy, AutoSnapshotPolicyId, CopyEncryption, Disk, DiskId, RegionId,
+    Slots, Snapshot, SnapshotId, Tag, Timestamp,
 };
 
 use crate::filter::Filter;
@@ -151,6 +151,8 @@ impl Record for AutoSnapshotPolicy {
             ("retention_days", self.retention_days.into()),
             ("copy_to", text(&copy_to.join(","))),
             ("copy_retention_days", self.copy_retention_days.into()),
+            ("copy_encrypted", self.copy_encryption.encrypted.into()),
+            ("copy_key", self.copy_encryption.key.as_deref().map(text).into()),
             ("resource_group", text(&self.resource_group)),
             ("created_at", self.created_at.unix_millis().into()),
             ("done_until", self.done_until.unix_millis().into()),
@@ -170,6 +172,10 @@ impl Record for AutoSnapshotPolicy {
             retention_days: row.get("retention_days")?,
             copy_to: names.map(RegionId::new).collect(),
             copy_retention_days: row.get("copy_retention_days")?,
+            copy_encryption: CopyEncryption {
+                encrypted: row.get("copy_encrypted")?,
+                key: row.get("copy_key")?,
+            },
             resource_group: row.get("resource_group")?,
             tags: Vec::new(),
             created_at: row.time("created_at")?,

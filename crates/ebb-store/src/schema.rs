@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0015_ram.sql"),
     include_str!("schema/0016_kms.sql"),
     include_str!("schema/0017_encryption.sql"),
+    include_str!("schema/0018_encrypted_copies.sql"),
 ];
 
 /// Brings the schema up to date.

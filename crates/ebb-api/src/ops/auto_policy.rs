@@ -5,8 +5,8 @@ use ebb_control::{
     AutoPolicy, AutoPolicyChange, AutoPolicyQuery, DiskQuery, PageRequest, TagFilter,
 };
 use ebb_domain::{
-    AutoSnapshotPolicy, AutoSnapshotPolicyId, Denied, DiskId, Field, RegionId, Slots,
-    policy_retention,
+    AutoSnapshotPolicy, AutoSnapshotPolicyId, CopyEncryption, Denied, DiskId, Field, RegionId,
+    Slots, policy_retention,
 };
 use serde::Serialize;
 
@@ -68,6 +68,22 @@ fn copy_to(enabled: Option<bool>, regions: Option<JsonList<RegionId>>) -> Vec<Re
     }
 }
 
+/// `CopyEncryptionConfiguration`
+#[derive(Debug, Params)]
+pub struct CopyEncryptionParam {
+    /// Otherwise each copy is as what it is a copy of.
+    pub encrypted: Option<bool>,
+    /// Needs Encrypted=true; the default key of where the copies go where none is given.
+    #[param(name = "KMSKeyId")]
+    pub kms_key_id: Option<String>,
+}
+
+impl From<CopyEncryptionParam> for CopyEncryption {
+    fn from(param: CopyEncryptionParam) -> Self {
+        Self { encrypted: param.encrypted.unwrap_or(false), key: param.kms_key_id }
+    }
+}
+
 /// Makes a policy.
 #[derive(Debug, Params)]
 pub struct CreateAutoSnapshotPolicy {
@@ -92,6 +108,9 @@ pub struct CreateAutoSnapshotPolicy {
     pub target_copy_regions: Option<JsonList<RegionId>>,
     /// Of the copies: 1 to 65536; -1 for ever.
     pub copied_snapshots_retention_days: Option<i64>,
+    /// Whether the copies are encrypted anew.
+    #[param(flat)]
+    pub copy_encryption_configuration: Option<CopyEncryptionParam>,
     /// Kept and described.
     pub resource_group_id: Option<String>,
     /// Up to 20.
@@ -119,6 +138,10 @@ impl Operation for CreateAutoSnapshotPolicy {
                 .map_err(refuse)?,
             copy_to: copy_to(self.enable_cross_region_copy, self.target_copy_regions),
             copy_retention_days: policy_retention(copied, Field::CopyRetention).map_err(refuse)?,
+            copy_encryption: self
+                .copy_encryption_configuration
+                .map(CopyEncryption::from)
+                .unwrap_or_default(),
         };
         let group = self.resource_group_id.unwrap_or_default();
         let id = cx
@@ -156,6 +179,9 @@ pub struct ModifyAutoSnapshotPolicyEx {
     pub target_copy_regions: Option<JsonList<RegionId>>,
     /// Of the copies: 1 to 65536; -1 for ever.
     pub copied_snapshots_retention_days: Option<i64>,
+    /// Whether the copies are encrypted anew.
+    #[param(flat)]
+    pub copy_encryption_configuration: Option<CopyEncryptionParam>,
 }
 
 impl Operation for ModifyAutoSnapshotPolicyEx {
@@ -176,6 +202,7 @@ impl Operation for ModifyAutoSnapshotPolicyEx {
                 .enable_cross_region_copy
                 .map(|enabled| copy_to(Some(enabled), self.target_copy_regions)),
             copy_retention_days: days(copied, Field::CopyRetention).transpose().map_err(refuse)?,
+            copy_encryption: self.copy_encryption_configuration.map(CopyEncryption::from),
         };
         cx.control
             .modify_auto_policy(
@@ -240,10 +267,19 @@ struct PolicyItem {
     enable_cross_region_copy: bool,
     target_copy_regions: String,
     copied_snapshots_retention_days: i64,
+    copy_encryption_configuration: CopyEncryptionItem,
     disk_nums: usize,
     volume_nums: u32,
     resource_group_id: String,
     tags: Tags,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CopyEncryptionItem {
+    encrypted: bool,
+    #[serde(rename = "KMSKeyId")]
+    kms_key_id: String,
 }
 
 impl Operation for DescribeAutoSnapshotPolicyEx {
@@ -296,6 +332,10 @@ impl PolicyItem {
             copied_snapshots_retention_days: match copies {
                 true => days(policy.copy_retention_days),
                 false => 0,
+            },
+            copy_encryption_configuration: CopyEncryptionItem {
+                encrypted: policy.copy_encryption.encrypted,
+                kms_key_id: policy.copy_encryption.key.unwrap_or_default(),
             },
             disk_nums: disks,
             volume_nums: 0,

@@ -192,6 +192,11 @@ fn own_code(operation: &str, denied: &Denied) -> Option<&'static str> {
         ("DeleteSnapshot", Denied::SnapshotLocked) => "Operation.Conflict",
         ("DeleteSnapshotGroup", Denied::SnapshotLocked | Denied::Conflict) => "Operation.Forbidden",
         ("CreateSnapshotGroup", Denied::CategoryUnsupported) => "IncorrectDiskType.NotSupport",
+        ("CreateAutoSnapshotPolicy", Denied::KeyNotFound) => "InvalidOperation.KMSKeyIdNotFound",
+        (
+            "CreateAutoSnapshotPolicy" | "ModifyAutoSnapshotPolicyEx",
+            Denied::KeyWithoutEncryption,
+        ) => "InvalidParameter.EncryptedIllegal",
         ("CreateAutoSnapshotPolicy", Denied::TooManyTags) => "InvalidTagKey.Malformed",
         ("DeleteAutoSnapshotPolicy", Denied::RegionNotFound) => "ParameterInvalid",
         ("DescribeAutoSnapshotPolicyEx", Denied::TooManyTags) => "InvalidTagCount",

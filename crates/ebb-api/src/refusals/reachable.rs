@@ -321,12 +321,14 @@ const REACHABLE: &[Reachable] = &[
         D::Malformed(F::RetentionDays), D::SnapshotNotFound, D::SnapshotNotReady,
         D::RetentionDecreased,
     ]]),
-    ("CreateAutoSnapshotPolicy", &[TAGS, &[
+    ("CreateAutoSnapshotPolicy", &[TAGS, KEY, &[
+        D::KeyWithoutEncryption,
         D::Malformed(F::PolicyName), D::Malformed(F::PolicySlots), D::NotEnoughBalance,
         D::Malformed(F::PolicyRetention), D::Malformed(F::CopyRetention), D::SnapshotServiceClosed,
         D::AutoPolicyQuota, D::CopyRegions,
     ]]),
-    ("ModifyAutoSnapshotPolicyEx", &[&[
+    ("ModifyAutoSnapshotPolicyEx", &[KEY, &[
+        D::KeyWithoutEncryption,
         D::Malformed(F::CopyRetention), D::CopyRegions, D::AutoPolicyNotFound, D::Conflict,
     ]]),
     ("DescribeAutoSnapshotPolicyEx", &[&[

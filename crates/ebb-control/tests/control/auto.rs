@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use ebb_control::{AutoPolicy, AutoPolicyChange, DiskChange};
 use ebb_domain::{
-    AutoSnapshotPolicyId, Denied, DiskId, Origin, RegionId, Slots, Snapshot, SnapshotStatus,
+    AutoSnapshotPolicyId, CopyEncryption, Denied, DiskId, Origin, RegionId, Slots, Snapshot,
+    SnapshotStatus,
 };
 use ebb_volume::EngineError;
 
@@ -22,6 +23,7 @@ fn wanted(hours: &[u32], weekdays: &[u32], retention_days: Option<u32>) -> AutoP
         retention_days,
         copy_to: Vec::new(),
         copy_retention_days: None,
+        copy_encryption: CopyEncryption::default(),
     }
 }
 
@@ -112,6 +114,29 @@ fn what_it_takes_is_the_disk_and_goes_by_itself() {
     world.universe.clock.advance(24 * HOUR);
     assert_eq!(world.control.expire_snapshots().unwrap(), 1);
     world.assert_at_rest();
+}
+
+#[test]
+fn its_copies_may_be_encrypted_and_are_made_once() {
+    let world = World::new();
+    let base = world.base();
+    let mut policy = wanted(&(0..24).collect::<Vec<_>>(), &EVERY_DAY, Some(1));
+    policy.copy_to = vec![other_region()];
+    policy.copy_encryption = CopyEncryption { encrypted: true, key: None };
+    let policy = create(&world, &policy);
+    apply(&world, &policy, &base.disk);
+    next_hour(&world);
+    assert_eq!(take(&world), 1);
+    // The hour is not over, nor is it certain that the task is.
+    let world = world.restart();
+    assert_eq!(take(&world), 0);
+    world.assert_at_rest();
+    let copies = automatic(&world).into_iter().filter(|s| s.copied_from.is_some());
+    let [copy] = &copies.collect::<Vec<_>>()[..] else { panic!("not one copy") };
+    let key = world.control.default_key(&world.root(), &other_region()).unwrap();
+    assert_eq!(copy.encryption.as_ref().map(|one| &one.key), Some(&key));
+    assert_eq!(copy.status, SnapshotStatus::Accomplished);
+    world.assert_version(copy, B);
 }
 
 #[test]

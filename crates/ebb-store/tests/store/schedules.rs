@@ -39,6 +39,7 @@ fn policy(id: &str) -> AutoSnapshotPolicy {
         retention_days: Some(3),
         copy_to: ["cn-beijing", "cn-shanghai"].map(RegionId::new).to_vec(),
         copy_retention_days: None,
+        copy_encryption: ebb_domain::CopyEncryption { encrypted: true, key: Some("k".into()) },
         resource_group: "rg".into(),
         tags: Vec::new(),
         created_at: at(1000),
