@@ -25,7 +25,8 @@ const DEBIAN: &[&str] = &[
     "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
     "nbd-client",
     "nbdkit",
-    "openssl",        // certificates
+    "openssl", // certificates
+    "postgresql",
     "python3-libnbd", // import nbd, nbdsh
     "python3-venv",
     "qemu-system-x86", // a guest with the Linux kernel's client

@@ -24,6 +24,7 @@ mod docs;
 mod fuzz;
 mod install;
 mod kill;
+mod postgres;
 mod pytest;
 mod sim;
 mod stages;

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
-use crate::{clients, docs, install, kill, pytest, sim};
+use crate::{clients, docs, install, kill, postgres, pytest, sim};
 
 struct Stage {
     name: &'static str,
@@ -26,6 +26,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "deny", needs: &["install"], run: deny },
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
+    Stage { name: "postgres", needs: &["install"], run: postgres::gate },
     Stage { name: "engine", needs: &[], run: engine },
     Stage { name: "kill", needs: &["install"], run: kill::gate },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },

@@ -49,7 +49,7 @@ const KEPT_BY: &[(&[&str], &[&str])] = &[
         &["ebb-api"],
         &["axum", "http", "http-body", "http-body-util", "hyper", "hyper-util", "tower"],
     ),
-    (&["ebb-store"], &["rusqlite", "sqlx", "tokio-postgres"]),
+    (&["ebb-store"], &["rusqlite", "sqlx", "tokio-postgres", "tokio-postgres-rustls"]),
     (&["ebb-objects"], &["object_store", "opendal"]),
     (&["ebb-kms", "ebb-objects"], &["attohttpc", "minreq", "reqwest", "ureq"]),
 ];

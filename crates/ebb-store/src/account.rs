@@ -61,7 +61,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn disk_gib(&self, id: &AccountId) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(sum(size_gib), 0) FROM disks
+        let sql = "SELECT CAST(coalesce(sum(size_gib), 0) AS BIGINT) FROM disks
                    WHERE account = ? AND status <> 'Deleting'";
         self.count(sql, &[text(id.as_str())])
     }

@@ -3,12 +3,46 @@
 use std::io;
 use std::path::PathBuf;
 
+/// What a database said.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL: its message and what it says beside it.
+    #[error("{message}")]
+    Postgres {
+        /// The message, and the detail where there is one.
+        message: String,
+        /// PostgreSQL's five letters for what it is.
+        code: String,
+    },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database refused or failed.
     #[error("the metadata store failed: {0}")]
-    Sql(#[from] rusqlite::Error),
+    Sql(#[from] SqlError),
+    /// The database cannot be reached, or does not answer: nothing has happened, and the same may
+    /// succeed later.
+    #[error("the metadata store cannot be reached: {0}")]
+    Unavailable(String),
+    /// The database was lost while it committed. Whether it has, the records say once it is back.
+    #[error(
+        "whether the change was made is not known: the metadata store was lost in the middle: {0}"
+    )]
+    OutcomeUnknown(String),
+    /// A database that cannot keep what is to be kept in it, or an address that is none.
+    #[error("the metadata store cannot be used: {0}")]
+    Unsuitable(String),
     /// The file cannot be made or given its mode.
     #[error("cannot prepare the metadata store {}: {source}", path.display())]
     File {

@@ -4,15 +4,15 @@
 //!   Store::read  ─┐                 disk.rs snapshot.rs instance.rs account.rs …   one file a noun
 //!   Store::write ─┴─► Tx ─────────►   record.rs, filter.rs, page.rs                what they share
 //!                                       tx.rs, row.rs                              values and rows
-//!                                         SQLite
+//!                                   sqlite.rs   postgres/                        one is used
 //! ```
 //!
 //! - A caller gives a closure; all it does through its [`Tx`] is one transaction. A read sees one
 //!   state, a write happens wholly or not at all.
 //! - A row is saved only over the version that the same transaction read.
 //! - A row that does not read back as what was stored is [`StoreError::Corrupt`], never a guess.
-//! - Only store.rs, tx.rs, row.rs, error.rs and the schema know that it is SQLite. The SQL
-//!   elsewhere is what PostgreSQL understands too.
+//! - Only those below `Tx` in the picture, error.rs and the schema know which database it is. The
+//!   SQL elsewhere is what both understand.
 //!
 //! Deliberately not here: what may happen (ebb-domain), when it happens (ebb-control), clocks.
 
@@ -31,6 +31,8 @@ mod kms;
 mod meta;
 mod network;
 mod page;
+mod pool;
+mod postgres;
 mod query;
 mod ram;
 mod record;
@@ -38,6 +40,7 @@ mod row;
 mod schema;
 mod snapshot;
 mod snapshot_group;
+mod sqlite;
 mod store;
 mod tag;
 mod task;
@@ -47,10 +50,11 @@ mod tx;
 pub use access_key::AccessKeyRecord;
 pub use auto_policy::AutoPolicyQuery;
 pub use chain::{Chain, ChainQuery};
-pub use error::StoreError;
+pub use error::{SqlError, StoreError};
 pub use image::ImageQuery;
 pub use kms::Alias;
 pub use network::NetworkQuery;
+pub use postgres::PostgresUrl;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,
     TagCountQuery, TagFilter, TagQuery, TagRow,

@@ -5,41 +5,71 @@ use std::cell::Cell;
 use ebb_domain::Timestamp;
 use rusqlite::types::FromSql;
 
-use crate::StoreError;
+use crate::{StoreError, postgres};
+
+/// A row of either database.
+#[derive(Clone, Copy)]
+pub(crate) enum RowOf<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+}
+
+impl RowOf<'_> {
+    fn count(self) -> usize {
+        match self {
+            Self::Sqlite(row) => row.as_ref().column_count(),
+            Self::Postgres(row) => row.columns().len(),
+        }
+    }
+
+    fn is_named(self, index: usize, column: &str) -> bool {
+        match self {
+            Self::Sqlite(row) => row.as_ref().column_name(index).is_ok_and(|name| name == column),
+            Self::Postgres(row) => row.columns()[index].name() == column,
+        }
+    }
+
+    fn get<T: FromSql>(self, index: usize) -> Option<T> {
+        match self {
+            Self::Sqlite(row) => row.get(index).ok(),
+            Self::Postgres(row) => postgres::column(row, index),
+        }
+    }
+}
 
 /// One row of `table`.
 pub(crate) struct Row<'r> {
     table: &'static str,
     key: &'static str,
-    row: &'r rusqlite::Row<'r>,
+    row: RowOf<'r>,
     /// The column after the one that was read last.
     next: Cell<usize>,
 }
 
 impl<'r> Row<'r> {
-    pub(crate) fn new(table: &'static str, key: &'static str, row: &'r rusqlite::Row<'r>) -> Self {
+    pub(crate) fn new(table: &'static str, key: &'static str, row: RowOf<'r>) -> Self {
         Self { table, key, row, next: Cell::new(0) }
     }
 
     /// Where a column is. Records read theirs nearly in the order of the table, so it is looked for
     /// from the last one on: to find each from the start was a tenth of the time of a list.
     fn index(&self, column: &str) -> Option<usize> {
-        let columns = self.row.as_ref();
-        let (next, count) = (self.next.get(), columns.column_count());
-        let is_it = |index: &usize| columns.column_name(*index).is_ok_and(|name| name == column);
+        let (next, count) = (self.next.get(), self.row.count());
+        let is_it = |index: &usize| self.row.is_named(*index, column);
         let found = (next..count).chain(0..next).find(is_it)?;
         self.next.set(found + 1);
         Some(found)
     }
 
     pub(crate) fn corrupt(&self, column: &'static str) -> StoreError {
-        let id = self.row.get(self.key).unwrap_or_else(|_| "of no id".to_owned());
+        let id = self.index(self.key).and_then(|index| self.row.get(index));
+        let id = id.unwrap_or_else(|| "of no id".to_owned());
         StoreError::Corrupt { table: self.table, id, column }
     }
 
     /// A value of that type; an `Option` where the column may be empty.
     pub(crate) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
-        let value = self.index(column).and_then(|index| self.row.get(index).ok());
+        let value = self.index(column).and_then(|index| self.row.get(index));
         value.ok_or_else(|| self.corrupt(column))
     }
 

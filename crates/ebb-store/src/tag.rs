@@ -46,7 +46,7 @@ impl ResourceKind {
     pub(crate) const fn list_size(self) -> Option<&'static str> {
         match self {
             Self::Disk | Self::Snapshot | Self::Instance => Some(
-                "SELECT coalesce(sum(size), 0) FROM list_sizes
+                "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM list_sizes
                  WHERE list = ? AND account = ? AND region = ?",
             ),
             _ => None,
@@ -156,7 +156,7 @@ impl Tx<'_> {
         let filter = counted(query);
         let rows = format!("FROM tags {filter} GROUP BY key, value");
         let total =
-            self.count(&format!("SELECT count(*) FROM (SELECT 1 {rows})"), filter.values())?;
+            self.count(&format!("SELECT count(*) FROM (SELECT 1 {rows}) AS tag"), filter.values())?;
         let of = |kind: ResourceKind| format!("count(*) FILTER (WHERE kind = '{}')", kind.name());
         let sql = format!(
             "SELECT key, value, {} AS disks, {} AS snapshots, {} AS instances {rows} \

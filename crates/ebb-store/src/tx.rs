@@ -1,17 +1,26 @@
 //! A transaction: the few ways in which the rest of this crate speaks to the database.
 //!
-//! What PostgreSQL would do differently is here, in store.rs, row.rs and the schema. Placeholders
-//! are `?`, in the order of the values; a synchronous PostgreSQL client has them numbered.
+//! Which of the two databases it is, only these methods, row.rs and the modules of the databases
+//! know. Placeholders are `?`, in the order of the values; values are SQLite's, and PostgreSQL's
+//! module has them in its own form.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::params_from_iter;
 
 pub(crate) use rusqlite::types::Value;
 
 use crate::StoreError;
-use crate::row::Row;
+use crate::postgres::Session;
+use crate::row::{Row, RowOf};
+
+/// Where a transaction is under way.
+#[derive(Clone, Copy)]
+pub(crate) enum Database<'a> {
+    Sqlite(&'a rusqlite::Connection),
+    Postgres(&'a Session),
+}
 
 /// What a closure given to [`Store::read`](crate::Store::read) or
 /// [`Store::write`](crate::Store::write) sees.
@@ -19,14 +28,14 @@ use crate::row::Row;
 /// Ids are looked up as they are, whosever they are: whether an account may see a resource is for
 /// the caller to decide. The lists have the account in their query.
 pub struct Tx<'a> {
-    connection: &'a Connection,
+    database: Database<'a>,
     /// The version of each row that was read, by table and id.
     versions: RefCell<HashMap<(&'static str, String), i64>>,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { connection, versions: RefCell::default() }
+    pub(crate) fn new(database: Database<'a>) -> Self {
+        Self { database, versions: RefCell::default() }
     }
 
     /// All rows at once: a statement that is still running would be in the way of the next one in
@@ -38,30 +47,53 @@ impl<'a> Tx<'a> {
         values: &[Value],
         read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(read(&Row::new(table, key, row))?);
+        match self.database {
+            Database::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query(params_from_iter(values))?;
+                while let Some(row) = rows.next()? {
+                    found.push(read(&Row::new(table, key, RowOf::Sqlite(row)))?);
+                }
+            }
+            Database::Postgres(session) => {
+                for row in session.query(sql, values)? {
+                    found.push(read(&Row::new(table, key, RowOf::Postgres(&row)))?);
+                }
+            }
         }
         Ok(found)
     }
 
     /// The number that a statement counts.
     pub(crate) fn count(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+        let count: i64 = match self.database {
+            Database::Sqlite(connection) => connection
+                .prepare_cached(sql)?
+                .query_row(params_from_iter(values), |row| row.get(0))?,
+            Database::Postgres(session) => session.number(sql, values)?,
+        };
         Ok(count.cast_unsigned())
     }
 
     /// Whether a statement finds any row.
     pub(crate) fn exists(&self, sql: &str, values: &[Value]) -> Result<bool, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.exists(params_from_iter(values))?)
+        match self.database {
+            Database::Sqlite(connection) => {
+                Ok(connection.prepare_cached(sql)?.exists(params_from_iter(values))?)
+            }
+            Database::Postgres(session) => session.exists(sql, values),
+        }
     }
 
     /// How many rows a statement changed.
     pub(crate) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?)
+        match self.database {
+            Database::Sqlite(connection) => {
+                Ok(connection.prepare_cached(sql)?.execute(params_from_iter(values))?)
+            }
+            Database::Postgres(session) => session.execute(sql, values),
+        }
     }
 
     pub(crate) fn remember(&self, table: &'static str, id: &str, version: i64) {

@@ -5,6 +5,7 @@ use ebb_domain::{
 };
 use ebb_store::{Chain, ChainQuery, PageRequest, Store};
 
+use crate::home::Home;
 use crate::sample::{ALL, account, at, disk, fresh, instance, read, region, snapshot, write};
 
 fn query(page: PageRequest) -> ChainQuery {
@@ -17,7 +18,7 @@ fn member(id: &str, disk: &str, version: u64) -> Snapshot {
 }
 
 /// Three disks: of one all kinds of snapshots, of one a single, and one of another region.
-fn three() -> (tempfile::TempDir, Store) {
+fn three() -> (Home, Store) {
     let (folder, store) = fresh();
     let failed = Snapshot { status: SnapshotStatus::Failed, ..member("s-5", "d-1", 5) };
     let deleting = Snapshot { status: SnapshotStatus::Deleting, ..member("s-6", "d-1", 6) };

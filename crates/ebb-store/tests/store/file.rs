@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ebb_domain::{DiskId, InstanceId, SnapshotId, SnapshotStatus, Timestamp};
+use ebb_domain::{DiskId, InstanceId, SnapshotId};
 use ebb_store::{Durability, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::sample::{disk, disk_query, fresh, instance, read, snapshot, snapshot_query, write};
+use crate::sample::{disk, disk_query, fresh, instance, read, snapshot, write};
 
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("metadata.db")
@@ -188,35 +188,6 @@ fn what_is_looked_up_has_an_index() {
         assert!(plan.starts_with("SEARCH"), "{sql}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
-}
-
-/// The length of a whole list is kept beside it: it follows whatever comes, is hidden and goes.
-#[test]
-fn the_length_of_a_list_follows_it() {
-    let (_folder, store) = fresh();
-    let lengths = || {
-        read(&store, |tx| {
-            let snapshots = tx.snapshots(&snapshot_query())?;
-            Ok((tx.disks(&disk_query())?.total, snapshots.total, snapshots.items.len()))
-        })
-    };
-    assert_eq!(lengths(), (0, 0, 0));
-    write(&store, |tx| {
-        tx.insert_disk(&disk("d-1", 1))?;
-        tx.insert_disk(&disk("d-2", 2))?;
-        (1..=3).try_for_each(|n| tx.insert_snapshot(&snapshot(&format!("s-{n}"), "d-1", n)))
-    });
-    assert_eq!(lengths(), (2, 3, 3));
-    write(&store, |tx| {
-        let mut going = tx.snapshot(&SnapshotId::new("s-1"))?.unwrap();
-        going.status = SnapshotStatus::Deleting;
-        tx.save_snapshot(&going)?;
-        tx.remove_snapshot(&SnapshotId::new("s-2"))?;
-        tx.remove_disk(&DiskId::new("d-2"), Timestamp::from_unix_millis(0))
-    });
-    assert_eq!(lengths(), (1, 1, 1));
-    write(&store, |tx| tx.remove_snapshot(&SnapshotId::new("s-1")));
-    assert_eq!(lengths(), (1, 1, 1));
 }
 
 /// What few rows have comes first, though an account's region has an index too.

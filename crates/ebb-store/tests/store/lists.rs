@@ -7,6 +7,7 @@ use ebb_domain::{
 };
 use ebb_store::{DiskQuery, InstanceQuery, LockQuery, SnapshotQuery, Store, TagFilter};
 
+use crate::home::Home;
 use crate::sample::{
     at, disk, disk_query, fresh, image, instance, instance_query, read, snapshot, snapshot_query,
     write,
@@ -45,7 +46,7 @@ fn find_instances(store: &Store, change: impl FnOnce(&mut InstanceQuery)) -> Vec
 }
 
 /// `d-odd` differs from `d-plain` in everything; the other two are not this query's at all.
-fn four_disks() -> (tempfile::TempDir, Store) {
+fn four_disks() -> (Home, Store) {
     let (folder, store) = fresh();
     let mut odd = disk("d-odd", 1);
     odd.zone = ZoneId::new("cn-hangzhou-b");
@@ -304,4 +305,33 @@ fn an_instance_is_found_by_each_of_its_properties() {
     assert_eq!(find(|q| q.status = Some("Rebooting".into())), [""; 0]);
     assert_eq!(find(|q| q.account = AccountId::new("2")), [""; 0]);
     assert_eq!(find(|q| q.region = RegionId::new("cn-beijing")), [""; 0]);
+}
+
+/// The length of a whole list is kept beside it: it follows whatever comes, is hidden and goes.
+#[test]
+fn the_length_of_a_list_follows_it() {
+    let (_folder, store) = fresh();
+    let lengths = || {
+        read(&store, |tx| {
+            let snapshots = tx.snapshots(&snapshot_query())?;
+            Ok((tx.disks(&disk_query())?.total, snapshots.total, snapshots.items.len()))
+        })
+    };
+    assert_eq!(lengths(), (0, 0, 0));
+    write(&store, |tx| {
+        tx.insert_disk(&disk("d-1", 1))?;
+        tx.insert_disk(&disk("d-2", 2))?;
+        (1..=3).try_for_each(|n| tx.insert_snapshot(&snapshot(&format!("s-{n}"), "d-1", n)))
+    });
+    assert_eq!(lengths(), (2, 3, 3));
+    write(&store, |tx| {
+        let mut going = tx.snapshot(&SnapshotId::new("s-1"))?.unwrap();
+        going.status = SnapshotStatus::Deleting;
+        tx.save_snapshot(&going)?;
+        tx.remove_snapshot(&SnapshotId::new("s-2"))?;
+        tx.remove_disk(&DiskId::new("d-2"), at(0))
+    });
+    assert_eq!(lengths(), (1, 1, 1));
+    write(&store, |tx| tx.remove_snapshot(&SnapshotId::new("s-1")));
+    assert_eq!(lengths(), (1, 1, 1));
 }

@@ -8,16 +8,10 @@ use ebb_domain::{
 use ebb_store::{
     DiskQuery, Durability, InstanceQuery, PageRequest, SnapshotQuery, Store, StoreError, Tx,
 };
-use tempfile::TempDir;
+
+pub(crate) use crate::home::fresh;
 
 pub(crate) const ALL: PageRequest = PageRequest::Number { number: 1, size: 1000 };
-
-/// The only place of the suite that knows which database it runs on.
-pub(crate) fn fresh() -> (TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("metadata.db")).unwrap();
-    (folder, store)
-}
 
 pub(crate) fn write<T>(store: &Store, f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
     store.write(Durability::Durable, f).unwrap()

@@ -5,6 +5,7 @@ use ebb_domain::{
 };
 use ebb_store::{PageRequest, Store, TaskQuery};
 
+use crate::home::Home;
 use crate::sample::{ALL, account, at, fresh, read, region, write};
 
 fn task(id: &str, resource: &str, created_at: i64) -> Task {
@@ -57,7 +58,7 @@ fn find(store: &Store, change: impl FnOnce(&mut TaskQuery)) -> Vec<String> {
 }
 
 /// `t-2` is under way.
-fn three_tasks() -> (tempfile::TempDir, Store, Vec<Task>) {
+fn three_tasks() -> (Home, Store, Vec<Task>) {
     let (folder, store) = fresh();
     let mut tasks = vec![task("t-1", "d-1", 10), task("t-2", "d-2", 20), task("t-3", "d-1", 30)];
     tasks[1].status = TaskStatus::Processing;

@@ -1,0 +1,150 @@
+//! PostgreSQL: one transaction that writes among all servers, and a few at a time that read.
+//!
+//! ```text
+//!   write ──place──► BEGIN; take the lock of writers ──► closure ──► COMMIT
+//!   read ───place──► BEGIN REPEATABLE READ READ ONLY ──► closure ──► ROLLBACK
+//! ```
+//!
+//! - A write begins by taking a lock that the schema's writers share (`pg_advisory_xact_lock`), so
+//!   writes of all servers come one after the other, as with SQLite. The transaction is READ
+//!   COMMITTED: each of its statements sees what is committed, and all that it can see was
+//!   committed before the lock was had. With REPEATABLE READ the state would be that from before
+//!   the wait for the lock.
+//! - A connection that was lost, or in whose state there is any doubt, is closed and not used again
+//!   (session.rs). The next transaction makes a new one.
+//! - Every wait has an end: for a place in the pool, for a connection, for each answer.
+//!
+//! Why so, and what was measured: docs/decisions/0101-postgresql.md.
+//!
+//! Deliberately not here: transactions that are tried again. A closure runs once.
+
+mod dialect;
+mod schema;
+mod session;
+mod url;
+mod value;
+
+use std::time::{Duration, Instant};
+
+use crate::pool::{Place, Pool};
+use crate::tx::Database;
+use crate::{StoreError, Tx};
+
+pub(crate) use session::Session;
+pub use url::PostgresUrl;
+pub(crate) use value::column;
+
+/// Reads at the same time; one more waits.
+const READERS: usize = 8;
+
+/// How long a transaction has to begin: to get its place, its connection and its lock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a question whether all is well.
+const CHECK: Duration = Duration::from_secs(2);
+
+/// The lock has the schema in its name: what else is in the database does not wait.
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+     SELECT pg_advisory_xact_lock(1700946796, hashtext(current_schema()))";
+
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// A schema of a PostgreSQL database.
+pub(crate) struct Postgres {
+    url: PostgresUrl,
+    /// One: more would wait for each other in the database.
+    writers: Pool<Session>,
+    readers: Pool<Session>,
+}
+
+impl Postgres {
+    pub(crate) fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let opened = Self { url: url.clone(), writers: Pool::new(1), readers: Pool::new(READERS) };
+        let writer = opened.begin(&opened.writers, BEGIN_WRITE, PATIENCE)?;
+        let transaction = Transaction { session: writer.get() };
+        schema::migrate(transaction.session)?;
+        transaction.commit()?;
+        drop(writer);
+        Ok(opened)
+    }
+
+    pub(crate) fn read<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let reader = self.begin(&self.readers, BEGIN_READ, PATIENCE)?;
+        // Dropping the transaction ends it; there is nothing to commit.
+        let transaction = Transaction { session: reader.get() };
+        f(&Tx::new(Database::Postgres(transaction.session)))
+    }
+
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let writer = self.begin(&self.writers, BEGIN_WRITE, PATIENCE)?;
+        // An early return and a panic both drop the transaction, which rolls it back.
+        let transaction = Transaction { session: writer.get() };
+        let result = f(&Tx::new(Database::Postgres(transaction.session)))?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let reader = self.begin(&self.readers, BEGIN_READ, CHECK)?;
+        drop(Transaction { session: reader.get() });
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) -> Result<(), StoreError> {
+        let under_way = self.writers.take(Some(Instant::now() + PATIENCE)).ok_or_else(busy)?;
+        drop(under_way);
+        self.writers.close_idle();
+        self.readers.close_idle();
+        Ok(())
+    }
+
+    /// A connection on which a transaction has begun.
+    fn begin<'a>(
+        &self,
+        pool: &'a Pool<Session>,
+        begin: &str,
+        patience: Duration,
+    ) -> Result<Place<'a, Session>, StoreError> {
+        let deadline = Instant::now() + patience;
+        let mut place = pool.take(Some(deadline)).ok_or_else(busy)?;
+        if place.has_one() {
+            let begun = place.get().begin(begin, deadline);
+            if begun.is_ok() || !place.get().is_lost() {
+                return begun.map(|()| place);
+            }
+            // It was lost while nobody used it, and then so were the others.
+            place.clear();
+            pool.close_idle();
+        }
+        place.set(Session::connect(&self.url, deadline)?);
+        place.get().begin(begin, deadline)?;
+        Ok(place)
+    }
+}
+
+fn busy() -> StoreError {
+    StoreError::Unavailable("all its connections have been in use for too long".into())
+}
+
+/// What ends when it is dropped: by a roll-back, but for [`Transaction::commit`].
+struct Transaction<'a> {
+    session: &'a Session,
+}
+
+impl Transaction<'_> {
+    fn commit(self) -> Result<(), StoreError> {
+        self.session.commit()
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.session.roll_back();
+    }
+}

@@ -1,0 +1,155 @@
+//! The tests that need PostgreSQL, and a server for them: in a temporary folder, with a socket and
+//! a port of its own, gone when they end.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{cargo, is_root, output, run};
+use crate::workspace::Workspace;
+
+/// The address of the server's database, for whoever tests with it.
+const ADDRESS: &str = "EBB_TEST_POSTGRES";
+
+/// PostgreSQL will not run as root; Debian's package makes this user.
+const USER: &str = "postgres";
+
+/// What is tested is what the store asks of it, not its disk: without syncs the suite takes a
+/// fraction of the time. What is lost by a power failure here nobody wants back.
+const SETTINGS: &[&str] = &["fsync=off", "full_page_writes=off", "max_connections=200"];
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs them.
+pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
+    let server = Server::start()?;
+    run(cargo().current_dir(&workspace.root).env(ADDRESS, server.address()).args([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--test",
+        "postgres",
+        "--quiet",
+    ]))
+}
+
+struct Server {
+    folder: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let programs = programs()?;
+        let folder = std::env::temp_dir().join(format!("ebb-postgres-{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let made = Self::start_in(&folder, &programs);
+        if made.is_err() {
+            // Why it could not be started is what counts.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        made
+    }
+
+    fn start_in(folder: &Path, programs: &Path) -> Result<Self> {
+        if is_root()? {
+            run(Command::new("chown").arg(USER).arg(folder))?;
+        }
+        let data = folder.join("data");
+        output(
+            as_user(&programs.join("initdb"))?
+                .args(["--no-sync", "--auth=trust", "--username=ebb", "--encoding=UTF8"])
+                // Not C: the order of texts must not depend on it.
+                .args(["--locale=C.UTF-8", "--pgdata"])
+                .arg(&data),
+        )?;
+        let port = free_port()?;
+        let mut server = as_user(&programs.join("postgres"))?;
+        server.arg("-D").arg(&data).arg("-k").arg(folder).args(["-p", &port.to_string()]);
+        server.args(["-c", "listen_addresses=127.0.0.1"]);
+        for setting in SETTINGS {
+            server.args(["-c", setting]);
+        }
+        let log = fs::File::create(folder.join("log"))?;
+        let child = server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child.context("cannot start PostgreSQL")?;
+        let mut server = Self { folder: folder.to_owned(), port, child };
+        server.until_it_answers(&programs.join("pg_isready"))?;
+        Ok(server)
+    }
+
+    fn until_it_answers(&mut self, pg_isready: &Path) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let asked = Command::new(pg_isready)
+                .args(["--quiet", "--port", &self.port.to_string(), "--host"])
+                .arg(&self.folder)
+                .status()?;
+            if asked.success() {
+                return Ok(());
+            }
+            if self.child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                bail!("PostgreSQL does not start: {log}");
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Over its socket.
+    fn address(&self) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://ebb@{folder}:{}/postgres", self.port)
+    }
+}
+
+/// SIGINT is PostgreSQL's fast shutdown.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-INT", &id]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            eprintln!("PostgreSQL, process {id}, cannot be stopped");
+            return;
+        }
+        let ended = self.child.wait();
+        let removed = fs::remove_dir_all(&self.folder);
+        if let Err(error) = ended.and(removed) {
+            eprintln!("PostgreSQL in {} is not wholly gone: {error}", self.folder.display());
+        }
+    }
+}
+
+/// A program as the user that PostgreSQL may run as; it ends with this process, however that ends.
+fn as_user(program: &Path) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    if is_root()? {
+        command.args(["--reuid", USER, "--regid", USER, "--init-groups"]);
+    }
+    command.args(["--pdeathsig", "INT"]).arg(program).current_dir("/");
+    Ok(command)
+}
+
+/// Debian has each version's programs in a folder of its own; others have them in the PATH.
+fn programs() -> Result<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let newest_first = folders.into_iter().rev();
+    newest_first
+        .chain(std::env::split_paths(&path))
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .context("there is no PostgreSQL here: its Debian package is `postgresql`")
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
