@@ -31,8 +31,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What every session is set to.
 ///
 /// - A statement ends before its caller gives up.
-/// - A transaction that an Ebbtide has left lying, with the lock of writers, is ended for it, before
-///   those that wait for the lock give up.
+/// - A transaction that an Ebbtide has left lying, with the lock of writers, is ended for it,
+///   before those that wait for the lock give up.
 /// - A commit is synced, whatever the database's own setting: `off` is the only value that lets
 ///   COMMIT return before. Those that wait for standbys stay.
 const SETTINGS: &str = "SET statement_timeout = '8s'; \
