@@ -15,6 +15,8 @@
 //!   end at the same time the later may have the earlier `time`.
 //! - Each file opens with a line that names the file's own number, so that no first line can be
 //!   taken away unseen.
+//! - Before the log deletes its oldest files, as it was told to keep no more, a line says so:
+//!   `"event":"deleted","until":7`. Files that are gone without such a line somebody else took.
 //! - No line has a secret or a signature, and what a client chose is cut and escaped.
 //!
 //! A line is in the page cache before its call is answered: `kill -9` takes nothing that was

@@ -84,6 +84,13 @@ pub(crate) mod event {
         format!(r#""event":"{OPENED}","file":{file}"#)
     }
 
+    /// Says which files the log is about to delete, as it was told to keep no more.
+    pub(crate) const DELETED: &str = "deleted";
+
+    pub(crate) fn deleted(until: u64) -> String {
+        format!(r#""event":"{DELETED}","until":{until}"#)
+    }
+
     /// A write that a crash cut short left so many bytes, which were cut off.
     pub(crate) fn cut(bytes: u64) -> String {
         format!(r#""event":"cut","bytes":{bytes}"#)
@@ -105,6 +112,7 @@ pub(crate) struct Head<'a> {
     pub(crate) time: &'a str,
     event: Option<&'a str>,
     file: Option<u64>,
+    until: Option<u64>,
 }
 
 impl<'a> Line<'a> {
@@ -129,6 +137,11 @@ impl<'a> Line<'a> {
     /// The number of the file, in the first line of one.
     pub(crate) fn opens(&self) -> Option<u64> {
         self.head.file.filter(|_| self.head.event == Some(event::OPENED))
+    }
+
+    /// Up to which file the log was about to delete, where the line says so.
+    pub(crate) fn deletes(&self) -> Option<u64> {
+        self.head.until.filter(|_| self.head.event == Some(event::DELETED))
     }
 }
 

@@ -191,20 +191,28 @@ impl Shared {
         (state.number, state.length) = (number, 0);
         let path = self.path(state);
         state.write(now, &event::opened(number)).map_err(Error::io(&path))?;
-        if let Some(keep) = self.options.keep {
+        let keep = self.options.keep.map_or(u64::MAX, NonZeroU64::get);
+        let old = self.numbers_until(number.saturating_sub(keep))?;
+        if let Some(until) = old.last() {
+            state.write(now, &event::deleted(*until)).map_err(Error::io(&path))?;
             // What goes is named by what stays, so that stays for certain first.
             state.file.sync_data().map_err(Error::io(&path))?;
-            self.delete_until(number.saturating_sub(keep.get()));
+            self.delete(&old);
         }
         Ok(())
     }
 
-    /// A file too many does no harm, and is tried again when the next one is opened.
-    fn delete_until(&self, number: u64) {
-        let old = files::numbers(&self.dir).map(|all| all.into_iter().filter(|n| *n <= number));
-        let outcome = old
-            .and_then(|mut old| old.try_for_each(|n| fs::remove_file(files::path(&self.dir, n))));
-        if let Err(error) = outcome {
+    fn numbers_until(&self, number: u64) -> Result<Vec<u64>, Error> {
+        let mut all = files::numbers(&self.dir).map_err(Error::io(&self.dir))?;
+        all.retain(|found| *found <= number);
+        Ok(all)
+    }
+
+    /// From the oldest on, so that what is left has no gap. A file too many does no harm, and is
+    /// tried again when the next one is opened.
+    fn delete(&self, old: &[u64]) {
+        let delete = |number: &u64| fs::remove_file(files::path(&self.dir, *number));
+        if let Err(error) = old.iter().try_for_each(delete) {
             tracing::warn!(%error, "cannot delete old files of the audit log");
         }
     }

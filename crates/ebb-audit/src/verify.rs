@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use crate::files;
@@ -14,9 +15,11 @@ use crate::line::{Line, Link};
 pub struct Verified {
     /// How many files there are.
     pub files: u64,
-    /// The oldest. Unless it is 1, the files before it were deleted: by the log, where it was told
-    /// how many to keep, or by somebody.
+    /// The oldest. Unless it is 1, the files before it are gone.
     pub first_file: u64,
+    /// Up to which file the log says that it deleted its oldest, as it was told to keep no more; 0
+    /// where it does not. Others that are gone somebody took away.
+    pub deleted_until: u64,
     /// How many lines there are.
     pub lines: u64,
     /// The number of the first line.
@@ -95,6 +98,15 @@ struct Walk<'a> {
     verified: Option<Verified>,
 }
 
+impl Verified {
+    /// The files that are gone, and not by the log's own doing as far as it says.
+    #[must_use]
+    pub fn taken_away(&self) -> Option<RangeInclusive<u64>> {
+        let gone = self.deleted_until + 1..=self.first_file - 1;
+        (!gone.is_empty()).then_some(gone)
+    }
+}
+
 impl Walk<'_> {
     fn file(&mut self, number: u64, newest: bool) -> Result<(), Broken> {
         let path = files::path(self.dir, number);
@@ -160,6 +172,7 @@ impl Walk<'_> {
         let verified = self.verified.get_or_insert_with(|| Verified {
             files: 0,
             first_file: number,
+            deleted_until: 0,
             lines: 0,
             first_sequence: line.link.sequence,
             last_sequence: 0,
@@ -170,6 +183,7 @@ impl Walk<'_> {
         });
         verified.files = number - verified.first_file + 1;
         verified.lines += 1;
+        verified.deleted_until = verified.deleted_until.max(line.deletes().unwrap_or(0));
         verified.last_sequence = line.link.sequence;
         hash.clone_into(&mut verified.newest_hash);
         line.head.time.clone_into(&mut verified.last_time);

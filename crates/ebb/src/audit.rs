@@ -1,13 +1,15 @@
 //! `ebb admin audit`: the audit log of a data directory. Reads its files, and needs no server.
 
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use clap::Subcommand;
-use ebb_audit::{Broken, Verified, verify};
+use ebb_audit::{Broken, Options, Verified, verify};
 use serde_json::json;
 
 use crate::Failure;
+use crate::size::Size;
 
 /// The log's folder in a data directory.
 pub(crate) const FOLDER: &str = "audit";
@@ -25,6 +27,22 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "HASH")]
         expect: Option<String>,
     },
+}
+
+/// How the log is kept: as many of its files as there is room for, the one being written among
+/// them.
+pub(crate) fn options(keep: Option<Size>) -> Result<Options, Failure> {
+    let options = Options::default();
+    let Some(Size(bytes)) = keep else { return Ok(options) };
+    let files = bytes / options.file_bytes;
+    if files < 2 {
+        let least = options.file_bytes >> 19;
+        return Err(format!(
+            "--audit-keep is too small: {least}MiB at least, as whole files are deleted"
+        )
+        .into());
+    }
+    Ok(Options { keep: NonZeroU64::new(files), ..options })
 }
 
 /// Carries the command out.
@@ -50,7 +68,18 @@ fn words(verified: &Verified) -> String {
         verified.first_time, verified.last_time, verified.newest_hash
     );
     if *first_file > 1 {
-        text += &format!("It begins with file {first_file}: those before it were deleted.\n");
+        text += &format!("It begins with file {first_file}: ");
+        text += &match verified.taken_away() {
+            None => format!(
+                "the server deleted its oldest, up to {}, as it was told to keep no more.\n",
+                verified.deleted_until
+            ),
+            Some(gone) => format!(
+                "{} to {} are gone, and no line says that the server deleted them.\n",
+                gone.start(),
+                gone.end()
+            ),
+        };
     }
     if verified.torn_bytes > 0 {
         text += &format!(
@@ -68,6 +97,7 @@ fn json(verified: &Verified) -> String {
         "lines": verified.lines,
         "files": verified.files,
         "first_file": verified.first_file,
+        "deleted_until": verified.deleted_until,
         "first_sequence": verified.first_sequence,
         "last_sequence": verified.last_sequence,
         "first_time": verified.first_time,
@@ -92,13 +122,44 @@ fn json_broken(broken: &Broken) -> String {
 mod tests {
     use std::fs;
 
-    use ebb_audit::{Entry, Log, Options};
+    use ebb_audit::{Entry, Log};
 
     use super::*;
 
     fn verify_with(data_dir: &Path, expect: Option<&str>) -> Result<(), String> {
         let command = Audit::Verify { expect: expect.map(str::to_owned) };
         audit(data_dir, command, true).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn as_many_files_are_kept_as_there_is_room_for() {
+        let files = |size: &str| options(Some(size.parse().unwrap())).map(|options| options.keep);
+        assert_eq!(options(None).unwrap().keep, None);
+        assert_eq!(files("128MiB").unwrap(), NonZeroU64::new(2));
+        assert_eq!(files("1GiB").unwrap(), NonZeroU64::new(16));
+        for small in ["0", "64MiB", "127MiB"] {
+            let why = files(small).unwrap_err().to_string();
+            assert!(why.contains("128MiB at least"), "{why}");
+        }
+    }
+
+    #[test]
+    fn it_is_told_who_took_the_oldest_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let small = |keep| Options { file_bytes: 2000, keep: NonZeroU64::new(keep) };
+        let append = |options| {
+            let log = Log::open(folder.path(), options, 0).unwrap();
+            (0..20).for_each(|_| log.append(0, &Entry::default()).unwrap());
+        };
+        append(small(0));
+        fs::remove_file(folder.path().join("00000001.jsonl")).unwrap();
+        let told = words(&verify(folder.path(), None).unwrap());
+        assert!(
+            told.ends_with("1 to 1 are gone, and no line says that the server deleted them.\n")
+        );
+        append(small(2));
+        let told = words(&verify(folder.path(), None).unwrap());
+        assert!(told.contains(": the server deleted its oldest, up to "), "{told}");
     }
 
     #[test]

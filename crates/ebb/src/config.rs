@@ -8,13 +8,13 @@ use clap::{Args, ValueEnum};
 use ebb_objects::S3Options;
 use serde::Deserialize;
 
-use crate::Failure;
 use crate::certificates::CertificateFiles;
 use crate::clock::{ClockArgs, SystemClock};
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
 use crate::size::{Rate, Size};
+use crate::{Failure, audit};
 
 /// Where the API listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -86,12 +86,16 @@ pub(crate) struct ServeArgs {
     pub pool: PoolArgs,
     #[command(flatten)]
     pub clock: ClockArgs,
+    /// How much of the audit log is kept: when its newest file is full, the oldest are deleted that
+    /// there is no more room for. At least 128MiB [default: all].
+    #[arg(long, env = "EBB_AUDIT_KEEP", value_name = "SIZE")]
+    pub audit_keep: Option<Size>,
     /// A TOML file with the same names: data_dir, listen, tls_cert, tls_key, nbd_listen,
     /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_instance_certificates, nbd_allow_plaintext,
     /// region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region, master_key_file,
     /// master_key_command, kms, vault_addr, vault_token_file, vault_mount, vault_namespace,
     /// vault_ca, cache_size, pool_size,
-    /// pool_reserve, keep_free, scrub_rate.
+    /// pool_reserve, keep_free, scrub_rate, audit_keep.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -166,6 +170,7 @@ struct File {
     pool_reserve: Option<Size>,
     keep_free: Option<Size>,
     scrub_rate: Option<Rate>,
+    audit_keep: Option<Size>,
 }
 
 impl File {
@@ -211,6 +216,7 @@ pub(crate) struct Config {
     pub kms: KmsArgs,
     pub pool: ebb_local::Options,
     pub clock: SystemClock,
+    pub audit: ebb_audit::Options,
 }
 
 /// TLS for NBD.
@@ -297,6 +303,7 @@ impl ServeArgs {
             qos: self.qos.or(file.qos).unwrap_or_default(),
             pool,
             clock: self.clock.into(),
+            audit: audit::options(self.audit_keep.or(file.audit_keep))?,
         })
     }
 }
@@ -464,6 +471,22 @@ mod tests {
         assert_eq!(with(None, None).unwrap(), MasterKeySource::File("f".into()));
         assert_eq!(with(Some("g"), None).unwrap(), MasterKeySource::File("g".into()));
         assert!(with(None, Some("c")).is_err());
+    }
+
+    #[test]
+    fn the_audit_log_is_kept_as_long_as_flag_or_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ebb.toml");
+        std::fs::write(&path, "audit_keep = \"256MiB\"\n").unwrap();
+        let keep = |config: Option<&Path>, audit_keep| {
+            let config = config.map(Path::to_owned);
+            let given = ServeArgs { config, audit_keep, ..args(&[]) };
+            given.resolve().map(|config| config.audit.keep.map_or(0, u64::from))
+        };
+        assert_eq!(keep(None, None).unwrap(), 0);
+        assert_eq!(keep(Some(&path), None).unwrap(), 4);
+        assert_eq!(keep(Some(&path), Some(Size(128 << 20))).unwrap(), 2);
+        assert!(keep(None, Some(Size(1))).is_err());
     }
 
     #[test]

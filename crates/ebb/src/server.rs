@@ -163,7 +163,7 @@ impl Server {
         let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
         let now = config.clock.now().unix_millis();
-        let log = Log::open(&data_dir.join(audit::FOLDER), ebb_audit::Options::default(), now)?;
+        let log = Log::open(&data_dir.join(audit::FOLDER), config.audit, now)?;
         let log = Arc::new(log);
         let control_health = Arc::clone(&control);
         let audit_health = Arc::clone(&log);

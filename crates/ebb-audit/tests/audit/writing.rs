@@ -127,10 +127,47 @@ fn only_so_many_files_are_kept() {
     let verified = verify(folder.path(), Some(&log.newest_hash())).unwrap();
     assert_eq!(verified.files, 3);
     assert!(verified.first_file > 5 && verified.first_sequence > 10, "{verified:?}");
+    // The log says which it deleted.
+    assert_eq!(verified.deleted_until, verified.first_file - 1);
+    assert_eq!(verified.taken_away(), None);
     // The last of what is gone is named by the first of what is left.
     let head = values(&file(folder.path(), verified.first_file)).remove(0);
     verify(folder.path(), head["prev"].as_str()).unwrap();
     assert!(matches!(verify(folder.path(), Some(&early)), Err(Broken::Missing { .. })));
+}
+
+#[test]
+fn what_somebody_took_away_is_told_from_what_the_log_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path(), small(None)), 30);
+    let all = verify(folder.path(), None).unwrap();
+    assert_eq!((all.first_file, all.deleted_until, all.taken_away()), (1, 0, None));
+    for number in [1, 2] {
+        fs::remove_file(file(folder.path(), number)).unwrap();
+    }
+    let rest = verify(folder.path(), None).unwrap();
+    assert_eq!((rest.deleted_until, rest.taken_away()), (0, Some(1..=2)));
+    // The log says up to where it deletes; what was gone before that can be told no more.
+    append(&open(folder.path(), small(Some(3))), 10);
+    let kept = verify(folder.path(), None).unwrap();
+    assert_eq!((kept.files, kept.taken_away()), (3, None));
+    fs::remove_file(file(folder.path(), kept.first_file)).unwrap();
+    let less = verify(folder.path(), None).unwrap();
+    assert_eq!(less.taken_away(), Some(kept.first_file..=kept.first_file));
+}
+
+#[test]
+fn files_that_could_not_be_deleted_are_when_the_next_one_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path(), small(None)), 30);
+    // As a crash leaves them behind the line that says that they go.
+    let stuck = file(folder.path(), 2);
+    let kept = fs::read(&stuck).unwrap();
+    append(&open(folder.path(), small(Some(3))), 10);
+    fs::write(&stuck, kept).unwrap();
+    append(&open(folder.path(), small(Some(3))), 10);
+    assert!(!stuck.exists());
+    assert_eq!(verify(folder.path(), None).unwrap().files, 3);
 }
 
 #[test]
