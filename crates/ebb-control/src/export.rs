@@ -4,8 +4,11 @@
 //! after every commit that could change the answer; whoever comes last reads the newest record, so
 //! the outcome does not depend on the order. One gate a disk keeps two settlings apart; it is the
 //! only lock held while the engine opens or revokes, and no other disk's call needs it.
+//!
+//! An encrypted disk cannot be opened while its key store is away, as one may be when a whole site
+//! starts again. It then has no export, and [`Control::open_waiting_exports`] opens it later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use ebb_domain::{
@@ -26,6 +29,8 @@ pub(crate) struct Exporter {
     engine: Arc<dyn Engine>,
     store: Arc<Store>,
     gates: Mutex<HashMap<DiskId, Gate>>,
+    /// Disks whose key could not be had.
+    waiting: Mutex<HashSet<DiskId>>,
 }
 
 impl Exporter {
@@ -34,7 +39,7 @@ impl Exporter {
         engine: Arc<dyn Engine>,
         store: Arc<Store>,
     ) -> Self {
-        Self { table, engine, store, gates: Mutex::default() }
+        Self { table, engine, store, gates: Mutex::default(), waiting: Mutex::default() }
     }
 
     /// For exports of what is no disk.
@@ -60,6 +65,11 @@ impl Exporter {
     /// The disk is gone for good.
     pub(crate) fn forget_counters(&self, disk: &DiskId) {
         self.table.forget(disk.as_str());
+    }
+
+    /// The disk has no export for want of its key.
+    pub(crate) fn wait_for_key(&self, disk: DiskId) {
+        lock(&self.waiting).insert(disk);
     }
 
     fn gate(&self, disk: &DiskId) -> Gate {
@@ -141,6 +151,18 @@ impl Control {
             (None, None) => self.exporter.forget(id, &gate),
         }
         Ok(())
+    }
+}
+
+impl Control {
+    /// Opens the exports that wait for a key store which can be reached again. What still cannot
+    /// be opened waits for the next call.
+    ///
+    /// # Errors
+    /// The store fails, or the engine has stopped.
+    pub fn open_waiting_exports(&self) -> Result<(), ControlError> {
+        let waiting = std::mem::take(&mut *lock(&self.exporter.waiting));
+        waiting.iter().try_for_each(|disk| self.settle_or_wait(disk))
     }
 }
 

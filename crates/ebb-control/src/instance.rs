@@ -10,8 +10,8 @@
 //! the rest, now or after a restart.
 
 use ebb_domain::{
-    Account, Denied, DiskStatus, Instance, InstanceId, InstanceStatus, RegionId, check_delete,
-    check_start, check_stop,
+    Account, Denied, DiskId, DiskStatus, Instance, InstanceId, InstanceStatus, RegionId,
+    check_delete, check_start, check_stop,
 };
 use ebb_store::{Durability, Tx};
 
@@ -195,17 +195,26 @@ impl Control {
     /// hold up the others, nor the instance: it does not answer, and the log says why.
     pub(crate) fn settle_disks(&self, id: &InstanceId) -> Result<(), ControlError> {
         let disks = self.store.read(|tx| tx.disks_of_instance(id))?;
-        disks.iter().try_for_each(|disk| match self.settle(&disk.id) {
+        disks.iter().try_for_each(|disk| self.settle_or_wait(&disk.id))
+    }
+
+    pub(crate) fn settle_or_wait(&self, disk: &DiskId) -> Result<(), ControlError> {
+        match self.settle(disk) {
             Err(error) if error.is_undone() => {
-                tracing::error!(disk = %disk.id, %error, "the export is not as it should be");
+                tracing::error!(%disk, %error, "the export is not as it should be");
+                Ok(())
+            }
+            Err(ControlError::Denied(Denied::KeyNotFound)) => {
+                tracing::info!(%disk, "no export: its key is gone");
                 Ok(())
             }
             Err(ControlError::Denied(reason)) => {
-                tracing::info!(disk = %disk.id, ?reason, "no export: its key cannot be had");
+                tracing::info!(%disk, ?reason, "no export for now: its key cannot be had");
+                self.exporter.wait_for_key(disk.clone());
                 Ok(())
             }
             other => other,
-        })
+        }
     }
 
     /// Deletes instances, all or none. Disks that go with their instance are deleted, the others

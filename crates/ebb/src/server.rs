@@ -215,8 +215,8 @@ impl Server {
     }
 }
 
-/// Has the snapshots taken and deleted that are due, and each minute's activity taken down when it
-/// has ended.
+/// Has the snapshots taken and deleted that are due, exports opened whose key can be had again, and
+/// each minute's activity taken down when it has ended.
 async fn work_each_minute(control: Arc<Control>) {
     const MINUTE_MILLIS: u64 = 60_000;
     loop {
@@ -224,11 +224,12 @@ async fn work_each_minute(control: Arc<Control>) {
         let work = move || {
             due.take_auto_snapshots()?;
             due.expire_snapshots()?;
+            due.open_waiting_exports()?;
             due.keep_keys()
         };
         // What a panic leaves half done stands in the record.
         if let Ok(Err(error)) = spawn_blocking(work).await {
-            tracing::error!(%error, "cannot look for snapshots that are due");
+            tracing::error!(%error, "cannot do what is due each minute");
         }
         let now = control.now().unix_millis().unsigned_abs();
         tokio::time::sleep(Duration::from_millis(MINUTE_MILLIS - now % MINUTE_MILLIS)).await;

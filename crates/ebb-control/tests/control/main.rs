@@ -12,6 +12,7 @@ mod expiry;
 mod exports;
 mod failures;
 mod import;
+mod key_store;
 mod kill;
 mod locks;
 mod objects;

@@ -24,6 +24,7 @@ use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::engine::TestEngine;
+use crate::key_store::TestKeys;
 use crate::objects;
 
 /// The database, under the folder of a world.
@@ -154,11 +155,12 @@ impl Probe {
     }
 }
 
-/// What outlives the process: time and randomness go on.
+/// What outlives the process: time, randomness and the key store go on.
 #[derive(Clone)]
 pub(crate) struct Universe {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) entropy: Arc<TestEntropy>,
+    pub(crate) keys: Arc<TestKeys>,
 }
 
 impl Default for Universe {
@@ -169,6 +171,7 @@ impl Default for Universe {
                 hook: Mutex::default(),
             }),
             entropy: Arc::new(TestEntropy(AtomicU64::new(7))),
+            keys: Arc::default(),
         }
     }
 }
@@ -323,10 +326,7 @@ fn start(
         regions: vec![Region { id: region() }, Region { id: other_region() }],
         root_key: ("key".into(), Secret::new("secret")),
         master_key: ebb_kms::MasterKey::new([7; 32]),
-        key_store: Arc::new(ebb_kms::EmbeddedKeys::new(
-            ebb_kms::MasterKey::new([7; 32]),
-            |bytes| bytes.fill(1),
-        )),
+        key_store: Arc::clone(&universe.keys) as _,
         probe: Arc::new(move |step| probe.pass(step)),
     })
 }
