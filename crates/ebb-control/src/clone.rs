@@ -64,7 +64,8 @@ impl Control {
     /// the one task of the group that this answers is Finished and names it; the encrypted clone
     /// of a plain disk is once its task is Finished.
     ///
-    /// Durable by the outcome's commit, as CreateDisk; with a task that goes on, by the intent's.
+    /// Durable by the outcome's commit, as CreateDisk; with a task that goes on, by one before the
+    /// answer.
     ///
     /// # Errors
     /// The first refusal, or a failure, after which there is no disk.
@@ -75,13 +76,7 @@ impl Control {
     ) -> Result<TaskGroupId, ControlError> {
         let size = request.disk.check()?;
         let token = request.token.as_ref();
-        // Only what is encrypted can go on after the answer.
-        let by_default =
-            self.store.read(|tx| tx.is_encrypted_by_default(owner, &request.region))?;
-        let durability = match request.disk.is_to_be_encrypted(by_default)? {
-            true => Durability::Durable,
-            false => Durability::Recoverable,
-        };
+        let durability = Durability::Recoverable;
         let intended = self.write_with_data_keys(owner, durability, |tx, keys| {
             if let Some(made) = self.replay(tx, owner, token)? {
                 return Ok(Err(TaskGroupId::new(made.into_iter().next().unwrap_or_default())));
@@ -107,6 +102,9 @@ impl Control {
         }
         self.pass(Step::VolumeMade);
         if shares_nothing {
+            // Answered before it is there: rows and data key must outlive a power loss.
+            self.store
+                .write::<_, ControlError>(Durability::Durable, |tx| Ok(tx.save_task(&task)?))?;
             self.work.add(Job::Task(task.id.clone()));
         } else {
             self.store.write::<_, ControlError>(Durability::Durable, |tx| {
