@@ -160,6 +160,9 @@ def test_an_image_is_copied_to_an_encrypted_one(ecs, keys):
     assert ecs.call("CopyImage", {"ImageId": image} | once)["ImageId"] == copy
     rekeyed = copied_image(ecs, copy, Encrypted=True, KMSKeyId=other)
     for made, by in ((image, ""), (copy, key), (rekeyed, other)):
+        [shown] = ecs.call("DescribeImages", ImageId=made)["Images"]["Image"]
+        mappings = shown["DiskDeviceMappings"]["DiskDeviceMapping"]
+        assert [each["Encrypted"] for each in mappings] == [by != ""] * 2
         copied = ecs.run_instance(ImageId=made)
         disks = ecs.disks(InstanceId=copied)
         assert [one["KMSKeyId"] for one in disks] == [by, by]

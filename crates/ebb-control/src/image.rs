@@ -177,6 +177,7 @@ impl Control {
                 kind: disk.kind,
                 snapshot: snapshot.id,
                 size_gib: disk.size_gib,
+                encrypted: disk.encryption.is_some(),
             });
             pairs.push((VolumeId(disk.volume), Version(snapshot.version)));
         }
@@ -333,6 +334,7 @@ fn mapped_disks(
             kind: snapshot.source_disk_kind,
             snapshot: snapshot.id,
             size_gib,
+            encrypted: snapshot.encryption.is_some(),
         });
     }
     Ok(disks)

@@ -142,7 +142,11 @@ impl Control {
                 key_of_snapshot(tx, &source)?.check()?;
                 copy.encryption = keys.by_key(&request.destination, request.key.as_deref());
             }
-            disks.push(ImageDisk { snapshot: copy.id.clone(), ..disk.clone() });
+            disks.push(ImageDisk {
+                snapshot: copy.id.clone(),
+                encrypted: copy.encryption.is_some(),
+                ..disk.clone()
+            });
             parts.push(Part { source: Version(source.version), copy });
         }
         let copy = Image {

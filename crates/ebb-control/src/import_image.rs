@@ -203,6 +203,7 @@ impl Control {
                 kind: snapshot.source_disk_kind,
                 snapshot: snapshot.id,
                 size_gib: disk.size_gib,
+                encrypted: false,
             });
         }
         found.status = ImageStatus::Available;

@@ -66,6 +66,8 @@ pub struct ImageDisk {
     pub snapshot: SnapshotId,
     /// The smallest that it comes in.
     pub size_gib: u32,
+    /// Whether that snapshot is encrypted, and so what is made of it.
+    pub encrypted: bool,
 }
 
 impl Image {
@@ -163,7 +165,8 @@ mod tests {
     use super::*;
 
     fn disk(device: &str, kind: DiskKind) -> ImageDisk {
-        ImageDisk { device: device.into(), kind, snapshot: SnapshotId::new("s-1"), size_gib: 20 }
+        let snapshot = SnapshotId::new("s-1");
+        ImageDisk { device: device.into(), kind, snapshot, size_gib: 20, encrypted: false }
     }
 
     #[test]

@@ -104,13 +104,17 @@ impl Tx<'_> {
     }
 
     fn disks_of_image(&self, id: &ImageId) -> Result<Vec<ImageDisk>, StoreError> {
-        let sql = "SELECT * FROM image_disks WHERE image = ? ORDER BY position";
+        let sql = "SELECT *, EXISTS (SELECT 1 FROM snapshots
+                                    WHERE id = image_disks.snapshot
+                                      AND data_key IS NOT NULL) AS encrypted
+                   FROM image_disks WHERE image = ? ORDER BY position";
         self.rows(("image_disks", "image"), sql, &[text(id.as_str())], |row| {
             Ok(ImageDisk {
                 device: row.get("device")?,
                 kind: row.name("kind", parse_kind)?,
                 snapshot: row.id("snapshot", SnapshotId::new)?,
                 size_gib: row.get("size_gib")?,
+                encrypted: row.get("encrypted")?,
             })
         })
     }

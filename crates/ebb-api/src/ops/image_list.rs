@@ -157,6 +157,7 @@ fn own(image: Image) -> Value {
             "SnapshotId": disk.snapshot.as_str(),
             "Device": disk.device,
             "Size": disk.size_gib.to_string(),
+            "Encrypted": disk.encrypted,
             "Type": if disk.kind == DiskKind::System { "system" } else { "data" },
         })
     };

@@ -102,6 +102,7 @@ pub(crate) fn image(id: &str, snapshot: &SnapshotId) -> Image {
         kind: DiskKind::System,
         snapshot: snapshot.clone(),
         size_gib: 20,
+        encrypted: false,
     };
     Image {
         id: ImageId::new(id),
