@@ -257,7 +257,9 @@ class World:
 
 
 def without_id(answer) -> dict:
-    return {name: value for name, value in answer.tree.items() if name != "RequestId"}
+    """What was answered, but for the request's own id, which Recommend has in it too."""
+    own = ("RequestId", "Recommend")
+    return {name: value for name, value in answer.tree.items() if name not in own}
 
 
 def filled(text: str, ids: dict[str, str]) -> str:
