@@ -1,7 +1,7 @@
 //! Every answer of ResetDisk, in the order of its table, from real states and over HTTP.
 //!
-//! Deliberately not here: the four refusals about keys and the encrypted half of Mismatch, because
-//! this server has no key service.
+//! Deliberately not here: the four refusals about keys and the encrypted half of Mismatch, which
+//! the Python tests of encrypted disks get from a whole server.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
