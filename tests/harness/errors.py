@@ -20,6 +20,7 @@ GATEWAY = {
     "InvalidParameter": None,
     "InvalidTimeStamp.Expired": "Specified time stamp or date value is expired.",
     "MissingParameter": None,
+    "ServiceUnavailable": None,
     "SignatureNonceUsed": "Specified signature nonce was used already.",
 }
 

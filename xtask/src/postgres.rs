@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, is_root, output, run};
+use crate::pytest;
 use crate::workspace::Workspace;
 
 /// The address of the server's database, for whoever tests with it.
@@ -26,17 +27,30 @@ const SETTINGS: &[&str] = &["fsync=off", "full_page_writes=off", "max_connection
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs them.
+/// Of the tests over HTTP, those of records: lists in their order, transactions, starts.
+const OVER_HTTP: &[&str] = &[
+    "postgres",
+    "conformance/test_describe_disks.py",
+    "conformance/test_lives.py",
+    "conformance/test_reset_semantics.py",
+    "conformance/test_snapshots.py",
+    "conformance/test_story.py",
+    "conformance/test_tags.py",
+    "e2e/test_restart.py",
+];
+
+/// Runs them: the suite of the store, the use cases, and the whole program over HTTP.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     let server = Server::start()?;
     run(cargo().current_dir(&workspace.root).env(ADDRESS, server.address()).args([
         "test",
         "--workspace",
         "--all-features",
-        "--test",
-        "postgres",
+        "--test=postgres",
+        "--test=control",
         "--quiet",
-    ]))
+    ]))?;
+    run(pytest::command(workspace, OVER_HTTP).env(ADDRESS, server.address()))
 }
 
 struct Server {

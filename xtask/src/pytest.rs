@@ -1,5 +1,6 @@
 //! The tests that drive the built server from the outside: Python, and Node run by it.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use anyhow::Result;
@@ -26,12 +27,12 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
 }
 
 /// Runs pytest with `args`; paths among them are relative to `tests/`.
-pub(crate) fn pytest<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S]) -> Result<()> {
+pub(crate) fn pytest<S: AsRef<OsStr>>(workspace: &Workspace, args: &[S]) -> Result<()> {
     run(&mut command(workspace, args))
 }
 
 /// What runs it. `EBB_BIN` names another server to test than the one built here.
-pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(workspace: &Workspace, args: &[S]) -> Command {
+pub(crate) fn command<S: AsRef<OsStr>>(workspace: &Workspace, args: &[S]) -> Command {
     let server = std::env::var_os("EBB_BIN").unwrap_or_else(|| workspace.server().into_os_string());
     let mut command = Command::new(install::python_path(workspace));
     command

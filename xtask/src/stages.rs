@@ -26,7 +26,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "deny", needs: &["install"], run: deny },
     Stage { name: "build", needs: &[], run: pytest::build },
     Stage { name: "rust", needs: &[], run: rust },
-    Stage { name: "postgres", needs: &["install"], run: postgres::gate },
+    Stage { name: "postgres", needs: &["install", "build"], run: postgres::gate },
     Stage { name: "engine", needs: &[], run: engine },
     Stage { name: "kill", needs: &["install"], run: kill::gate },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },

@@ -19,6 +19,7 @@ use ebb_control::{Asked, Caller, Who};
 use crate::auth::Authority;
 use crate::operation::Product;
 use crate::peer::Peer;
+use crate::refusals::failed;
 use crate::{ApiError, Params};
 
 /// What names a resource: the parameter, and the kind of resource in RAM's words.
@@ -250,7 +251,7 @@ pub(crate) fn permitted(
     match authority.permits(caller, &subject.asked(peer)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(forbidden(product)),
-        Err(failure) => Err(ApiError::internal(failure)),
+        Err(failure) => Err(failed(failure)),
     }
 }
 

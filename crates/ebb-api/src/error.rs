@@ -64,6 +64,22 @@ impl ApiError {
         Self { detail: Some(detail.to_string()), ..Self::new(500, "InternalError", message) }
     }
 
+    /// Something that the server needs is away for the moment: 503 `ServiceUnavailable`. `detail`
+    /// goes to the log, not to the client.
+    #[must_use]
+    pub fn unavailable(detail: impl Display) -> Self {
+        let message = "The request has failed due to a temporary failure of the server.";
+        Self { detail: Some(detail.to_string()), ..Self::new(503, "ServiceUnavailable", message) }
+    }
+
+    /// As [`ApiError::unavailable`], where the change may have been made all the same.
+    #[must_use]
+    pub fn outcome_unknown(detail: impl Display) -> Self {
+        let message = "The request has failed due to a temporary failure of the server. Whether \
+                       it was done is not known: look before asking again.";
+        Self { message: message.into(), ..Self::unavailable(detail) }
+    }
+
     /// What the log says beyond the message.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {

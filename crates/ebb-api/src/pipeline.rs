@@ -24,6 +24,7 @@ use crate::need_ssl;
 use crate::nonce::Nonces;
 use crate::operation::Signed;
 use crate::peer::Peer;
+use crate::refusals::failed;
 use crate::render::Format;
 use crate::signature::Claim;
 use crate::throttle::{RetryAfterMillis, Throttle};
@@ -211,9 +212,11 @@ impl<C: Authority> Api<C> {
         response
     }
 
-    /// 200, or 503 and why.
-    pub(crate) fn health(&self) -> Response<Full<Bytes>> {
-        let (status, text) = match (self.health)() {
+    /// 200, or 503 and why. A database is asked, where it may block.
+    pub(crate) async fn health(self: &Arc<Self>) -> Response<Full<Bytes>> {
+        let api = Arc::clone(self);
+        let asked = tokio::task::spawn_blocking(move || (api.health)()).await;
+        let (status, text) = match asked.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(()) => (StatusCode::OK, "ok".to_owned()),
             Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         };
@@ -279,7 +282,7 @@ async fn call<C: Authority>(
         let identity = caller.arn(&authority.name_of(caller).unwrap_or_default());
         let outcome = authority
             .key_was_used(&cx.access_key_id)
-            .map_err(ApiError::internal)
+            .map_err(failed)
             .and_then(|()| authorize(authority, caller, about, &cx.subject, cx.peer))
             .and_then(|()| operation.invoke(&params, &cx));
         (Noted { identity, resources: cx.subject.resources }, outcome)
@@ -333,7 +336,10 @@ impl Seen {
     fn log(&self, status: u16, error: Option<&ApiError>, started: Instant) {
         let id = &self.request_id;
         if let Some(detail) = error.and_then(ApiError::detail) {
-            tracing::error!(request_id = %id, detail, "internal error");
+            match status {
+                503 => tracing::warn!(request_id = %id, detail, "not answered for now"),
+                _ => tracing::error!(request_id = %id, detail, "internal error"),
+            }
         }
         tracing::info!(
             request_id = %id,

@@ -192,7 +192,7 @@ async fn route<C: Authority>(
 ) -> Response<Full<Bytes>> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
-        "/healthz" if is_get => api.health(),
+        "/healthz" if is_get => api.health().await,
         "/metrics" if is_get && peer.address.ip().to_canonical().is_loopback() => api.metrics(),
         _ => api.answer(request, peer).await,
     }

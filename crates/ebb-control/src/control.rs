@@ -8,7 +8,7 @@ use ebb_domain::{
 };
 use ebb_kms::{KeyStore, MasterKey};
 use ebb_objects::{Bucket, Buckets};
-use ebb_store::{Durability, Store, Tx};
+use ebb_store::{Durability, Store, StoreError, Tx};
 use ebb_volume::{Engine, OpId};
 
 use crate::export::Exporter;
@@ -146,12 +146,18 @@ impl Control {
         &self.regions
     }
 
-    /// `Err` with the reason once the engine has stopped.
+    /// `Err` with the reason once the engine has stopped, or while the store is away. It may block
+    /// for some seconds.
     ///
     /// # Errors
-    /// What the engine says.
+    /// What the engine says, or the store.
     pub fn health(&self) -> Result<(), String> {
-        self.engine.health().map_err(|error| error.to_string())
+        self.engine.health().map_err(|error| error.to_string())?;
+        self.store.check().map_err(|error| match error {
+            // Where it is is nobody's business.
+            StoreError::Unavailable(_) => "the metadata store cannot be reached".into(),
+            other => other.to_string(),
+        })
     }
 
     /// Ends background work and makes everything durable. Transitions under way stay in the records

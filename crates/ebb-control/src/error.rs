@@ -14,6 +14,13 @@ pub enum ControlError {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[source] StoreError),
+    /// The store cannot be reached: nothing changed, but for what an earlier step of the same call
+    /// did, and the same may succeed later.
+    #[error("{0}")]
+    Unavailable(#[source] StoreError),
+    /// The store was lost while it committed: whether it changed is not known.
+    #[error("{0}")]
+    OutcomeUnknown(#[source] StoreError),
     /// The engine failed.
     #[error("the engine failed: {0}")]
     Engine(#[from] EngineError),
@@ -45,6 +52,8 @@ impl From<StoreError> for ControlError {
             StoreError::BadToken => Self::Denied(Denied::NextToken),
             // Somebody changed the row between our reading and our writing it.
             StoreError::Stale { .. } => Self::Denied(Denied::Conflict),
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
             other => Self::Store(other),
         }
     }

@@ -14,6 +14,7 @@ use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
 use crate::size::{Rate, Size};
+use crate::store_args::{StoreAddress, StoreArgs, StoreAt};
 use crate::{Failure, audit};
 
 /// Where the API listens unless told otherwise.
@@ -77,6 +78,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "EBB_OSS_DIR", value_name = "DIR")]
     pub oss_dir: Option<PathBuf>,
     #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
     pub s3: S3Args,
     #[command(flatten)]
     pub master_key: MasterKeyArgs,
@@ -92,10 +95,10 @@ pub(crate) struct ServeArgs {
     pub audit_keep: Option<Size>,
     /// A TOML file with the same names: data_dir, listen, tls_cert, tls_key, nbd_listen,
     /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_instance_certificates, nbd_allow_plaintext,
-    /// region, qos, throttle, oss_dir, s3_bucket, s3_endpoint, s3_region, master_key_file,
-    /// master_key_command, kms, vault_addr, vault_token_file, vault_mount, vault_namespace,
-    /// vault_ca, cache_size, pool_size,
-    /// pool_reserve, keep_free, scrub_rate, audit_keep.
+    /// region, qos, throttle, oss_dir, store, store_file, s3_bucket, s3_endpoint, s3_region,
+    /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
+    /// vault_namespace, vault_ca, cache_size, pool_size, pool_reserve, keep_free, scrub_rate,
+    /// audit_keep.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -153,6 +156,8 @@ struct File {
     qos: Option<Qos>,
     throttle: Option<Qos>,
     oss_dir: Option<PathBuf>,
+    store: Option<StoreAddress>,
+    store_file: Option<PathBuf>,
     #[serde(default)]
     s3_bucket: Vec<String>,
     s3_endpoint: Option<String>,
@@ -211,6 +216,7 @@ pub(crate) struct Config {
     /// Whether accounts that call too often are refused.
     pub throttle: bool,
     pub oss_dir: PathBuf,
+    pub store: StoreAt,
     pub s3: S3Options,
     pub master_key: MasterKeySource,
     pub kms: KmsArgs,
@@ -245,6 +251,8 @@ impl ServeArgs {
         };
         let pool = self.pool.or(file.pool()).options()?;
         let kms = self.kms.or(file.kms());
+        let of_file = StoreArgs { store: file.store, store_file: file.store_file };
+        let store = self.store.resolve(of_file)?;
         let data_dir = self.data_dir.or(file.data_dir).ok_or(
             "no data directory: give --data-dir DIR, EBB_DATA_DIR, or data_dir in the file",
         )?;
@@ -291,6 +299,7 @@ impl ServeArgs {
             throttle,
             data_dir,
             oss_dir,
+            store,
             s3,
             master_key,
             kms,

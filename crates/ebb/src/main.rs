@@ -25,6 +25,7 @@ mod pool_args;
 mod qemu_img;
 mod server;
 mod size;
+mod store_args;
 mod volume;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use ebb_domain::{Ceiling, InstanceId, Performance, Region, RegionId};
 use ebb_local::LocalEngine;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
-use ebb_store::Store;
+use ebb_store::{Store, StoreError};
 use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
@@ -139,7 +139,8 @@ impl Server {
         let (api_address, nbd_address) = (api_listener.local_addr()?, nbd_listener.local_addr()?);
         let exports = Arc::new(Exports::new());
         let engine = Arc::new(LocalEngine::open(data_dir.path(), config.pool.clone())?);
-        let parts = parts(config, &data_dir, &exports, &engine)?;
+        let (store, is_new) = open_store(config, &data_dir).await?;
+        let parts = parts(config, &data_dir, &exports, &engine, store, is_new)?;
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
         let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
@@ -256,19 +257,30 @@ async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
 }
 
+/// The store, and whether it is new. Databases block.
+async fn open_store(config: &Config, data_dir: &DataDir) -> Result<(Store, bool), Failure> {
+    let (at, folder) = (config.store.clone(), data_dir.path().to_owned());
+    let opened = spawn_blocking(move || {
+        let store = at.open(&folder)?;
+        let is_new = store.read(|tx| tx.master_key_seal())?.is_none();
+        Ok::<_, StoreError>((store, is_new))
+    });
+    Ok(opened.await??)
+}
+
 fn parts(
     config: &Config,
     data_dir: &DataDir,
     exports: &Arc<Exports>,
     engine: &Arc<LocalEngine>,
+    store: Store,
+    is_new: bool,
 ) -> Result<Parts, Failure> {
     let region = |name: &String| Region { id: RegionId::new(name) };
     let archive = data_dir.join("archive");
     for folder in [&archive, &config.oss_dir] {
         DataDir::make_folder(folder)?;
     }
-    let store = Store::open(&data_dir.join("ebbtide.db"))?;
-    let is_new = store.read(|tx| tx.master_key_seal())?.is_none();
     let master_key = config.master_key.read(data_dir, is_new)?;
     let key_store = config.kms.open(&master_key, std::env::var("VAULT_TOKEN").ok())?;
     Ok(Parts {

@@ -6,7 +6,7 @@ use ebb_domain::IdentityKind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::refusals::refused;
+use crate::refusals::{failed, refused};
 use crate::time::seconds;
 use crate::{ApiError, Authority, Context, Operation, OperationDef, Product};
 
@@ -38,7 +38,7 @@ impl<C: Authority> Operation<C> for GetCallerIdentity {
 
     fn call(self, cx: &Context<C>) -> Result<CallerIdentity, ApiError> {
         let account = cx.account.to_string();
-        let name = cx.control.name_of(&cx.caller).map_err(ApiError::internal)?;
+        let name = cx.control.name_of(&cx.caller).map_err(failed)?;
         let arn = cx.caller.arn(&name);
         let (identity_type, principal_id, user_id, role_id) = match &cx.caller.who {
             Who::Root => ("Account", account.clone(), Some(account.clone()), None),

@@ -83,7 +83,16 @@ pub fn refusals(operation: &str) -> &'static [Refusal] {
 pub(crate) fn refused(operation: &'static str) -> impl Fn(ControlError) -> ApiError {
     move |error| match error {
         ControlError::Denied(denied) => deny(operation, &denied),
-        failure => ApiError::internal(failure),
+        failure => failed(failure),
+    }
+}
+
+/// The answer to a failure, which no client can do anything about but try again.
+pub(crate) fn failed(failure: ControlError) -> ApiError {
+    match failure {
+        ControlError::Unavailable(_) => ApiError::unavailable(failure),
+        ControlError::OutcomeUnknown(_) => ApiError::outcome_unknown(failure),
+        _ => ApiError::internal(failure),
     }
 }
 

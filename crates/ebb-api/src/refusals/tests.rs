@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use ebb_store::StoreError;
+
 use super::{COMMON, refusals};
 use crate::ops::FAMILIES;
 
@@ -82,4 +84,17 @@ fn common_rows_are_not_the_tables_own() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), COMMON.len());
+}
+
+/// SDKs try again from 500 on; what a store says of where it is, is for the log.
+#[test]
+fn a_store_that_is_away_is_a_temporary_failure() {
+    let away = StoreError::Unavailable("postgres://secret".into());
+    let lost = StoreError::OutcomeUnknown("postgres://secret".into());
+    for (error, says) in [(away, "temporary"), (lost, "is not known")] {
+        let answer = super::refused("DeleteDisk")(error.into());
+        assert_eq!((answer.status, &*answer.code), (503, "ServiceUnavailable"));
+        assert!(answer.message.contains(says) && !answer.message.contains("secret"));
+        assert!(answer.detail().is_some_and(|detail| detail.contains("secret")));
+    }
 }

@@ -95,7 +95,7 @@ fn one_whose_stream_breaks_is_failed_and_can_be_deleted() {
 
 #[test]
 fn one_that_is_under_way_when_the_server_ends_is_failed() {
-    let world = World::new();
+    let world = World::in_files();
     let base = world.base();
     let import = world.control.import_snapshot(&request(&base.disk)).unwrap();
     let id = import.id().clone();

@@ -62,7 +62,7 @@ fn copy_archive(from: &std::path::Path, to: &std::path::Path) {
 
 /// Runs the call once: an image before it, at each step, and after the answer and all its work.
 fn images(scenario: &Scenario) -> (Base, Vec<Image>, Universe) {
-    let world = World::new();
+    let world = World::in_files();
     let mut base = world.base();
     (scenario.prepare)(&world, &mut base);
     world.assert_at_rest();

@@ -16,6 +16,7 @@ mod key_store;
 mod kill;
 mod locks;
 mod objects;
+mod records;
 mod reinit;
 mod reset;
 mod restart;

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use crate::engine::TestEngine;
 use crate::key_store::TestKeys;
-use crate::objects;
+use crate::{objects, records};
 
 /// The database, under the folder of a world.
 pub(crate) const DATABASE: &str = "metadata.db";
@@ -231,9 +231,16 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 impl World {
+    /// On PostgreSQL where the run has one.
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
+        records::keep_in_postgres(folder.path());
         Self::on(folder, MemoryEngine::new(), Universe::default())
+    }
+
+    /// For tests that copy the files which the records are in.
+    pub(crate) fn in_files() -> Self {
+        Self::on(TempDir::new().unwrap(), MemoryEngine::new(), Universe::default())
     }
 
     /// Starts on what is in the folder and the engine.
@@ -242,7 +249,7 @@ impl World {
             (TestEngine::over(engine), Arc::new(Exports::default()), Arc::new(Probe::default()));
         let path = folder.path().join(DATABASE);
         let control = start(&path, &engine, &exports, &probe, &universe).unwrap();
-        let records = Store::open(&path).unwrap();
+        let records = records::open(&path).unwrap();
         Self { control, engine, exports, probe, universe, records, folder }
     }
 
@@ -315,7 +322,7 @@ fn start(
     let probe = Arc::clone(probe);
     let (archive, buckets) = objects::beside(path);
     Control::start(Parts {
-        store: Store::open(path)?,
+        store: records::open(path)?,
         archive,
         buckets,
         converter: Arc::new(()),

@@ -19,6 +19,7 @@
 //! Deliberately not here: transactions that are tried again. A closure runs once.
 
 mod dialect;
+mod outage;
 mod schema;
 mod session;
 mod url;
@@ -30,6 +31,7 @@ use crate::pool::{Place, Pool};
 use crate::tx::Database;
 use crate::{StoreError, Tx};
 
+use outage::Outage;
 pub(crate) use session::Session;
 pub use url::PostgresUrl;
 pub(crate) use value::column;
@@ -55,12 +57,20 @@ pub(crate) struct Postgres {
     /// One: more would wait for each other in the database.
     writers: Pool<Session>,
     readers: Pool<Session>,
+    outage: Outage,
 }
 
 impl Postgres {
     pub(crate) fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
-        let opened = Self { url: url.clone(), writers: Pool::new(1), readers: Pool::new(READERS) };
-        let writer = opened.begin(&opened.writers, BEGIN_WRITE, PATIENCE)?;
+        let opened = Self {
+            url: url.clone(),
+            writers: Pool::new(1),
+            readers: Pool::new(READERS),
+            outage: Outage::default(),
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let mut writer = opened.writers.take(None).expect("without a deadline there is a place");
+        opened.begin_in(&mut writer, &opened.writers, BEGIN_WRITE, deadline)?;
         let transaction = Transaction { session: writer.get() };
         schema::migrate(transaction.session)?;
         transaction.commit()?;
@@ -72,7 +82,7 @@ impl Postgres {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let reader = self.begin(&self.readers, BEGIN_READ, PATIENCE)?;
+        let reader = self.begin(&self.readers, BEGIN_READ)?;
         // Dropping the transaction ends it; there is nothing to commit.
         let transaction = Transaction { session: reader.get() };
         f(&Tx::new(Database::Postgres(transaction.session)))
@@ -82,7 +92,7 @@ impl Postgres {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let writer = self.begin(&self.writers, BEGIN_WRITE, PATIENCE)?;
+        let writer = self.begin(&self.writers, BEGIN_WRITE)?;
         // An early return and a panic both drop the transaction, which rolls it back.
         let transaction = Transaction { session: writer.get() };
         let result = f(&Tx::new(Database::Postgres(transaction.session)))?;
@@ -91,7 +101,9 @@ impl Postgres {
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let reader = self.begin(&self.readers, BEGIN_READ, CHECK)?;
+        let deadline = Instant::now() + CHECK;
+        let mut reader = self.readers.take(Some(deadline)).ok_or_else(busy)?;
+        self.begin_in(&mut reader, &self.readers, BEGIN_READ, deadline)?;
         drop(Transaction { session: reader.get() });
         Ok(())
     }
@@ -104,27 +116,53 @@ impl Postgres {
         Ok(())
     }
 
-    /// A connection on which a transaction has begun.
+    /// A connection on which a transaction has begun. A server that has just gone away is waited
+    /// for: nothing has happened yet.
     fn begin<'a>(
         &self,
         pool: &'a Pool<Session>,
         begin: &str,
-        patience: Duration,
     ) -> Result<Place<'a, Session>, StoreError> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + PATIENCE;
         let mut place = pool.take(Some(deadline)).ok_or_else(busy)?;
+        loop {
+            let begun = self.begin_in(&mut place, pool, begin, deadline);
+            if begun.is_ok() || place.has_one() || !self.outage.wait(deadline) {
+                return begun.map(|()| place);
+            }
+        }
+    }
+
+    /// Begins one, on a new connection where the old one is lost. After a failure the place has
+    /// none, but where the server itself has refused.
+    fn begin_in(
+        &self,
+        place: &mut Place<'_, Session>,
+        pool: &Pool<Session>,
+        begin: &str,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        self.outage.check()?;
         if place.has_one() {
             let begun = place.get().begin(begin, deadline);
             if begun.is_ok() || !place.get().is_lost() {
-                return begun.map(|()| place);
+                self.outage.is_over();
+                return begun;
             }
             // It was lost while nobody used it, and then so were the others.
+            self.outage.goes_on(place.get().is_silent());
             place.clear();
             pool.close_idle();
         }
-        place.set(Session::connect(&self.url, deadline)?);
-        place.get().begin(begin, deadline)?;
-        Ok(place)
+        place.set(Session::connect(&self.url, &self.outage, deadline)?);
+        let begun = place.get().begin(begin, deadline);
+        if begun.is_err() && place.get().is_lost() {
+            self.outage.goes_on(place.get().is_silent());
+            place.clear();
+        } else {
+            self.outage.is_over();
+        }
+        begun
     }
 }
 

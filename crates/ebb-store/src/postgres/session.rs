@@ -14,11 +14,12 @@ use tokio_postgres::error::{Error, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use super::outage::Outage;
+use super::value::Bound;
 use super::{PostgresUrl, dialect};
 use crate::StoreError;
 use crate::error::SqlError;
 use crate::pool::Pooled;
-use crate::postgres::value::Bound;
 use crate::tx::Value;
 
 /// Statements that a connection keeps prepared. Lists have as many forms as they have filters, so
@@ -49,12 +50,18 @@ pub(crate) struct Session {
     open: Cell<bool>,
     /// Nothing more is asked of it: it is gone, or what it would answer is not known.
     lost: Cell<bool>,
+    /// It is lost because it did not answer.
+    silent: Cell<bool>,
     /// Why the transaction under way can only be rolled back.
     failed: RefCell<Option<SqlError>>,
 }
 
 impl Session {
-    pub(super) fn connect(url: &PostgresUrl, deadline: Instant) -> Result<Self, StoreError> {
+    pub(super) fn connect(
+        url: &PostgresUrl,
+        outage: &Outage,
+        deadline: Instant,
+    ) -> Result<Self, StoreError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -71,22 +78,31 @@ impl Session {
             })
             .await
         });
-        let unavailable = |why: String| StoreError::Unavailable(format!("{url}: {why}"));
+        let unavailable = |silent, why: String| {
+            outage.goes_on(silent);
+            StoreError::Unavailable(format!("{url}: {why}"))
+        };
         let client = connected
-            .map_err(|_| unavailable("it does not answer".into()))?
-            .map_err(|error: Error| unavailable(told(&error)))?;
+            .map_err(|_| unavailable(true, "it does not answer".into()))?
+            .map_err(|error: Error| unavailable(false, told(&error)))?;
         Ok(Self {
             runtime: Some(runtime),
             client,
             statements: RefCell::default(),
             open: Cell::new(false),
             lost: Cell::new(false),
+            silent: Cell::new(false),
             failed: RefCell::default(),
         })
     }
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.get() || self.client.is_closed()
+    }
+
+    /// Whether it is lost because the server did not answer.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.get()
     }
 
     pub(super) fn begin(&self, begin: &str, deadline: Instant) -> Result<(), StoreError> {
@@ -186,6 +202,7 @@ impl Session {
         let answered = runtime.block_on(async { tokio::time::timeout(most, asked).await });
         let Ok(answered) = answered else {
             self.lost.set(true);
+            self.silent.set(true);
             return Err(StoreError::Unavailable("it has stopped answering".into()));
         };
         answered.map_err(|error| self.blame(&error))

@@ -48,6 +48,12 @@ impl PostgresUrl {
         text.starts_with("postgres://") || text.starts_with("postgresql://")
     }
 
+    /// Whether whoever sees the address could use it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
     pub(super) async fn connect(&self) -> Result<(Client, Carrier), Error> {
         // Errors of a connection are also those of what is asked over it.
         match &self.tls {

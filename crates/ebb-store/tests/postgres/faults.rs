@@ -39,19 +39,41 @@ fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) {
 fn while_it_is_away_calls_are_told_so_and_then_go_on() {
     let (_home, wire, store) = store();
     store.check().unwrap();
-    for n in 2..5 {
+    for n in 2..4 {
         wire.set(Way::Cut);
+        let started = Instant::now();
+        unavailable(store.check());
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        unavailable(insert(&store, "d-away", 9));
+        assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+        // It has been waited for.
         let started = Instant::now();
         unavailable(insert(&store, "d-away", 9));
         unavailable(volumes(&store));
-        unavailable(store.check());
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
         wire.set(Way::Open);
         // At once: no connection from before is tried, or it is and another is made.
         insert(&store, &format!("d-{n}"), n).unwrap();
         assert_eq!(volumes(&store).unwrap().len() as u64, n);
         store.check().unwrap();
     }
+}
+
+/// A restart takes a few seconds, and nobody is told of it who had not begun.
+#[test]
+fn one_that_is_soon_back_is_waited_for() {
+    let (_home, wire, store) = store();
+    wire.set(Way::Cut);
+    thread::scope(|scope| {
+        for n in 2..8 {
+            let store = &store;
+            scope.spawn(move || insert(store, &format!("d-{n}"), n).unwrap());
+            scope.spawn(move || assert!(!volumes(store).unwrap().is_empty()));
+        }
+        thread::sleep(Duration::from_secs(2));
+        wire.set(Way::Open);
+    });
+    assert_eq!(volumes(&store).unwrap().len(), 7);
 }
 
 /// As by a restart of the server: the connections end, and new ones can be made.
@@ -128,7 +150,13 @@ fn one_that_does_not_answer_is_given_up() {
         unavailable(store.check());
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     });
+    // What comes right after is not made to wait once more.
+    let started = Instant::now();
+    unavailable(store.check());
+    unavailable(volumes(&store));
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     wire.set(Way::Open);
+    thread::sleep(Duration::from_secs(1));
     insert(&store, "d-2", 2).unwrap();
     assert_eq!(volumes(&store).unwrap(), [1, 2]);
 }
