@@ -43,11 +43,27 @@ pub trait Store {
     fn open(&self) -> Result<Box<dyn Engine>, EngineError>;
 }
 
-/// Makes a `#[test]` of each check. `$store` is evaluated once for each.
+/// Makes a `#[test]` of each check. `$store` is evaluated once for each. Where an engine stands on
+/// encryption is told beside it, by [`encrypted_conformance_suite`] or
+/// [`unencrypted_conformance_suite`].
+///
+/// With `#[ignore = "…"]` before the store, all of them are.
 #[macro_export]
 macro_rules! conformance_suite {
-    ($store:expr) => {
-        $crate::conformance_suite! { $store;
+    (@each [$($attribute:tt)*] $store:expr;) => {};
+    (@each [$($attribute:tt)*] $store:expr; $check:ident $($rest:ident)*) => {
+        #[test]
+        $($attribute)*
+        fn $check() {
+            $crate::conformance::$check(&$store);
+        }
+        $crate::conformance_suite! { @each [$($attribute)*] $store; $($rest)* }
+    };
+    (#[ignore = $reason:literal] $store:expr) => {
+        $crate::conformance_suite! { @all [#[ignore = $reason]] $store }
+    };
+    (@all [$($attribute:tt)*] $store:expr) => {
+        $crate::conformance_suite! { @each [$($attribute)*] $store;
             reads_and_writes_of_every_alignment
             a_new_volume_reads_zero
             zero_is_exact
@@ -107,13 +123,8 @@ macro_rules! conformance_suite {
             random_operations_match_a_model
         }
     };
-    ($store:expr; $($check:ident)*) => {
-        $(
-            #[test]
-            fn $check() {
-                $crate::conformance::$check(&$store);
-            }
-        )*
+    ($store:expr) => {
+        $crate::conformance_suite! { @all [] $store }
     };
 }
 
@@ -122,7 +133,7 @@ macro_rules! conformance_suite {
 #[macro_export]
 macro_rules! encrypted_conformance_suite {
     ($store:expr) => {
-        $crate::conformance_suite! { $store;
+        $crate::conformance_suite! { @each [] $store;
             a_volume_opens_with_its_key_only
             a_repeated_creation_has_the_same_key
             forks_and_resets_take_the_key_along
@@ -133,6 +144,17 @@ macro_rules! encrypted_conformance_suite {
             use super::*;
             $crate::conformance_suite!($crate::conformance::Encrypted($store));
         }
+    };
+}
+
+/// Makes the tests of an engine that has no encrypted volumes: it has to say so.
+#[macro_export]
+macro_rules! unencrypted_conformance_suite {
+    (#[ignore = $reason:literal] $store:expr) => {
+        $crate::conformance_suite! { @each [#[ignore = $reason]] $store; keys_are_refused }
+    };
+    ($store:expr) => {
+        $crate::conformance_suite! { @each [] $store; keys_are_refused }
     };
 }
 

@@ -206,6 +206,13 @@ pub enum EngineError {
     /// There is no space for it; nothing changed.
     #[error("no space is left in the pool")]
     NoSpace,
+    /// This engine can not do it.
+    #[error("this engine does not support {0}")]
+    NotSupported(&'static str),
+    /// It could not be done now, and nothing has changed: the engine goes on, and may be asked for
+    /// it again.
+    #[error("{0}")]
+    Failed(String),
     /// What was read is not what was written.
     #[error("corrupt: {0}")]
     Corrupt(String),

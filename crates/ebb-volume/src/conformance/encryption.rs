@@ -146,6 +146,23 @@ impl Bench {
     }
 }
 
+/// An engine without encryption makes no volume with a key, and opens none with one: bytes that
+/// should be encrypted never come to it.
+pub fn keys_are_refused(store: &dyn Store) {
+    let bench = Bench::new(store);
+    let create =
+        |key: Option<&DataKey>| bench.engine.create_volume(new_op(), VolumeId(1), SIZE, key);
+    let refused = create(Some(&key(1)));
+    assert!(matches!(refused, Err(EngineError::NotSupported(_))), "{refused:?}");
+    assert!(bench.engine.inventory().expect("an inventory").volumes.is_empty());
+    create(None).expect("a volume without a key");
+    let opened = bench.engine.open(VolumeId(1), Some(&key(1))).map(|_| ());
+    assert_eq!(opened, Err(EngineError::WrongKey(VolumeId(1))));
+    let missing = bench.engine.open(VolumeId(9), Some(&key(1))).map(|_| ());
+    assert_eq!(missing, Err(EngineError::NoSuchVolume(VolumeId(9))));
+    assert!(!bench.encrypted(1));
+}
+
 #[expect(missing_docs, reason = "checks are named for what they check")]
 pub fn a_volume_opens_with_its_key_only(store: &dyn Store) {
     let mut bench = Bench::new(store);
