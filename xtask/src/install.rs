@@ -35,6 +35,9 @@ const DEBIAN: &[&str] = &[
     "xfsprogs", // mkfs.xfs, xfs_repair
 ];
 
+/// Debian packages of a Ceph cluster, and of its client.
+pub(crate) const CEPH: &[&str] = &["ceph-common", "ceph-mgr", "ceph-mon", "ceph-osd", "librbd1"];
+
 /// Debian packages for programs that many machines have from elsewhere.
 const DEBIAN_FOR_PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm")];
 
@@ -45,6 +48,7 @@ const COMPILERS: &[(&str, &str)] =
 /// Installs everything that is missing.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
     debian()?;
+    ceph()?;
     python(workspace)?;
     moto(workspace)?;
     node(workspace)
@@ -71,6 +75,11 @@ pub(crate) fn debian() -> Result<()> {
     let mut missing: Vec<&str> = DEBIAN.iter().copied().filter(|name| !installed(name)).collect();
     missing.extend(packages_of_missing(DEBIAN_FOR_PROGRAMS));
     debian_packages(&missing)
+}
+
+/// Installs Ceph.
+pub(crate) fn ceph() -> Result<()> {
+    debian_packages(&CEPH.iter().copied().filter(|name| !installed(name)).collect::<Vec<_>>())
 }
 
 /// Installs the compilers that the machine has from nowhere.

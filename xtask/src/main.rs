@@ -10,6 +10,7 @@
 //! fuzz   drives the decoders of what comes from disks and networks, by coverage
 //! vault  runs the tests of the key service on a real Vault
 //! kill   kills the release build under real clients, again and again
+//! ceph   runs the tests of the Ceph engine, or a command, against a cluster of their own
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! leftovers) are not here: they are tests of this crate, in `tests/`.
 
 mod bench;
+mod ceph;
 mod clients;
 mod command;
 mod docs;
@@ -80,6 +82,8 @@ enum Task {
     },
     /// Kill the release build under real clients, again and again.
     Kill(kill::Args),
+    /// Run the tests of the Ceph engine, or a command, against a cluster of their own.
+    Ceph(ceph::Args),
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Task::Sim(args) => sim::simulate(&workspace, &args),
         Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Task::Kill(args) => kill::kill(&workspace, &args),
+        Task::Ceph(args) => ceph::for_developers(&workspace, &args),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

@@ -24,6 +24,7 @@ pub struct Store {
     backend: Backend,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 enum Backend {
     Sqlite(Sqlite),
     Postgres(Postgres),

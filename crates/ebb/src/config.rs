@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::certificates::CertificateFiles;
 use crate::clock::{ClockArgs, SystemClock};
+use crate::engine_args::{EngineArgs, EngineConfig, EngineKind, RbdReset};
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
@@ -86,6 +87,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub kms: KmsArgs,
     #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
     pub clock: ClockArgs,
@@ -97,8 +100,8 @@ pub(crate) struct ServeArgs {
     /// nbd_tls_cert, nbd_tls_key, nbd_tls_ca, nbd_instance_certificates, nbd_allow_plaintext,
     /// region, qos, throttle, oss_dir, store, store_file, s3_bucket, s3_endpoint, s3_region,
     /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
-    /// vault_namespace, vault_ca, cache_size, pool_size, pool_reserve, keep_free, scrub_rate,
-    /// audit_keep.
+    /// vault_namespace, vault_ca, engine, ceph_conf, ceph_user, rbd_pool, rbd_namespace, rbd_reset,
+    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate, audit_keep.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -170,6 +173,12 @@ struct File {
     vault_mount: Option<String>,
     vault_namespace: Option<String>,
     vault_ca: Option<PathBuf>,
+    engine: Option<EngineKind>,
+    ceph_conf: Option<PathBuf>,
+    ceph_user: Option<String>,
+    rbd_pool: Option<String>,
+    rbd_namespace: Option<String>,
+    rbd_reset: Option<RbdReset>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -187,6 +196,17 @@ impl File {
             vault_mount: self.vault_mount.clone(),
             vault_namespace: self.vault_namespace.clone(),
             vault_ca: self.vault_ca.clone(),
+        }
+    }
+
+    fn engine(&self) -> EngineArgs {
+        EngineArgs {
+            engine: self.engine,
+            ceph_conf: self.ceph_conf.clone(),
+            ceph_user: self.ceph_user.clone(),
+            rbd_pool: self.rbd_pool.clone(),
+            rbd_namespace: self.rbd_namespace.clone(),
+            rbd_reset: self.rbd_reset,
         }
     }
 
@@ -220,7 +240,7 @@ pub(crate) struct Config {
     pub s3: S3Options,
     pub master_key: MasterKeySource,
     pub kms: KmsArgs,
-    pub pool: ebb_local::Options,
+    pub engine: EngineConfig,
     pub clock: SystemClock,
     pub audit: ebb_audit::Options,
 }
@@ -250,6 +270,7 @@ impl ServeArgs {
             Some(path) => read(path)?,
         };
         let pool = self.pool.or(file.pool()).options()?;
+        let engine = self.engine.or(file.engine()).resolve(pool)?;
         let kms = self.kms.or(file.kms());
         let of_file = StoreArgs { store: file.store, store_file: file.store_file };
         let store = self.store.resolve(of_file)?;
@@ -310,7 +331,7 @@ impl ServeArgs {
             nbd_allow_plaintext,
             regions: regions(given)?,
             qos: self.qos.or(file.qos).unwrap_or_default(),
-            pool,
+            engine,
             clock: self.clock.into(),
             audit: audit::options(self.audit_keep.or(file.audit_keep))?,
         })
@@ -507,7 +528,9 @@ mod tests {
         let cache_size = Some(Size(2 << 20));
         let pool = PoolArgs { cache_size, ..PoolArgs::default() };
         let given = ServeArgs { config: Some(path), pool, ..args(&[]) };
-        let pool = given.resolve().unwrap().pool;
+        let EngineConfig::Local(pool) = given.resolve().unwrap().engine else {
+            panic!("it is the embedded engine")
+        };
         assert_eq!((pool.cache_bytes, pool.keep_free_bytes), (2 << 20, Some(5)));
         assert_eq!(pool.scrub_bytes_per_second, 0);
     }

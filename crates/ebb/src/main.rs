@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod data_dir;
 mod demo;
+mod engine_args;
 mod instance_authority;
 mod kms_args;
 mod master_key;

@@ -10,15 +10,17 @@ use std::fmt::Write;
 use ebb_local::Stats;
 use ebb_nbd::{ExportCounters, Exports, OperationCounters, latency_class_ends};
 
-/// All of it.
-pub(crate) fn text(exports: &Exports, pool: &Stats) -> String {
+/// All of it; of the pool where the embedded engine has one.
+pub(crate) fn text(exports: &Exports, pool: Option<&Stats>) -> String {
     let counted = exports.counted().into_iter();
     let disks: Vec<(String, ExportCounters)> = counted
         .filter_map(|disk| exports.counters(&disk).map(|counters| (disk, counters)))
         .collect();
     let mut page = Page(String::new());
     page.disks(&disks);
-    page.pool(pool);
+    if let Some(pool) = pool {
+        page.pool(pool);
+    }
     page.0
 }
 

@@ -9,11 +9,9 @@ use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
 use ebb_audit::Log;
 use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
 use ebb_domain::{Ceiling, InstanceId, Performance, Region, RegionId};
-use ebb_local::LocalEngine;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
 use ebb_store::{Store, StoreError};
-use ebb_volume::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -25,6 +23,7 @@ use crate::audit;
 use crate::certificates::Certificates;
 use crate::config::{Config, NbdClients, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
+use crate::engine_args::OpenEngine;
 use crate::instance_authority::InstanceAuthority;
 use crate::metrics;
 use crate::qemu_img::QemuImg;
@@ -138,7 +137,7 @@ impl Server {
             .map_err(|error| format!("cannot listen on {}: {error}", config.nbd_listen))?;
         let (api_address, nbd_address) = (api_listener.local_addr()?, nbd_listener.local_addr()?);
         let exports = Arc::new(Exports::new());
-        let engine = Arc::new(LocalEngine::open(data_dir.path(), config.pool.clone())?);
+        let engine = config.engine.open(data_dir.path())?;
         let (store, is_new) = open_store(config, &data_dir).await?;
         let parts = parts(config, &data_dir, &exports, &engine, store, is_new)?;
         let control = spawn_blocking(move || Control::start(parts)).await??;
@@ -161,7 +160,7 @@ impl Server {
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
         let nonces = Nonces::kept_in(data_dir.join("nonces"), config.clock.now())?;
-        let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
+        let metrics = Box::new(move || metrics::text(&exports, engine.stats().as_ref()));
         let families = ebb_api::ops::FAMILIES;
         let now = config.clock.now().unix_millis();
         let log = Log::open(&data_dir.join(audit::FOLDER), config.audit, now)?;
@@ -272,7 +271,7 @@ fn parts(
     config: &Config,
     data_dir: &DataDir,
     exports: &Arc<Exports>,
-    engine: &Arc<LocalEngine>,
+    engine: &OpenEngine,
     store: Store,
     is_new: bool,
 ) -> Result<Parts, Failure> {
@@ -288,7 +287,7 @@ fn parts(
         archive: Arc::new(FolderBucket::open(&archive)?),
         buckets: Arc::new(buckets(config, data_dir)?),
         converter: Arc::new(QemuImg::new(data_dir.join(NBD_SOCKET))),
-        engine: Arc::clone(engine) as Arc<dyn Engine>,
+        engine: engine.engine(),
         exports: Arc::new(Table { exports: Arc::clone(exports), qos: config.qos == Qos::On }),
         clock: Arc::new(config.clock),
         entropy: Arc::new(SystemEntropy),

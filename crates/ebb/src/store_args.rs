@@ -54,7 +54,7 @@ impl Debug for StoreAddress {
 pub(crate) enum StoreAt {
     /// In the data directory.
     File,
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 impl StoreArgs {
@@ -70,7 +70,7 @@ impl StoreArgs {
                            read: give it in EBB_STORE, or in a file with --store-file";
                 return Err(why.into());
             }
-            return Ok(StoreAt::Postgres(url));
+            return Ok(StoreAt::Postgres(Box::new(url)));
         }
         let address = match (self.store_file, std::env::var(VARIABLE), file) {
             (Some(path), ..) => in_file(&path)?,
@@ -79,7 +79,7 @@ impl StoreArgs {
             (None, Err(_), Self { store_file: Some(path), .. }) => in_file(&path)?,
             (None, Err(_), _) => return Ok(StoreAt::File),
         };
-        Ok(StoreAt::Postgres(address.trim().parse()?))
+        Ok(StoreAt::Postgres(Box::new(address.trim().parse()?)))
     }
 }
 

@@ -19,7 +19,8 @@ use ebb_volume::MemoryEngine;
 use tempfile::TempDir;
 
 use crate::scenarios::{ALL, Reached, Scenario};
-use crate::world::{Base, DATABASE, Universe, World, until};
+use crate::universe::Universe;
+use crate::world::{Base, DATABASE, World, until};
 
 /// What is on the disk at one moment.
 struct Image {

@@ -24,5 +24,6 @@ mod scenarios;
 mod sealed;
 mod story;
 mod tokens;
+mod universe;
 mod usage;
 mod world;

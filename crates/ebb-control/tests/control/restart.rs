@@ -9,7 +9,8 @@ use ebb_volume::{Engine, MemoryEngine, OpId, VolumeId};
 use tempfile::TempDir;
 
 use crate::objects;
-use crate::world::{DATABASE, Exports, Universe, World, region};
+use crate::universe::Universe;
+use crate::world::{DATABASE, Exports, World, region};
 
 /// A new database beside an old pool would be the order to delete everything in it.
 #[test]

@@ -2,29 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ebb_control::{
-    Activity, Attach, Clock, Control, ControlError, CopySnapshot, CreateDisk, CreateImage,
-    CreateSnapshot, CreateSnapshotGroup, DeleteInstance, Entropy, ExportTable, Exported,
-    GroupAndSnapshots, ImageQuery, PageRequest, Parts, ResizeDisk, RunInstances, Scope, Secret,
-    SnapshotGroupQuery, Step, Stop, SystemDisk,
+    Activity, Attach, Control, ControlError, CopySnapshot, CreateDisk, CreateImage, CreateSnapshot,
+    CreateSnapshotGroup, DeleteInstance, ExportTable, Exported, GroupAndSnapshots, ImageQuery,
+    PageRequest, Parts, ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step, Stop,
+    SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
     InstanceId, InstanceStatus, Network, NewDisk, Performance, Region, RegionId, ResizeType,
-    Snapshot, SnapshotGroupId, SnapshotId, SnapshotStatus, Timestamp, ZoneId,
+    Snapshot, SnapshotGroupId, SnapshotId, SnapshotStatus, ZoneId,
 };
 use ebb_store::{Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, IoError, MemoryEngine, Volume, VolumeId, run};
 use tempfile::TempDir;
 
 use crate::engine::TestEngine;
-use crate::key_store::TestKeys;
+use crate::universe::Universe;
 use crate::{objects, records};
 
 /// The database, under the folder of a world.
@@ -32,49 +32,6 @@ pub(crate) const DATABASE: &str = "metadata.db";
 
 /// How long anything may take before a test says that it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// 2025-01-01T00:00:00Z, and a millisecond more each time it is asked.
-pub(crate) struct TestClock {
-    millis: AtomicI64,
-    hook: Mutex<Option<ClockHook>>,
-}
-
-type ClockHook = Arc<dyn Fn() + Send + Sync>;
-
-impl TestClock {
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.millis.fetch_add(seconds * 1000, Ordering::SeqCst);
-    }
-
-    /// Called on whichever thread asks for the time.
-    pub(crate) fn look(&self, hook: impl Fn() + Send + Sync + 'static) {
-        *self.hook.lock().unwrap() = Some(Arc::new(hook));
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        let hook = self.hook.lock().unwrap().clone();
-        if let Some(hook) = hook {
-            hook();
-        }
-        Timestamp::from_unix_millis(self.millis.fetch_add(1, Ordering::SeqCst))
-    }
-}
-
-/// Bytes that look random and never come again: splitmix64.
-pub(crate) struct TestEntropy(AtomicU64);
-
-impl Entropy for TestEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
 
 /// The exports, and what was done to them.
 #[derive(Default)]
@@ -151,27 +108,6 @@ impl Probe {
         }
         if let Some(hook) = hook {
             hook(step);
-        }
-    }
-}
-
-/// What outlives the process: time, randomness and the key store go on.
-#[derive(Clone)]
-pub(crate) struct Universe {
-    pub(crate) clock: Arc<TestClock>,
-    pub(crate) entropy: Arc<TestEntropy>,
-    pub(crate) keys: Arc<TestKeys>,
-}
-
-impl Default for Universe {
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(TestClock {
-                millis: AtomicI64::new(1_735_689_600_000),
-                hook: Mutex::default(),
-            }),
-            entropy: Arc::new(TestEntropy(AtomicU64::new(7))),
-            keys: Arc::default(),
         }
     }
 }

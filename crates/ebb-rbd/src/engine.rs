@@ -1,0 +1,394 @@
+//! The engine: what its calls have in common, and which heads are open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use ebb_volume::{
+    BLOCK_BYTES, DataKey, Engine, EngineError, Inventory, MAX_VOLUME_BYTES, OpId, SnapshotId,
+    SnapshotInfo, Volume, VolumeId, VolumeInfo,
+};
+
+use crate::ffi::{Image, Pool};
+use crate::handle::{Handle, Looks};
+use crate::head::Head;
+use crate::reaper::Reaper;
+use crate::records::{Change, Records, SnapshotRow, VolumeRow, id_in, op_key, volume_key};
+use crate::stored;
+use crate::views::{LongZeros, Views};
+use crate::{Options, ResetMode};
+
+/// Heads that stay open without a handle: opening one takes some ten round trips.
+const IDLE_HEADS: usize = 64;
+
+/// Volumes in one pool and namespace of a Ceph cluster.
+pub struct RbdEngine {
+    pub(crate) shared: Arc<Shared>,
+    reaper: Reaper,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the engine and its reaper work with.
+pub(crate) struct Shared {
+    pub(crate) looks: Arc<Looks>,
+    pub(crate) reset: ResetMode,
+    stopped: AtomicBool,
+    heads: Mutex<BTreeMap<VolumeId, Arc<Head>>>,
+    busy: Mutex<BTreeSet<VolumeId>>,
+    no_longer_busy: Condvar,
+    zeros: LongZeros,
+}
+
+/// Volumes that a call has for itself, until it is dropped.
+pub(crate) struct Busy<'a> {
+    shared: &'a Shared,
+    volumes: Vec<VolumeId>,
+}
+
+impl RbdEngine {
+    /// Connects to the cluster.
+    ///
+    /// # Errors
+    /// [`EngineError::Failed`] where Ceph's client library, the cluster or the pool is not there.
+    pub fn open(options: &Options) -> Result<Self, EngineError> {
+        let Options { conf, pool, namespace, user, reset } = options;
+        let pool = Pool::connect(conf, user, pool, namespace)?;
+        let records = Records { pool };
+        let no_thread = |error| EngineError::Failed(format!("no thread could be started: {error}"));
+        let (zeros, thread) = LongZeros::spawn(records.clone()).map_err(no_thread)?;
+        let looks = Arc::new(Looks { views: Views::new(records.clone()), records });
+        let shared = Arc::new(Shared {
+            looks,
+            reset: *reset,
+            stopped: AtomicBool::new(false),
+            heads: Mutex::default(),
+            busy: Mutex::default(),
+            no_longer_busy: Condvar::new(),
+            zeros,
+        });
+        let (reaper, reaping) = Reaper::spawn(Arc::clone(&shared)).map_err(no_thread)?;
+        Ok(Self { shared, reaper, threads: Mutex::new(vec![thread, reaping]) })
+    }
+
+    /// Says that there are rows for the reaper.
+    pub(crate) fn reap(&self) {
+        self.reaper.wake();
+    }
+
+    /// Ends all handles, closes all images and ends the threads.
+    fn stop(&self) {
+        self.shared.stopped.store(true, SeqCst);
+        let heads = std::mem::take(&mut *self.shared.heads());
+        heads.values().for_each(|head| head.shut(true));
+        self.reaper.stop();
+        self.shared.zeros.stop();
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::warn!("a thread of the engine ended in a panic");
+            }
+        }
+        // What a call that was under way has opened since.
+        let heads = std::mem::take(&mut *self.shared.heads());
+        heads.values().for_each(|head| head.shut(true));
+        self.shared.looks.views.forget(None);
+    }
+}
+
+impl Drop for RbdEngine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    pub(crate) fn records(&self) -> &Records {
+        &self.looks.records
+    }
+
+    pub(crate) fn serving(&self) -> Result<(), EngineError> {
+        match self.stopped.load(SeqCst) {
+            false => Ok(()),
+            true => Err(EngineError::Stopped("it was closed".into())),
+        }
+    }
+
+    fn heads(&self) -> MutexGuard<'_, BTreeMap<VolumeId, Arc<Head>>> {
+        lock(&self.heads)
+    }
+
+    /// Waits until no other call has one of these volumes.
+    pub(crate) fn busy(&self, volumes: &[VolumeId]) -> Busy<'_> {
+        let mut busy = lock(&self.busy);
+        while volumes.iter().any(|volume| busy.contains(volume)) {
+            busy = self.no_longer_busy.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        }
+        busy.extend(volumes);
+        Busy { shared: self, volumes: volumes.to_vec() }
+    }
+
+    fn try_busy(&self, volume: VolumeId) -> Option<Busy<'_>> {
+        let fresh = lock(&self.busy).insert(volume);
+        fresh.then(|| Busy { shared: self, volumes: vec![volume] })
+    }
+
+    /// The head if it is open.
+    pub(crate) fn open_head(&self, volume: VolumeId) -> Option<Arc<Head>> {
+        self.heads().get(&volume).cloned()
+    }
+
+    pub(crate) fn in_use(&self, volume: VolumeId) -> bool {
+        self.open_head(volume).is_some_and(|head| head.in_use())
+    }
+
+    /// Closes the head, for a volume that the caller has made busy: its handles are stale.
+    pub(crate) fn shut(&self, volume: VolumeId) {
+        let head = self.heads().remove(&volume);
+        if let Some(head) = head {
+            head.shut(false);
+        }
+    }
+
+    /// The volume's head, opened if it is not. The caller has made the volume busy, and a rollback
+    /// that was begun is done.
+    pub(crate) fn head(
+        &self,
+        volume: VolumeId,
+        row: &VolumeRow,
+    ) -> Result<(Arc<Head>, Arc<Image>), EngineError> {
+        if let Some(head) = self.open_head(volume)
+            && let Some(image) = head.image()
+        {
+            if image.name() == row.image {
+                return Ok((head, image));
+            }
+            // Another engine has reset it.
+            drop(image);
+            self.shut(volume);
+        }
+        let image = Image::open(&self.records().pool, &row.image)?;
+        // A growth that was not committed, or a rollback that was: the row says what it is.
+        if image.size_bytes()? != row.size {
+            image.resize(row.size)?;
+        }
+        Ok(self.add_head(volume, image, row.size))
+    }
+
+    pub(crate) fn add_head(
+        &self,
+        volume: VolumeId,
+        image: Image,
+        size_bytes: u64,
+    ) -> (Arc<Head>, Arc<Image>) {
+        let (head, image) = Head::new(volume, image, size_bytes, self.zeros.clone());
+        self.heads().insert(volume, Arc::clone(&head));
+        (head, image)
+    }
+
+    /// Closes heads that nobody uses, where there are many.
+    fn close_idle(&self) {
+        let heads = self.heads();
+        let Some(many) = heads.len().checked_sub(IDLE_HEADS) else { return };
+        let idle = heads.iter().filter(|(_, head)| !head.in_use()).map(|(volume, _)| *volume);
+        let idle: Vec<VolumeId> = idle.take(many).collect();
+        drop(heads);
+        for volume in idle {
+            if let Some(_busy) = self.try_busy(volume)
+                && !self.in_use(volume)
+            {
+                self.shut(volume);
+            }
+        }
+    }
+
+    /// Makes a change under an operation's id: `decide` looks and says what becomes of the rows, as
+    /// often as others change them meanwhile. None: it was done before.
+    pub(crate) fn decide<T>(
+        &self,
+        op: OpId,
+        asked: &str,
+        mut decide: impl FnMut(&mut Change<'_>) -> Result<T, EngineError>,
+    ) -> Result<Option<T>, EngineError> {
+        loop {
+            self.serving()?;
+            let mut change = self.records().change();
+            match change.get::<String>(op_key(op))? {
+                Some(done) if done == asked => return Ok(None),
+                Some(_) => return Err(EngineError::IdTaken),
+                None => {}
+            }
+            let decided = decide(&mut change)?;
+            change.set(op_key(op), &asked)?;
+            if change.commit()? {
+                return Ok(Some(decided));
+            }
+        }
+    }
+
+    /// Makes a change that is no operation's.
+    pub(crate) fn settle(
+        &self,
+        mut decide: impl FnMut(&mut Change<'_>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        loop {
+            let mut change = self.records().change();
+            decide(&mut change)?;
+            if change.commit()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The volume's row, after a rollback that was begun is done. The caller has made it busy.
+    pub(crate) fn settled_row(&self, volume: VolumeId) -> Result<VolumeRow, EngineError> {
+        let row: Option<VolumeRow> = self.records().row(&volume_key(volume))?;
+        let row = row.ok_or(EngineError::NoSuchVolume(volume))?;
+        match row.rollback {
+            None => Ok(row),
+            Some(_) => self.finish_rollback(volume),
+        }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut busy = lock(&self.shared.busy);
+        self.volumes.iter().for_each(|volume| {
+            busy.remove(volume);
+        });
+        self.shared.no_longer_busy.notify_all();
+    }
+}
+
+impl Engine for RbdEngine {
+    fn create_volume(
+        &self,
+        op: OpId,
+        volume: VolumeId,
+        size_bytes: u64,
+        key: Option<&DataKey>,
+    ) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        if key.is_some() {
+            return Err(EngineError::NotSupported("encrypted volumes on Ceph RBD"));
+        }
+        check_size(size_bytes)?;
+        self.make_empty(op, volume, size_bytes)
+    }
+
+    fn fork(
+        &self,
+        op: OpId,
+        source: SnapshotId,
+        volume: VolumeId,
+        size_bytes: u64,
+    ) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.make_fork(op, source, volume, size_bytes)
+    }
+
+    fn create_snapshots(
+        &self,
+        op: OpId,
+        pairs: &[(VolumeId, SnapshotId)],
+    ) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.take_snapshots(op, pairs)
+    }
+
+    fn reset(&self, op: OpId, volume: VolumeId, target: SnapshotId) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.go_back(op, volume, target)
+    }
+
+    fn grow(&self, op: OpId, volume: VolumeId, size_bytes: u64) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.make_larger(op, volume, size_bytes)
+    }
+
+    fn delete_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.drop_volume(op, volume)
+    }
+
+    fn delete_snapshot(&self, op: OpId, snapshot: SnapshotId) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.drop_snapshot(op, snapshot)
+    }
+
+    fn open(
+        &self,
+        volume: VolumeId,
+        key: Option<&DataKey>,
+    ) -> Result<Arc<dyn Volume>, EngineError> {
+        self.shared.serving()?;
+        let busy = self.shared.busy(&[volume]);
+        let row = self.shared.settled_row(volume)?;
+        if key.is_some() {
+            return Err(EngineError::WrongKey(volume));
+        }
+        let (head, _) = self.shared.head(volume, &row)?;
+        let generation = head.open().ok_or(EngineError::Stopped("it was closed".into()))?;
+        drop(busy);
+        self.shared.close_idle();
+        Ok(Arc::new(Handle { head, generation, looks: Arc::clone(&self.shared.looks) }))
+    }
+
+    fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        match self.shared.open_head(volume) {
+            Some(head) => head.revoke(),
+            None => {
+                let row: Option<VolumeRow> = self.shared.records().row(&volume_key(volume))?;
+                row.ok_or(EngineError::NoSuchVolume(volume))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
+        self.shared.serving()?;
+        stored::stored_bytes(self.shared.records(), &self.shared.looks.views, snapshots)
+    }
+
+    fn inventory(&self) -> Result<Inventory, EngineError> {
+        self.shared.serving()?;
+        let encrypted = false;
+        let volume = |(key, row): (String, VolumeRow)| {
+            Ok(VolumeInfo { id: VolumeId(id_in(&key)?), size_bytes: row.size, encrypted })
+        };
+        let snapshot = |(key, row): (String, SnapshotRow)| {
+            Ok(SnapshotInfo { id: SnapshotId(id_in(&key)?), size_bytes: row.size, encrypted })
+        };
+        let volumes = self.shared.records().all("v/")?.into_iter().map(volume);
+        let snapshots = self.shared.records().all("s/")?.into_iter().map(snapshot);
+        Ok(Inventory {
+            volumes: volumes.collect::<Result<_, EngineError>>()?,
+            snapshots: snapshots.collect::<Result<_, EngineError>>()?,
+        })
+    }
+
+    fn health(&self) -> Result<(), EngineError> {
+        self.shared.serving()
+    }
+
+    fn close(&self) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.stop();
+        Ok(())
+    }
+}
+
+pub(crate) fn check_size(size_bytes: u64) -> Result<(), EngineError> {
+    let whole = size_bytes.is_multiple_of(BLOCK_BYTES);
+    match size_bytes {
+        1..=MAX_VOLUME_BYTES if whole => Ok(()),
+        _ => Err(EngineError::BadSize(size_bytes)),
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code under these locks panics between two related changes.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

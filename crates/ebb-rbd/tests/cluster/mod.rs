@@ -1,0 +1,32 @@
+//! The cluster that the tests run against, which `cargo xtask ceph` starts.
+
+use std::env;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use ebb_rbd::{Options, RbdEngine, ResetMode};
+use ebb_volume::conformance::Store;
+use ebb_volume::{Engine, EngineError};
+
+/// A namespace of its own.
+pub(crate) struct Namespace {
+    pub(crate) options: Options,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let conf = env::var_os("EBB_TEST_CEPH_CONF")
+            .expect("there is no Ceph cluster: these tests are run by `cargo xtask ceph`");
+        let namespace = format!("test-{}-{}", process::id(), LAST.fetch_add(1, Relaxed));
+        let (pool, user) = ("rbd".into(), "admin".into());
+        let reset = ResetMode::Auto;
+        Self { options: Options { conf: conf.into(), pool, namespace, user, reset } }
+    }
+}
+
+impl Store for Namespace {
+    fn open(&self) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(RbdEngine::open(&self.options)?))
+    }
+}

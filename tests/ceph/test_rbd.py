@@ -1,0 +1,90 @@
+"""The whole server on the Ceph engine. `cargo xtask ceph` starts the cluster and runs this."""
+
+import os
+import uuid
+
+import pytest
+
+from harness import blocks
+from harness.ecs import Ecs
+
+PLACES = [0, 5 * blocks.MIB + 777, 900 * blocks.MIB]
+
+
+def on_rbd(namespace: str, *more, pool="rbd") -> list:
+    conf = os.environ.get("EBB_TEST_CEPH_CONF")
+    assert conf, "there is no Ceph cluster: these tests are run by `cargo xtask ceph`"
+    place = ["--ceph-conf", conf, "--rbd-pool", pool, "--rbd-namespace", namespace]
+    return ["--engine", "rbd", *place, *more]
+
+
+@pytest.fixture
+def namespace():
+    return f"server-{uuid.uuid4()}"
+
+
+def fill(server, disk, seed):
+    for place in PLACES:
+        blocks.write(server, disk, place, blocks.noise((seed, place), 2 * blocks.MIB))
+
+
+def check(server, disk, seed):
+    for place in PLACES:
+        found = blocks.read(server, disk, place, 2 * blocks.MIB)
+        assert found == blocks.noise((seed, place), 2 * blocks.MIB), f"{seed} at {place}"
+
+
+@pytest.mark.parametrize("how", ["auto", "clone"])
+def test_the_story_of_a_reset(make_server, namespace, how):
+    server = make_server(args=on_rbd(namespace, "--rbd-reset", how)).start()
+    ecs = Ecs(server)
+    instance, disk = ecs.machine(2)
+    snapshots = {}
+    for seed in ["first", "second", "third"]:
+        fill(server, disk, seed)
+        snapshots[seed] = ecs.create_snapshot(disk)
+    for seed in ["second", "third", "first", "second"]:
+        ecs.stop_instance(instance)
+        ecs.reset(disk, snapshots[seed])
+        ecs.start_instance(instance)
+        check(server, disk, seed)
+        fill(server, disk, "something else")
+    server.restart()
+    check(server, disk, "something else")
+    ecs.stop_instance(instance)
+    ecs.reset(disk, snapshots["third"])
+    ecs.start_instance(instance)
+    check(server, disk, "third")
+
+
+def test_what_was_answered_survives_a_kill(make_server, namespace):
+    server = make_server(args=on_rbd(namespace)).start()
+    ecs = Ecs(server)
+    instance, disk = ecs.machine(2)
+    fill(server, disk, "first")
+    snapshot = ecs.create_snapshot(disk)
+    fill(server, disk, "second")
+    server.kill()
+    server.start()
+    check(server, disk, "second")
+    ecs.stop_instance(instance)
+    ecs.reset(disk, snapshot)
+    server.kill()
+    server.start()
+    ecs.start_instance(instance)
+    check(server, disk, "first")
+    # What wrote before the kill is gone, and does not keep others from writing.
+    fill(server, disk, "third")
+    check(server, disk, "third")
+
+
+def test_what_is_missing_is_said(make_server, folder):
+    conf = folder / "none.conf"
+    place = ["--ceph-conf", conf, "--rbd-pool", "rbd"]
+    make_server(args=["--engine", "rbd", *place]).refuses_to_start(str(conf))
+    server = make_server("two", args=["--engine", "rbd"])
+    server.refuses_to_start("--rbd-pool")
+    other = make_server("three", args=["--rbd-pool", "rbd"])
+    other.refuses_to_start("--engine rbd")
+    lacking = make_server("four", args=on_rbd("n", pool="no-such-pool"))
+    lacking.refuses_to_start("pool no-such-pool")
