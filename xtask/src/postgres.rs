@@ -22,7 +22,23 @@ const USER: &str = "postgres";
 
 /// What is tested is what the store asks of it, not its disk: without syncs the suite takes a
 /// fraction of the time. What is lost by a power failure here nobody wants back.
-const SETTINGS: &[&str] = &["fsync=off", "full_page_writes=off", "max_connections=200"];
+const SETTINGS: &[&str] = &["fsync=off", "full_page_writes=off", "max_connections=200", "ssl=on"];
+
+/// What its certificate says: no authority, and this name alone.
+const CERTIFICATE: &str = "[req]
+distinguished_name = name
+x509_extensions = extensions
+prompt = no
+[name]
+CN = localhost
+[extensions]
+basicConstraints = critical, CA:FALSE
+subjectAltName = DNS:localhost
+";
+
+/// Beside its socket, for whoever tests with it.
+const CERTIFICATE_FILE: &str = "server.crt";
+const KEY_FILE: &str = "server.key";
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,10 +100,14 @@ impl Server {
                 .args(["--locale=C.UTF-8", "--pgdata"])
                 .arg(&data),
         )?;
+        certify(folder)?;
         let port = free_port()?;
         let mut server = as_user(&programs.join("postgres"))?;
         server.arg("-D").arg(&data).arg("-k").arg(folder).args(["-p", &port.to_string()]);
         server.args(["-c", "listen_addresses=127.0.0.1"]);
+        for (setting, file) in [("ssl_cert_file", CERTIFICATE_FILE), ("ssl_key_file", KEY_FILE)] {
+            server.arg("-c").arg(format!("{setting}={}", folder.join(file).display()));
+        }
         for setting in SETTINGS {
             server.args(["-c", setting]);
         }
@@ -139,6 +159,23 @@ impl Drop for Server {
             eprintln!("PostgreSQL in {} is not wholly gone: {error}", self.folder.display());
         }
     }
+}
+
+/// A certificate that the server has signed itself.
+fn certify(folder: &Path) -> Result<()> {
+    let config = folder.join("certificate.cnf");
+    fs::write(&config, CERTIFICATE)?;
+    output(
+        as_user(Path::new("openssl"))?
+            .args(["req", "-x509", "-days", "2", "-nodes", "-newkey", "ec"])
+            .args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-config"])
+            .arg(&config)
+            .arg("-keyout")
+            .arg(folder.join(KEY_FILE))
+            .arg("-out")
+            .arg(folder.join(CERTIFICATE_FILE)),
+    )?;
+    Ok(())
 }
 
 /// A program as the user that PostgreSQL may run as; it ends with this process, however that ends.

@@ -28,6 +28,7 @@ mod schedules;
 mod schema;
 #[path = "../store/tasks.rs"]
 mod tasks;
+mod tls;
 #[path = "../store/transactions.rs"]
 mod transactions;
 mod wire;
