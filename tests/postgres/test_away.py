@@ -110,7 +110,7 @@ def test_a_password_is_seen_nowhere(make_server, folder):
         assert not (server.data_dir / "ebbtide.db").exists()
         assert secret not in server.log.text()
     refused = make_server("flag", args=["--store", store()])
-    refused.refuses_to_start("--store has a password in it")
+    refused.refuses_to_start("the address has a password in it")
     assert secret not in refused.log.text()
 
 

@@ -38,6 +38,10 @@ impl<'a> Tx<'a> {
         Self { database, versions: RefCell::default() }
     }
 
+    pub(crate) fn database(&self) -> Database<'a> {
+        self.database
+    }
+
     /// All rows at once: a statement that is still running would be in the way of the next one in
     /// some databases. `key` is the column that names a row of `table` in errors.
     pub(crate) fn rows<T>(

@@ -27,6 +27,7 @@ mod qemu_img;
 mod server;
 mod size;
 mod store_args;
+mod store_copy;
 mod volume;
 
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     Call(call::CallArgs),
     /// The bytes of a stopped server.
     Volume(volume::VolumeArgs),
+    /// The records of a stopped server.
+    Store(store_copy::StoreCommand),
     /// The operations this server answers.
     #[command(hide = true)]
     Operations(operations::OperationsArgs),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Admin(args) => run(admin::admin(args)),
         Command::Call(args) => run(call::call(args)),
         Command::Volume(args) => return volume::volume(&args),
+        Command::Store(args) => store_copy::store(args),
         Command::Operations(args) => operations::operations(&args),
     };
     match outcome {

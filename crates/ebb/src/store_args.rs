@@ -66,8 +66,8 @@ impl StoreArgs {
         if let Some(StoreAddress(given)) = self.store {
             let url: PostgresUrl = given.parse()?;
             if url.has_password() {
-                let why = "--store has a password in it, which everybody on this machine could \
-                           read: give it in EBB_STORE, or in a file with --store-file";
+                let why = "the address has a password in it, which everybody on this machine \
+                           could read: give it in EBB_STORE, or in a file";
                 return Err(why.into());
             }
             return Ok(StoreAt::Postgres(Box::new(url)));

@@ -9,6 +9,7 @@
 mod access_keys;
 #[path = "../store/chains.rs"]
 mod chains;
+mod copy;
 #[path = "../store/encryption.rs"]
 mod encryption;
 mod faults;
