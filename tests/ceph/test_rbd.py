@@ -1,6 +1,10 @@
 """The whole server on the Ceph engine. `cargo xtask ceph` starts the cluster and runs this."""
 
+import contextlib
+import http.client
 import os
+import threading
+import time
 import uuid
 
 import pytest
@@ -88,3 +92,32 @@ def test_what_is_missing_is_said(make_server, folder):
     other.refuses_to_start("--engine rbd")
     lacking = make_server("four", args=on_rbd("n", pool="no-such-pool"))
     lacking.refuses_to_start("pool no-such-pool")
+
+
+def test_a_reset_that_is_killed_is_whole(make_server, namespace):
+    server = make_server(args=on_rbd(namespace)).start()
+    ecs = Ecs(server)
+    instance, disk = ecs.machine(2)
+    fill(server, disk, "first")
+    snapshot = ecs.create_snapshot(disk)
+    for round, delay in enumerate([0, 0.02, 0.05, 0.1, 0.2]):
+        newer = f"newer {round}"
+        fill(server, disk, newer)
+        ecs.stop_instance(instance)
+        call = threading.Thread(target=reset_into_the_dark, args=(ecs, disk, snapshot))
+        call.start()
+        time.sleep(delay)
+        server.kill()
+        call.join()
+        server.start()
+        ecs.await_disk(disk, "In_use")
+        ecs.start_instance(instance)
+        place = blocks.read(server, disk, 0, blocks.MIB)
+        went_back = place == blocks.noise(("first", 0), 2 * blocks.MIB)[: blocks.MIB]
+        check(server, disk, "first" if went_back else newer)
+
+
+def reset_into_the_dark(ecs, disk, snapshot):
+    """The server may be killed before it answers."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        ecs.call("ResetDisk", DiskId=disk, SnapshotId=snapshot)

@@ -38,6 +38,9 @@ pub(crate) struct Shared {
     busy: Mutex<BTreeSet<VolumeId>>,
     no_longer_busy: Condvar,
     zeros: LongZeros,
+    /// The step at which a test has the engine crash.
+    #[cfg(test)]
+    pub(crate) crash_at: Mutex<Option<&'static str>>,
 }
 
 /// Volumes that a call has for itself, until it is dropped.
@@ -66,6 +69,8 @@ impl RbdEngine {
             busy: Mutex::default(),
             no_longer_busy: Condvar::new(),
             zeros,
+            #[cfg(test)]
+            crash_at: Mutex::default(),
         });
         let (reaper, reaping) = Reaper::spawn(Arc::clone(&shared)).map_err(no_thread)?;
         Ok(Self { shared, reaper, threads: Mutex::new(vec![thread, reaping]) })
@@ -111,6 +116,14 @@ impl Shared {
         match self.stopped.load(SeqCst) {
             false => Ok(()),
             true => Err(EngineError::Stopped("it was closed".into())),
+        }
+    }
+
+    /// A moment in which a crash would hurt: tests have one at each.
+    pub(crate) fn step(&self, _name: &'static str) {
+        #[cfg(test)]
+        if *lock(&self.crash_at) == Some(_name) {
+            panic!("the test crashes the engine when it has {_name}");
         }
     }
 
@@ -220,7 +233,9 @@ impl Shared {
             }
             let decided = decide(&mut change)?;
             change.set(op_key(op), &asked)?;
+            self.step("decided");
             if change.commit()? {
+                self.step("committed");
                 return Ok(Some(decided));
             }
         }

@@ -22,6 +22,8 @@
 //! Deliberately not here: encryption (a volume with a key is refused), and records of single
 //! blocks: which of an object's are stored is told by reading them.
 
+#[cfg(test)]
+mod crashes;
 mod engine;
 mod extents;
 mod ffi;

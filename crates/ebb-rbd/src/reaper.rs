@@ -49,8 +49,11 @@ impl Reaper {
 
 fn run(shared: &Shared, words: &Receiver<Word>) {
     loop {
-        if let Err(error) = reap_all(shared) {
-            tracing::info!("the reaper begins again later: {error}");
+        match reap_all(shared) {
+            // What is gone may be what the rest waited for.
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::info!("the reaper begins again later: {error}"),
         }
         match words.recv_timeout(AGAIN_AFTER) {
             Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -66,24 +69,27 @@ fn run(shared: &Shared, words: &Receiver<Word>) {
     }
 }
 
-fn reap_all(shared: &Shared) -> Result<(), EngineError> {
+/// Goes through the rows once. Whether one was done.
+fn reap_all(shared: &Shared) -> Result<bool, EngineError> {
+    let mut any = false;
     let mut rows = shared.records().all::<ReapRow>("d/")?;
     // An image's snapshots are removed before it.
     rows.sort_by_key(|(key, _)| !key.contains('@'));
     for (key, row) in rows {
         if shared.serving().is_err() {
-            return Ok(());
+            return Ok(false);
         }
         let what = key.trim_start_matches("d/");
         let (image, snap) = match what.split_once('@') {
             Some((image, snap)) => (image, Some(snap)),
             None => (what, None),
         };
-        if let Err(error) = reap(shared, image, snap, &row) {
-            tracing::info!("{what} could not be reaped yet: {error}");
+        match reap(shared, image, snap, &row) {
+            Ok(done) => any |= done,
+            Err(error) => tracing::info!("{what} could not be reaped yet: {error}"),
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 fn reap(
@@ -91,7 +97,7 @@ fn reap(
     image: &str,
     snap: Option<&str>,
     row: &ReapRow,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let done = match (row.what, snap) {
         (Reap::Unfinished, _) if ReapRow::now(row.what).since < row.since + UNFINISHED_SECONDS => {
             false
@@ -108,9 +114,9 @@ fn reap(
         }
     };
     if !done {
-        return Ok(());
+        return Ok(false);
     }
-    shared.settle(|change| {
+    let settled = shared.settle(|change| {
         let key = reap_key(image, snap);
         // Another row may have taken its place meanwhile.
         if change.get::<ReapRow>(key.clone())?.as_ref() == Some(row) {
@@ -120,7 +126,8 @@ fn reap(
             }
         }
         Ok(())
-    })
+    });
+    settled.map(|()| true)
 }
 
 /// Does something to an image: by its volume's head, if it is one, so that this engine has no image

@@ -38,6 +38,7 @@ impl Shared {
         let Some(snap) = row.rollback.take() else { return Ok(row) };
         let (_, image) = self.head(volume, &row)?;
         roll_back(&image, &snap)?;
+        self.step("rolled back");
         if image.size_bytes()? != row.size {
             image.resize(row.size)?;
         }

@@ -47,6 +47,7 @@ impl Shared {
             self.settle(|change| {
                 change.set(reap_key(&name, None), &ReapRow::now(Reap::Unfinished))
             })?;
+            self.step("named");
             let made = match parent {
                 None => ffi::create(pool, &name, size_bytes),
                 Some(row) => ffi::clone(pool, &row.image, &row.snap, &name),
@@ -55,6 +56,7 @@ impl Shared {
                 Err(error) if error.is(EEXIST) => continue,
                 other => other?,
             }
+            self.step("made");
             let image = Image::open(pool, &name)?;
             if parent.is_some_and(|row| row.size != size_bytes) {
                 image.resize(size_bytes)?;
@@ -306,8 +308,9 @@ impl RbdEngine {
         }
         self.check_pairs(pairs)?;
         let mut taking = self.prepare(op, &volumes)?;
-        let outcome = freeze_and_take(&self.shared, &mut taking)
-            .and_then(|()| self.commit_snapshots(op, &asked, pairs, &taking));
+        let taken = freeze_and_take(&self.shared, &mut taking);
+        self.shared.step("taken");
+        let outcome = taken.and_then(|()| self.commit_snapshots(op, &asked, pairs, &taking));
         if outcome.is_err() {
             // The rows for the reaper are there still.
             for Taking { image, snap, .. } in &taking {
