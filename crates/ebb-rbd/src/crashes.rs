@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use ebb_volume::{Engine, EngineError, Io, OpId, SnapshotId, VolumeId, run};
 
-use crate::engine::lock;
-use crate::records::{ImageRow, ReapRow, VolumeRow, volume_key};
+use crate::engine::{Shared, lock};
+use crate::records::{ImageRow, Reap, ReapRow, VolumeRow, reap_key, snapshot_key, volume_key};
 use crate::{Options, RbdEngine, ResetMode};
 
 const SIZE: u64 = 12 << 20;
@@ -204,4 +204,37 @@ fn what_is_deleted_goes() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_nothing_is_lost(&engine, &options);
+}
+
+/// What a crash has left is removed an hour later, and what was slow does not commit after that.
+#[test]
+#[ignore = "needs a Ceph cluster: cargo xtask ceph"]
+fn what_is_unfinished_is_given_up() {
+    let options = options("unfinished", ResetMode::Auto);
+    set_up(&options);
+    let fork = |engine: &RbdEngine| engine.fork(op(1), SnapshotId(10), VolumeId(5), SIZE);
+    assert!(crash(&options, "decided", &fork));
+    let engine = RbdEngine::open(&options).unwrap();
+    let records = engine.shared.records();
+    let rows = || records.all::<ReapRow>("d/").unwrap();
+    let (key, row) = rows().pop().unwrap();
+    let long_ago = ReapRow { since: row.since - 3601, ..row };
+    engine.shared.settle(|change| change.set(key.clone(), &long_ago)).unwrap();
+    engine.reap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !rows().is_empty() {
+        assert!(Instant::now() < deadline, "left: {:?}", rows());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_nothing_is_lost(&engine, &options);
+    fork(&engine).unwrap();
+    assert_eq!(content(&engine, 5), 1);
+    // Its row is gone, as that of a call that was given up is: it may not name its image again.
+    let snapshot = records.row(&snapshot_key(SnapshotId(10))).unwrap();
+    let made = engine.shared.make_image(op(2), VolumeId(6), snapshot.as_ref(), SIZE).unwrap();
+    let key = reap_key(made.image.name(), None);
+    engine.shared.settle(|change| change.set(key.clone(), &ReapRow::now(Reap::Remove))).unwrap();
+    let mut change = records.change();
+    let named = Shared::name_head(&mut change, VolumeId(6), &made, SIZE);
+    assert!(matches!(named, Err(EngineError::Failed(_))), "{named:?}");
 }

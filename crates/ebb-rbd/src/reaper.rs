@@ -99,19 +99,15 @@ fn reap(
     row: &ReapRow,
 ) -> Result<bool, EngineError> {
     let done = match (row.what, snap) {
-        (Reap::Unfinished, _) if ReapRow::now(row.what).since < row.since + UNFINISHED_SECONDS => {
-            false
-        }
+        (Reap::Unfinished, _) => return give_up(shared, reap_key(image, snap), row),
         (_, Some(snap)) => with_head(shared, image, |head| head.remove_snap(snap))?,
         (Reap::Shrink, None) => with_head(shared, image, |head| head.resize(0))?,
-        (Reap::Remove | Reap::Unfinished, None) => {
-            match ffi::remove(&shared.records().pool, image) {
-                Ok(()) => true,
-                Err(error) if error.is(ENOENT) => true,
-                Err(error) if error.is(EBUSY) || error.is(ENOTEMPTY) => false,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        (Reap::Remove, None) => match ffi::remove(&shared.records().pool, image) {
+            Ok(()) => true,
+            Err(error) if error.is(ENOENT) => true,
+            Err(error) if error.is(EBUSY) || error.is(ENOTEMPTY) => false,
+            Err(error) => return Err(error.into()),
+        },
     };
     if !done {
         return Ok(false);
@@ -128,6 +124,20 @@ fn reap(
         Ok(())
     });
     settled.map(|()| true)
+}
+
+/// What is unfinished for long is to be removed; from then on its call can not commit any more.
+fn give_up(shared: &Shared, key: String, row: &ReapRow) -> Result<bool, EngineError> {
+    let now = ReapRow::now(Reap::Remove);
+    if now.since < row.since + UNFINISHED_SECONDS {
+        return Ok(false);
+    }
+    let mut change = shared.records().change();
+    match change.get::<ReapRow>(key.clone())? {
+        Some(found) if found == *row => change.set(key, &now)?,
+        _ => return Ok(false),
+    }
+    change.commit()
 }
 
 /// Does something to an image: by its volume's head, if it is one, so that this engine has no image

@@ -89,9 +89,20 @@ impl Shared {
         size_bytes: u64,
     ) -> Result<(), EngineError> {
         let image = made.image.name().to_owned();
-        change.remove(reap_key(&image, None));
+        Self::take_over(change, reap_key(&image, None))?;
         change.set(image_key(&image), &made.row)?;
         change.set(volume_key(volume), &VolumeRow { image, size: size_bytes, rollback: None })
+    }
+
+    /// Takes the row of what is unfinished away, unless the reaper has lost patience.
+    fn take_over(change: &mut Change<'_>, key: String) -> Result<(), EngineError> {
+        let row: Option<ReapRow> = change.get(key.clone())?;
+        if row.is_none_or(|row| row.what != Reap::Unfinished) {
+            let what = format!("{key} took longer than an hour and was given up");
+            return Err(EngineError::Failed(what));
+        }
+        change.remove(key);
+        Ok(())
     }
 
     /// Says in a change that an image is no volume's head any more.
@@ -381,7 +392,7 @@ impl RbdEngine {
                 let mut row = change.image(name)?;
                 row.snaps.insert(*id, own.clone().count() as u64);
                 change.set(image_key(name), &row)?;
-                change.remove(reap_key(name, Some(snap)));
+                Shared::take_over(change, reap_key(name, Some(snap)))?;
                 for (_, snapshot) in own {
                     let (image, snap) = (name.to_owned(), snap.clone());
                     let row = SnapshotRow { image, snap, id: *id, size: *size_bytes };
