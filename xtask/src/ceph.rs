@@ -17,10 +17,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::{Artifact, Message};
 
 use crate::command::{cargo, exists, output, run};
 use crate::workspace::Workspace;
 use crate::{install, pytest};
+
+const CRATE: &str = "crates/ebb-rbd";
 
 /// Tests find the cluster by the path in this variable.
 const CONF: &str = "EBB_TEST_CEPH_CONF";
@@ -48,14 +51,41 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
 /// The stage of `cargo xtask test`. The tests wait for the cluster most of their time, so more of
 /// them run at once than there are cores.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
-    let test = ["test", "--package", "ebb-rbd", "--all-features"];
-    run(cargo().current_dir(&workspace.root).args(test).arg("--no-run"))?;
+    let tests = built(workspace)?;
     let cluster = Cluster::start()?;
-    let threads = ["--", "--include-ignored", "--test-threads", "8"];
-    let mut tests = cargo();
-    tests.current_dir(&workspace.root).args(test).args(threads);
-    run(tests.env(CONF, cluster.conf()))?;
+    for test in tests {
+        run(Command::new(test)
+            .current_dir(workspace.root.join(CRATE))
+            .args(["--include-ignored", "--test-threads", "8", "--quiet"])
+            .env(CONF, cluster.conf()))?;
+    }
     run(pytest::command(workspace, &["ceph"]).env(CONF, cluster.conf()))
+}
+
+/// The programs with the tests of ebb-rbd. They are built as the stage `rust` builds them: that
+/// crate alone would have other features of its dependencies, and all of them built once more.
+fn built(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let built = output(cargo().current_dir(&workspace.root).args([
+        "test",
+        "--workspace",
+        "--exclude=ebb-local",
+        "--all-features",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]))?;
+    let folder = workspace.root.join(CRATE);
+    let mut found = Vec::new();
+    for message in Message::parse_stream(built.stdout.as_slice()) {
+        if let Message::CompilerArtifact(Artifact { target, executable: Some(path), .. }) = message?
+            && target.src_path.starts_with(&folder)
+        {
+            found.push(path.into());
+        }
+    }
+    if found.is_empty() {
+        bail!("cargo names no tests of {CRATE}");
+    }
+    Ok(found)
 }
 
 /// A running cluster. Dropping it stops it and removes what it wrote.

@@ -61,6 +61,7 @@ pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     run(cargo().current_dir(&workspace.root).env(ADDRESS, server.address()).args([
         "test",
         "--workspace",
+        "--exclude=ebb-local",
         "--all-features",
         "--test=postgres",
         "--test=control",
