@@ -67,7 +67,8 @@ pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
         "--test=control",
         "--quiet",
     ]))?;
-    run(pytest::command(workspace, OVER_HTTP).env(ADDRESS, server.address()))
+    let words = [OVER_HTTP, &["--numprocesses", "2", "--dist", "loadfile"]].concat();
+    run(pytest::command(workspace, &words).env(ADDRESS, server.address()))
 }
 
 struct Server {
