@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from harness import blocks
-from harness.ecs import Ecs
+from harness.ecs import ZONE, Ecs
 
 PLACES = [0, 5 * blocks.MIB + 777, 900 * blocks.MIB]
 
@@ -121,3 +121,11 @@ def reset_into_the_dark(ecs, disk, snapshot):
     """The server may be killed before it answers."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         ecs.call("ResetDisk", DiskId=disk, SnapshotId=snapshot)
+
+
+def test_nothing_is_encrypted(make_server, namespace):
+    ecs = Ecs(make_server(args=on_rbd(namespace)).start())
+    code = "InvalidParameter.KmsNotEnabled"
+    disk = {"ZoneId": ZONE, "Size": 20, "DiskCategory": "cloud_essd"}
+    ecs.refused(400, code, "CreateDisk", disk | {"Encrypted": True})
+    assert ecs.disks() == []

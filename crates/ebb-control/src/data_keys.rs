@@ -104,7 +104,8 @@ impl Control {
     /// Commits what `attempt` makes with the data keys that it asks for.
     ///
     /// # Errors
-    /// Those of `attempt`; a key that is not there or may not be used for disks.
+    /// Those of `attempt`; a key that is not there or may not be used for disks;
+    /// [`Denied::EncryptionUnavailable`].
     pub(crate) fn write_with_data_keys<T>(
         &self,
         owner: &AccountId,
@@ -118,6 +119,9 @@ impl Control {
                 Ok(made) => return Ok(made),
                 Err(Halt::Because(error)) => return Err(error),
                 Err(Halt::Lacking) => {}
+            }
+            if !self.engine.encrypts() {
+                return Err(Denied::EncryptionUnavailable.into());
             }
             let made_for = std::mem::take(&mut keys.wanted);
             let made = made_for.iter().map(|wanted| self.new_data_key(owner, wanted));

@@ -131,6 +131,8 @@ pub enum Denied {
     ProvisionedIopsUnsupported,
     /// BurstingEnabled for a category that does not have it.
     BurstingUnsupported,
+    /// Encryption, which the engine of this server does not have.
+    EncryptionUnavailable,
     /// A disk of an image that is to be encrypted otherwise than the image is.
     ImageEncryption,
     /// Encrypted=false where the account encrypts its disks by default.

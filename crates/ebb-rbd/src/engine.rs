@@ -367,6 +367,10 @@ impl Engine for RbdEngine {
         stored::stored_bytes(self.shared.records(), &self.shared.looks.views, snapshots)
     }
 
+    fn encrypts(&self) -> bool {
+        false
+    }
+
     fn inventory(&self) -> Result<Inventory, EngineError> {
         self.shared.serving()?;
         let encrypted = false;

@@ -171,6 +171,12 @@ pub trait Engine: Send + Sync {
     /// [`EngineError::NoSuchSnapshot`], also of one that is deleted meanwhile.
     fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError>;
 
+    /// Whether a volume may have a key. Where none may, [`Engine::create_volume`] with one answers
+    /// [`EngineError::NotSupported`].
+    fn encrypts(&self) -> bool {
+        true
+    }
+
     /// All volumes and snapshots.
     fn inventory(&self) -> Result<Inventory, EngineError>;
 

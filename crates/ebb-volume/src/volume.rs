@@ -100,7 +100,8 @@ pub trait Volume: Send + Sync {
     ///
     /// A run that is not changed reads as the snapshot does, and zero behind its end. A block that
     /// both have from the time before they parted is not changed, and neither is a hole in both.
-    /// Any other is, also one that was written with the same bytes again.
+    /// Any other is; but of one that was written with the same bytes again, or with zeroes where
+    /// there was a hole, an engine that compares bytes may say that it is not.
     ///
     /// # Errors
     /// Those of [`Volume::extents`], and [`IoError::NoSnapshot`].

@@ -61,6 +61,7 @@ pub(super) fn code_of(operation: &str, denied: &Denied) -> &'static str {
         Denied::MultiAttachUnsupported => "InvalidParameter.DiskCategoryAndMultiAttachNotMatch",
         Denied::ProvisionedIopsUnsupported => "ProvisionedIopsForDiskCategoryUnsupported",
         Denied::BurstingUnsupported => "BurstingEnabledForDiskCategoryUnsupported",
+        Denied::EncryptionUnavailable => "InvalidParameter.KmsNotEnabled",
         Denied::ImageEncryption => "InvalidParameter.EncryptedNotSupported",
         Denied::EncryptedByDefault => "InvalidEncrypted.DefaultEncryptionUnsupported",
         Denied::KeyNotFound => "InvalidParameter.KMSKeyId.NotFound",

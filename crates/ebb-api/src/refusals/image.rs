@@ -2,7 +2,7 @@
 //!
 //! Kept as a table by hand: one line a code, so that it can be proofread against the reference.
 
-use super::{Refusals, of, row};
+use super::{Refusals, disk_key as key, of, row};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Refusals] = &[
@@ -63,10 +63,8 @@ pub(super) const TABLE: &[Refusals] = &[
         row(404, "InvalidImageId.NotFound", "The specified ImageId does not exist."),
         row(400, "InvalidEncrypted.NotMatchKmsKeyId",
             "The specified parameter Encrypted must be true when KmsKeyId is not empty."),
-        row(404, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist."),
-        row(403, "InvalidParameter.KMSKeyId.CMKNotEnabled", "The CMK needs to be enabled."),
-        row(403, "InvalidParameter.KMSKeyId.KMSUnauthorized",
-            "ECS service have no right to access your KMS."),
+        key::NEEDS_SERVICE_400,
+        key::NOT_FOUND, key::NOT_ENABLED, key::SERVICE_REVOKED,
         row(403, "RegionNotSupportCopy", "The region not support copy."),
         row(400, "IncorrectImageStatus", "The image not available."),
         row(400, "InvalidSnapshotId.NotFound", "The specified SnapshotId does not exist."),

@@ -14,6 +14,8 @@ const NAMED: &[D] = &[D::Malformed(F::DiskName), D::Malformed(F::Description)];
 const TAGS: &[D] =
     &[D::TooManyTags, D::DuplicateTagKey, D::Malformed(F::TagKey), D::Malformed(F::TagValue)];
 const KEY: &[D] = &[D::KeyNotFound, D::KeyNotEnabled, D::KeyNotTagged, D::KeyNotGranted];
+/// A data key that is to be made.
+const NEW_KEY: &[D] = &[D::EncryptionUnavailable];
 const SEALED: &[D] = &[D::ImageEncryption, D::SnapshotEncryption, D::KeyWithoutEncryption];
 const TOKEN: &[D] = &[D::TokenMismatch, D::TokenProcessing];
 /// A row was changed by another call, or the region given is none.
@@ -89,7 +91,7 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::ImageIsPublic, D::ImageNotFound, D::ImageInUse, D::DryRun,
         D::Conflict,
     ]]),
-    ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, KEY, &[
+    ("CreateDisk", &[NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, KEY, NEW_KEY, &[
         D::SnapshotEncryption,
         D::DiskQuota,
         D::Conflict, D::RegionNotFound, D::ZoneNotFound, D::ZoneAndInstance, D::Missing("ZoneId"),
@@ -143,7 +145,7 @@ const REACHABLE: &[Reachable] = &[
         D::PerformanceLevelAndSize, D::PerformanceLevelTooLow, D::SpecUnchanged,
         D::NotOnWhiteList, D::StorageClusterNotFound, D::DryRun,
     ]]),
-    ("CloneDisks", &[TAGS, TOKEN, NEW_DISK, PAYS, KEY, &[
+    ("CloneDisks", &[TAGS, TOKEN, NEW_DISK, PAYS, KEY, NEW_KEY, &[
         D::SnapshotEncryption,
         D::RegionNotFound, D::DiskNotFound, D::CategoryUnsupported, D::SystemDisk, D::DiskStatus,
         D::Malformed(F::DiskName), D::CategoryUnknown, D::CategoryNotOffered,
@@ -180,7 +182,7 @@ const REACHABLE: &[Reachable] = &[
         D::RegionNotFound, D::Malformed(F::StartTime), D::Malformed(F::EndTime), D::PeriodUnknown,
         D::TooEarly, D::EndBeforeStart, D::TooManyPoints,
     ]]),
-    ("CopyImage", &[TAGS, TOKEN, KEY, &[
+    ("CopyImage", &[TAGS, TOKEN, KEY, NEW_KEY, &[
         D::RegionNotFound, D::DestinationRegionNotFound, D::Malformed(F::ImageName),
         D::Malformed(F::Description), D::ImageNotFound, D::KeyWithoutEncryption,
         D::ImageSameRegion, D::ImageNotAvailable, D::SnapshotNotFound,
@@ -200,10 +202,11 @@ const REACHABLE: &[Reachable] = &[
     ]]),
     ("RunInstances", &[
         NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY,
-        SEALED, &[D::Malformed(F::Amount)],
+        NEW_KEY, SEALED, &[D::Malformed(F::Amount)],
     ]),
     ("CreateInstance", &[
-        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY, SEALED,
+        NAMED, TAGS, TOKEN, NEW_DISK, SOURCE, PAYS, NEW_INSTANCE, KEY,
+        NEW_KEY, SEALED,
     ]),
     ("DescribeInstanceAttribute", &[&[D::InstanceNotFound, D::RegionMalformed]]),
     ("ModifyInstanceAttribute", &[WRITES, &[
@@ -233,7 +236,7 @@ const REACHABLE: &[Reachable] = &[
     ("DescribeSnapshotPackage", &[&[D::RegionNotFound]]),
     ("DescribeEndpoints", &[&[D::RegionNotFound, D::EndpointUnknown]]),
     ("DescribeAccountAttributes", &[&[D::RegionNotFound]]),
-    ("ReplaceSystemDisk", &[WRITES, TOKEN, KEY, &[
+    ("ReplaceSystemDisk", &[WRITES, TOKEN, KEY, NEW_KEY, &[
         D::DiskQuota,
         D::InstanceNotFound, D::ImageNotFound, D::NoSystemDisk, D::InstanceExpired,
         D::InstanceStatus, D::DiskStatus, D::DiskCreatingSnapshot, D::SmallerThanImage,
@@ -341,7 +344,7 @@ const REACHABLE: &[Reachable] = &[
     ("CancelAutoSnapshotPolicy", &[&[D::DiskNotFound, D::Conflict]]),
     ("DeleteAutoSnapshotPolicy", &[&[D::AutoPolicyNotFound, D::RegionNotFound, D::Conflict]]),
     ("DescribeAutoSnapshotPolicyAssociations", &[&[D::RegionNotFound, D::NextToken]]),
-    ("CopySnapshot", &[KEY, WRITES, TAGS, TOKEN, &[
+    ("CopySnapshot", &[KEY, NEW_KEY, WRITES, TAGS, TOKEN, &[
         D::Malformed(F::SnapshotName), D::Malformed(F::Description), D::NotEnoughBalance,
         D::Malformed(F::RetentionDays), D::SnapshotServiceClosed, D::DestinationRegionNotFound,
         D::SnapshotNotFound, D::KeyWithoutEncryption, D::SameRegion,

@@ -1,6 +1,7 @@
 //! The engine in memory, with two things added: a test can look at each call before it is made, to
 //! fail it or to hold it up, and calls that must never overlap are seen when they do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ebb_volume::{
@@ -71,6 +72,8 @@ type Hook = Arc<dyn Fn(Call) -> Result<(), EngineError> + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct TestEngine {
     pub(crate) inner: MemoryEngine,
+    /// Whether it says that it has no encryption.
+    pub(crate) is_plain: AtomicBool,
     hook: Mutex<Option<Hook>>,
     under_way: Mutex<Vec<Call>>,
     collisions: Mutex<Vec<(Call, Call)>>,
@@ -183,6 +186,10 @@ impl Engine for TestEngine {
 
     fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
         self.inner.stored_bytes(snapshots)
+    }
+
+    fn encrypts(&self) -> bool {
+        !self.is_plain.load(Ordering::SeqCst)
     }
 
     fn inventory(&self) -> Result<Inventory, EngineError> {

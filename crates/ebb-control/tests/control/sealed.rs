@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ebb_control::{
     CloneDisk, Control, ControlError, CopyImage, DataDisk, PageRequest, ReplaceSystemDisk,
@@ -240,4 +241,22 @@ fn an_instance_whose_key_is_gone_by_the_next_start_was_never_there() {
     world.assert_at_rest();
     assert_eq!((world.instances().len(), world.disks().len()), (1, 2));
     world.assert_content(&base.disk, B);
+}
+
+#[test]
+fn an_engine_without_encryption_is_asked_for_none() {
+    let world = World::new();
+    let base = world.base();
+    world.engine.is_plain.store(true, Ordering::SeqCst);
+    let mut request = new_disk(20);
+    request.disk.encrypted = Some(true);
+    let refused = world.control.create_disk(&world.root(), &request);
+    assert_eq!(denied(refused), Denied::EncryptionUnavailable);
+    let refused = world.control.run_instances(&world.root(), &sealed_instance());
+    assert_eq!(denied(refused), Denied::EncryptionUnavailable);
+    world.stop(&base.instance);
+    assert_eq!(denied(replace_sealed(&world, &base)), Denied::EncryptionUnavailable);
+    assert_eq!(denied(clone_sealed(&world, &base.disk)), Denied::EncryptionUnavailable);
+    assert_eq!(denied(world.encrypt_snapshot(&base.snapshot)), Denied::EncryptionUnavailable);
+    world.create_disk();
 }

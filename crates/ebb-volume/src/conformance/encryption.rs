@@ -152,6 +152,7 @@ pub fn keys_are_refused(store: &dyn Store) {
     let bench = Bench::new(store);
     let create =
         |key: Option<&DataKey>| bench.engine.create_volume(new_op(), VolumeId(1), SIZE, key);
+    assert!(!bench.engine.encrypts());
     let refused = create(Some(&key(1)));
     assert!(matches!(refused, Err(EngineError::NotSupported(_))), "{refused:?}");
     assert!(bench.engine.inventory().expect("an inventory").volumes.is_empty());
