@@ -85,7 +85,8 @@ pub(crate) fn check_storage(storage: &impl Storage) -> Result<Report, EngineErro
         Err(error) => return Err(error),
     };
     for slot in SLOTS {
-        if !superblock.is_at(storage, slot) {
+        // One of them is written after the other, and a process may be killed in between.
+        if !superblock.is_at(storage, slot) && !superblock.follows(storage, slot) {
             report
                 .found(format!("the superblock at byte {slot} is damaged or older than the other"));
         }
@@ -108,4 +109,42 @@ pub(crate) fn check_storage(storage: &impl Storage) -> Result<Report, EngineErro
     let reached = trees::reach(storage, &superblock, &recovered, &mut report)?;
     alive::compare(&superblock, &recovered, &reached, &mut report);
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use ebb_volume::Engine;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{LocalEngine, Options};
+
+    /// A pool of which one superblock is so many generations behind the other.
+    fn behind(generations: u64, slot: u64) -> Vec<String> {
+        let folder = TempDir::new().unwrap();
+        LocalEngine::open(folder.path(), Options::default()).unwrap().close().unwrap();
+        let pool = PoolFile::open_for_reading(folder.path()).unwrap();
+        let mut superblock = Superblock::read(&pool).unwrap().unwrap();
+        drop(pool);
+        superblock.generation -= generations;
+        let file = File::options().write(true).open(folder.path().join("pool.dat")).unwrap();
+        file.write_all_at(&superblock.encode(), slot).unwrap();
+        check(folder.path()).unwrap().findings
+    }
+
+    #[test]
+    fn a_process_that_was_killed_between_two_superblocks_has_damaged_nothing() {
+        for slot in SLOTS {
+            assert_eq!(behind(1, slot), [] as [String; 0]);
+        }
+    }
+
+    #[test]
+    fn a_superblock_that_was_left_out_is_found() {
+        let [finding] = behind(2, SLOTS[1]).try_into().unwrap();
+        assert!(finding.contains("older than the other"), "{finding}");
+    }
 }

@@ -123,7 +123,7 @@ impl Checkpoint {
 }
 
 impl Superblock {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut stored = Stored {
             magic: MAGIC,
             version: VERSION,
@@ -214,6 +214,16 @@ impl Superblock {
         let mut block = vec![0; BLOCK];
         let read = storage.read_at(slot, &mut block);
         read.is_ok() && matches!(Self::decode(&block), Ok(Some(found)) if found == *self)
+    }
+
+    /// Whether a slot holds the one before this: what a process leaves that is killed while it
+    /// writes.
+    pub(crate) fn follows(&self, storage: &impl Storage, slot: u64) -> bool {
+        let mut block = vec![0; BLOCK];
+        let read = storage.read_at(slot, &mut block);
+        let precedes =
+            |found: &Self| found.pool_id == self.pool_id && found.generation + 1 == self.generation;
+        read.is_ok() && matches!(Self::decode(&block), Ok(Some(found)) if precedes(&found))
     }
 
     /// Brings a slot that holds something else to this one, which was read. When it returns, this
