@@ -161,8 +161,14 @@ impl Control {
     /// # Errors
     /// The store fails, or the engine has stopped.
     pub fn open_waiting_exports(&self) -> Result<(), ControlError> {
-        let waiting = std::mem::take(&mut *lock(&self.exporter.waiting));
-        waiting.iter().try_for_each(|disk| self.settle_or_wait(disk))
+        let mut waiting = std::mem::take(&mut *lock(&self.exporter.waiting)).into_iter();
+        while let Some(disk) = waiting.next() {
+            if let Err(error) = self.settle_or_wait(&disk) {
+                lock(&self.exporter.waiting).extend([disk].into_iter().chain(waiting));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebb_kms::{EmbeddedKeys, KeyStore, KeyStoreError, MasterKey, Material, Opened};
+use ebb_volume::EngineError;
 
 use crate::sealed::create_sealed_disk;
 use crate::world::World;
@@ -86,6 +87,23 @@ fn disks_whose_key_store_was_away_at_a_start_answer_once_it_is_back() {
     assert!(world.exports.get(&disk).is_none(), "it is still away");
 
     world.universe.keys.be_away(false);
+    world.control.open_waiting_exports().unwrap();
+    assert!(world.exports.get(&disk).is_some());
+}
+
+#[test]
+fn disks_go_on_waiting_after_a_failure() {
+    let world = World::new();
+    let base = world.base();
+    let disk = create_sealed_disk(&world);
+    world.attach(&disk, &base.instance);
+    world.universe.keys.be_away(true);
+    let world = world.restart();
+    world.universe.keys.be_away(false);
+
+    world.engine.look(|_| Err(EngineError::Stopped("for a test".into())));
+    assert!(world.control.open_waiting_exports().is_err());
+    world.engine.look_away();
     world.control.open_waiting_exports().unwrap();
     assert!(world.exports.get(&disk).is_some());
 }
