@@ -177,6 +177,28 @@ pub trait Engine: Send + Sync {
         true
     }
 
+    /// Which volumes these are: engines that answer the same share them, on whatever machine each
+    /// is. `None` where nobody else can have them.
+    fn shared_as(&self) -> Option<String> {
+        None
+    }
+
+    /// How an engine that shares these volumes calls this one in [`Engine::fence`]. It is another
+    /// name each time an engine is opened.
+    fn client(&self) -> String {
+        String::new()
+    }
+
+    /// Shuts out another engine that shares these volumes, for ever: when this returns, what it has
+    /// under way has happened or never will, and nothing that it begins takes effect. One that is
+    /// shut out or gone already is no error.
+    ///
+    /// # Errors
+    /// [`EngineError::NotSupported`] where nobody else can have them.
+    fn fence(&self, _client: &str) -> Result<(), EngineError> {
+        Err(EngineError::NotSupported("other users of its volumes"))
+    }
+
     /// All volumes and snapshots.
     fn inventory(&self) -> Result<Inventory, EngineError>;
 
