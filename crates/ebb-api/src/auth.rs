@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ebb_control::{AccessKey, Asked, Caller, Control, ControlError, SESSION_KEY, Session, Who};
+use ebb_control::{
+    AccessKey, Asked, Caller, Control, ControlError, Entry, SESSION_KEY, Session, Who,
+};
 use ebb_domain::{AccountId, Timestamp};
 
 use crate::nonce::{self, Nonces};
@@ -18,6 +20,11 @@ pub(crate) const SKEW_MILLIS: i64 = 15 * 60 * 1000;
 pub trait Authority: Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Timestamp;
+
+    /// Held from before a call reads anything until it has ended.
+    fn enter(&self) -> Option<Entry> {
+        None
+    }
 
     /// The key of that id.
     fn access_key(&self, id: &str) -> Option<AccessKey>;
@@ -50,6 +57,10 @@ pub trait Authority: Send + Sync + 'static {
 impl Authority for Control {
     fn now(&self) -> Timestamp {
         self.now()
+    }
+
+    fn enter(&self) -> Option<Entry> {
+        Some(self.enter())
     }
 
     fn access_key(&self, id: &str) -> Option<AccessKey> {

@@ -276,6 +276,7 @@ async fn call<C: Authority>(
 ) -> Result<Value, ApiError> {
     let about = (operation.product, operation.name);
     let task = tokio::task::spawn_blocking(move || {
+        let entry = cx.control.enter();
         cx.subject = Subject::of(&*cx.control, &cx.caller, about, &params);
         let (authority, caller) = (&*cx.control, &cx.caller);
         // Before the operation, which may give the caller another name.
@@ -285,6 +286,11 @@ async fn call<C: Authority>(
             .map_err(failed)
             .and_then(|()| authorize(authority, caller, about, &cx.subject, cx.peer))
             .and_then(|()| operation.invoke(&params, &cx));
+        if let (Some(entry), Err(error)) = (entry, &outcome)
+            && error.status >= 500
+        {
+            entry.failed();
+        }
         (Noted { identity, resources: cx.subject.resources }, outcome)
     });
     match task.await {

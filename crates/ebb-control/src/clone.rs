@@ -181,7 +181,7 @@ impl Control {
 
     /// What is frozen between has no row: a start removes what a crash leaves of it.
     fn fork_head(&self, source: u64, clone: &Disk) -> Result<(), EngineError> {
-        let version = Version(self.new_engine_id());
+        let version = Version(self.cluster.scratch_id());
         let pair = (VolumeId(source), version);
         self.engine.create_snapshots(op_of("clone", version.0), &[pair])?;
         let op = op_of("create", clone.volume);

@@ -11,6 +11,7 @@ use ebb_objects::{Bucket, Buckets};
 use ebb_store::{Durability, Store, StoreError, Tx};
 use ebb_volume::{Engine, OpId};
 
+use crate::cluster::{Cluster, Place};
 use crate::export::Exporter;
 use crate::key::{Keys, new_account_id};
 use crate::monitor::Monitor;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub master_key: MasterKey,
     /// What has the material of the key service's keys.
     pub key_store: Arc<dyn KeyStore>,
+    /// Where this server is, among those that share the records.
+    pub place: Place,
     /// Called at every [`Step`]; does nothing outside tests.
     pub probe: Arc<dyn Fn(Step) + Send + Sync>,
 }
@@ -67,6 +70,7 @@ pub struct Scope {
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) cluster: Cluster,
     pub(crate) exporter: Exporter,
     pub(crate) work: Work,
     pub(crate) monitor: Mutex<Monitor>,
@@ -101,11 +105,14 @@ impl Control {
         let entropy = parts.entropy.as_ref();
         let keys = Keys::open(parts.master_key, entropy, &parts.store, (&root_key_id, first))?;
         let (work, inbox) = Work::new();
+        let engine = parts.engine.as_ref();
+        let (cluster, gone) = Cluster::join(&parts.store, engine, parts.place, entropy)?;
         let store = Arc::new(parts.store);
         let control = Arc::new(Self {
             exporter: Exporter::new(parts.exports, Arc::clone(&parts.engine), Arc::clone(&store)),
             store,
             engine: parts.engine,
+            cluster,
             work,
             monitor: Mutex::default(),
             usage: UsageBook::default(),
@@ -123,8 +130,10 @@ impl Control {
             rotating: Mutex::default(),
             probe: parts.probe,
         });
-        control.reconcile()?;
+        control.start_beating(gone);
+        // Another server that starts at the same time may ask this one about an export.
         control.work.start(&control, inbox);
+        control.reconcile()?;
         Ok(control)
     }
 
@@ -152,6 +161,9 @@ impl Control {
     /// # Errors
     /// What the engine says, or the store.
     pub fn health(&self) -> Result<(), String> {
+        if self.cluster.is_shut_out() {
+            return Err("another server has taken this one for gone".into());
+        }
         self.engine.health().map_err(|error| error.to_string())?;
         self.store.check().map_err(|error| match error {
             // Where it is is nobody's business.
@@ -169,7 +181,10 @@ impl Control {
         self.work.begin_to_stop();
         self.buckets.give_up();
         self.work.stop();
+        self.stop_beating();
         self.engine.close()?;
+        // Not before: from here on others open what this server had open.
+        self.leave()?;
         self.store.close()?;
         Ok(())
     }

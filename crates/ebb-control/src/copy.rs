@@ -247,7 +247,7 @@ impl Control {
     /// that no disk has, and so the next start deletes it.
     fn make_copy(&self, intended: &Intended) -> Result<(), EngineError> {
         let Intended { source, size_bytes, copy } = intended;
-        let (volume, version) = (VolumeId(self.new_engine_id()), Version(copy.version));
+        let (volume, version) = (VolumeId(self.cluster.scratch_id()), Version(copy.version));
         let op = op_of("snapshot", version.0);
         let outcome = self
             .engine

@@ -14,8 +14,8 @@ pub enum ControlError {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[source] StoreError),
-    /// The store cannot be reached: nothing changed, but for what an earlier step of the same call
-    /// did, and the same may succeed later.
+    /// The store cannot be reached, or takes nothing of this server any more: nothing changed, but
+    /// for what an earlier step of the same call did, and the same may succeed later.
     #[error("{0}")]
     Unavailable(#[source] StoreError),
     /// The store was lost while it committed: whether it changed is not known.
@@ -52,7 +52,7 @@ impl From<StoreError> for ControlError {
             StoreError::BadToken => Self::Denied(Denied::NextToken),
             // Somebody changed the row between our reading and our writing it.
             StoreError::Stale { .. } => Self::Denied(Denied::Conflict),
-            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::ShutOut => Self::Unavailable(error),
             StoreError::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
             other => Self::Store(other),
         }

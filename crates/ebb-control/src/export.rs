@@ -5,21 +5,34 @@
 //! the outcome does not depend on the order. One gate a disk keeps two settlings apart; it is the
 //! only lock held while the engine opens or revokes, and no other disk's call needs it.
 //!
+//! Where servers share the records, one of them has a disk's volume open: the one that a row of
+//! `exports` names. The row is there before the volume is opened and goes after it is closed.
+//! Whoever settles a disk that another server has asks that one, and waits for its answer.
+//!
 //! An encrypted disk cannot be opened while its key store is away, as one may be when a whole site
 //! starts again. It then has no export, and [`Control::open_waiting_exports`] opens it later.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ebb_domain::{
     Disk, DiskId, DiskStatus, Instance, InstanceId, InstanceStatus, SnapshotId, SnapshotStatus,
 };
-use ebb_store::{Store, StoreError, Tx};
+use ebb_store::{Durability, ServerId, Store, StoreError, Tx};
 use ebb_volume::{Engine, Io, SnapshotNames, Volume, VolumeId, run};
 
 use crate::control::instances_of;
 use crate::mutex::lock;
 use crate::{Activity, Control, ControlError, ExportTable, Exported};
+
+/// How long another server has to make an export as it should be. It has some seconds to end its
+/// connections in, and may turn out to be gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks whether it has.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The open handle of an exported disk.
 type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
@@ -115,17 +128,92 @@ impl SnapshotNames for SnapshotsOf {
     }
 }
 
+/// What the records say of a disk's export.
+struct Look {
+    /// What is to answer: nothing where nobody uses the disk.
+    wanted: Option<(Disk, Vec<InstanceId>)>,
+    /// Which server has it, if that is there still.
+    holder: Option<ServerId>,
+}
+
 impl Control {
-    /// Makes the disk's export as the record says.
+    /// Makes the disk's export as the record says, wherever it is.
+    ///
+    /// # Errors
+    /// [`EngineError`](ebb_volume::EngineError) where the volume cannot be opened;
+    /// [`ControlError::Unavailable`] where another server has it and does not answer.
     pub(crate) fn settle(&self, id: &DiskId) -> Result<(), ControlError> {
         let gate = self.exporter.gate(id);
         let mut open = lock(&gate);
-        let wanted = self.store.read::<_, ControlError>(|tx| {
-            let Some(disk) = tx.disk(id)? else { return Ok(None) };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Look { wanted, holder } = self.look(id)?;
+            match (&wanted, holder) {
+                (_, Some(holder)) if holder == self.cluster.id => {}
+                (_, Some(_)) => {
+                    // What was open here is so no more: its server was taken for gone.
+                    if self.has_answered(id, deadline)? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                (Some(_), None) if !self.take_export(id)? => continue,
+                _ => {}
+            }
+            let settled = self.settle_here(id, &mut open, wanted);
+            if open.is_none() {
+                self.drop_export(id)?;
+                self.exporter.forget(id, &gate);
+            }
+            return settled;
+        }
+    }
+
+    fn look(&self, id: &DiskId) -> Result<Look, ControlError> {
+        self.store.read(|tx| {
+            let export = tx.export(id)?;
+            let servers = tx.servers()?;
+            let is_there = |holder: &ServerId| servers.iter().any(|server| server.id == *holder);
+            let holder = export.map(|export| export.server).filter(is_there);
+            let Some(disk) = tx.disk(id)? else { return Ok(Look { wanted: None, holder }) };
             let instances = instances_of(tx, &disk)?;
             let users = users(&disk, &instances);
-            Ok((!users.is_empty()).then_some((disk, users)))
+            Ok(Look { wanted: (!users.is_empty()).then_some((disk, users)), holder })
+        })
+    }
+
+    /// Whether this server has the export from now on: the only one that may open the volume.
+    fn take_export(&self, id: &DiskId) -> Result<bool, ControlError> {
+        self.store.write(Durability::Recoverable, |tx| {
+            let servers = tx.servers()?;
+            let mut found = tx.export(id)?.into_iter();
+            let is_taken = found.any(|found| servers.iter().any(|one| one.id == found.server));
+            if !is_taken {
+                tx.put_export(id, &self.cluster.id)?;
+            }
+            Ok(!is_taken)
+        })
+    }
+
+    /// From this commit on another server may open the volume.
+    fn drop_export(&self, id: &DiskId) -> Result<(), ControlError> {
+        let has_it = self.store.read::<_, ControlError>(|tx| {
+            Ok(tx.export(id)?.is_some_and(|found| found.server == self.cluster.id))
         })?;
+        if !has_it {
+            return Ok(());
+        }
+        let me = &self.cluster.id;
+        self.store.write(Durability::Recoverable, |tx| Ok(tx.remove_export(id, me)?))
+    }
+
+    /// Makes what this server has of the export as it is wanted.
+    fn settle_here(
+        &self,
+        id: &DiskId,
+        open: &mut Option<Arc<dyn Volume>>,
+        wanted: Option<(Disk, Vec<InstanceId>)>,
+    ) -> Result<(), ControlError> {
         match (wanted, open.take()) {
             (Some((disk, users)), Some(volume)) => {
                 self.exporter.table.limit(id.as_str(), disk.performance());
@@ -146,11 +234,52 @@ impl Control {
                     tracing::error!(disk = %id, %error, "the last flush of an export failed");
                 }
                 self.exporter.engine.revoke(volume.id())?;
-                self.exporter.forget(id, &gate);
             }
-            (None, None) => self.exporter.forget(id, &gate),
+            (None, None) => {}
         }
         Ok(())
+    }
+}
+
+/// Exports that other servers have.
+impl Control {
+    /// Asks the server that has an export to look at the record. Whether it has; if not, it is not
+    /// there any more, or has the export no more.
+    fn has_answered(&self, id: &DiskId, deadline: Instant) -> Result<bool, ControlError> {
+        let asked = self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+            tx.ask_export(id)?;
+            Ok(tx.export(id)?)
+        })?;
+        let Some(asked) = asked else { return Ok(false) };
+        loop {
+            let (export, servers) =
+                self.store.read::<_, ControlError>(|tx| Ok((tx.export(id)?, tx.servers()?)))?;
+            match export {
+                Some(now) if now.server != asked.server => return Ok(false),
+                Some(now) if now.done >= asked.asked => return Ok(true),
+                Some(now) if !servers.iter().any(|one| one.id == now.server) => return Ok(false),
+                Some(_) => {}
+                None => return Ok(false),
+            }
+            if Instant::now() >= deadline {
+                return Err(ControlError::Unavailable(StoreError::Unavailable(format!(
+                    "the server that has {id} open does not answer"
+                ))));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Another server asks to look at the record. The answer comes when that has been done, also
+    /// where it failed: the log says why, and who asked finds that there is no export.
+    pub(crate) fn answer_export(&self, id: &DiskId, asked: u64) -> Result<(), ControlError> {
+        let settled = self.settle_or_wait(id);
+        let me = &self.cluster.id;
+        self.store
+            .write::<_, ControlError>(Durability::Recoverable, |tx| {
+                Ok(tx.answer_export(id, me, asked)?)
+            })
+            .and(settled)
     }
 }
 

@@ -87,6 +87,7 @@ impl Control {
                 tx.insert_snapshot(&snapshot)?;
                 Ok((snapshot, disk.size_bytes()))
             })?;
+        self.work.hold(snapshot.id.as_str());
         let mut import = Import {
             control: Arc::clone(self),
             snapshot,
@@ -168,6 +169,7 @@ impl Drop for Import {
             let snapshot = &self.snapshot.id;
             tracing::error!(%snapshot, %error, "a broken import could not be marked as failed");
         }
+        self.control.work.let_go(self.snapshot.id.as_str());
     }
 }
 

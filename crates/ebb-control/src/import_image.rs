@@ -171,7 +171,7 @@ impl Control {
             };
             let (scratch, size_gib) = self.fill(object, &mut reach)?;
             scratches.push(scratch);
-            let version = Version(self.new_engine_id());
+            let version = Version(self.cluster.scratch_id());
             filled.push(Filled { device: object.device.clone(), size_gib, version });
         }
         let pair = |(scratch, disk): (&Scratch, &Filled)| (scratch.id(), disk.version);

@@ -26,10 +26,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
-use ebb_domain::{Disk, DiskStatus, Instance, InstanceStatus, Origin, Snapshot, SnapshotStatus};
-use ebb_store::{Durability, Tx};
+use ebb_domain::{
+    Disk, DiskId, DiskStatus, Instance, InstanceStatus, Origin, Snapshot, SnapshotStatus,
+};
+use ebb_store::{Claimed, Durability, Tx, Whose};
 use ebb_volume::{Inventory, OpId, SnapshotId as Version, VolumeId};
 
+use crate::cluster::is_scratch_of;
 use crate::snapshot::accomplish;
 use crate::work::Job;
 use crate::{Control, ControlError};
@@ -72,39 +75,65 @@ fn of_tasks(tx: &Tx<'_>) -> Result<HashSet<String>, ControlError> {
 }
 
 impl Control {
+    /// On start, for everything that nobody carries.
     pub(crate) fn reconcile(&self) -> Result<(), ControlError> {
+        self.expel_dead()?;
+        let claimed = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+            let me = tx.member().expect("a control writes as a member").clone();
+            if self.cluster.is_alone() {
+                tx.remove_orphan_exports()?;
+            }
+            Ok(tx.claim(&me, Whose::All)?)
+        })?;
+        self.take_up(&claimed)?;
+        self.remove_archived_orphans()?;
+        self.open_exports()
+    }
+
+    /// Opens the exports of running instances that no other server has.
+    fn open_exports(&self) -> Result<(), ControlError> {
+        let held: HashSet<DiskId> = self.store.read(|tx| tx.held_exports())?.into_iter().collect();
+        for id in self.store.read(|tx| tx.running_instances())? {
+            let disks = self.store.read(|tx| tx.disks_of_instance(&id))?;
+            for disk in disks.iter().filter(|disk| !held.contains(&disk.id)) {
+                self.settle_or_wait(&disk.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes or undoes what was claimed. Whoever calls has claimed it, so nobody else does.
+    pub(crate) fn take_up(&self, claimed: &Claimed) -> Result<(), ControlError> {
         let held = self.engine.inventory()?;
         let of_tasks = self.store.read(of_tasks)?;
-        for snapshot in self.store.read(|tx| tx.snapshots_in_transition())? {
-            if of_tasks.contains(snapshot.id.as_str()) {
-                continue;
+        for id in &claimed.snapshots {
+            let Some(snapshot) = self.store.read(|tx| tx.snapshot(id))? else { continue };
+            if !of_tasks.contains(id.as_str()) {
+                go_on(id, self.reconcile_snapshot(&snapshot, &held))?;
             }
-            go_on(&snapshot.id, self.reconcile_snapshot(&snapshot, &held))?;
         }
-        for group in self.store.read(|tx| tx.snapshot_groups_in_transition())? {
-            go_on(&group.id, self.reconcile_group(&group))?;
+        for id in &claimed.groups {
+            let Some(group) = self.store.read(|tx| tx.snapshot_group(id))? else { continue };
+            go_on(id, self.reconcile_group(&group))?;
         }
-        for image in self.store.read(|tx| tx.images_in_transition())? {
-            if of_tasks.contains(image.id.as_str()) {
-                continue;
+        for id in &claimed.images {
+            let Some(image) = self.store.read(|tx| tx.image(id))? else { continue };
+            if !of_tasks.contains(id.as_str()) {
+                go_on(id, self.reconcile_image(&image))?;
             }
-            go_on(&image.id, self.reconcile_image(&image))?;
         }
-        for disk in self.store.read(|tx| tx.disks_in_transition())? {
-            go_on(&disk.id, self.reconcile_disk(&disk, &held))?;
+        for id in &claimed.disks {
+            let Some(disk) = self.store.read(|tx| tx.disk(id))? else { continue };
+            go_on(id, self.reconcile_disk(&disk, &held))?;
         }
         self.grow_volumes(&held)?;
         self.remove_orphans()?;
-        self.remove_archived_orphans()?;
-        for task in self.store.read(|tx| tx.tasks_under_way())? {
-            tracing::info!(task = %task.id, action = task.action.name(), "found under way");
-            self.work.add(Job::Task(task.id));
+        for task in &claimed.tasks {
+            tracing::info!(%task, "found under way");
+            self.work.add(Job::Task(task.clone()));
         }
-        for instance in self.store.read(|tx| tx.instances_in_transition())? {
-            self.work.add(Job::Instance(instance.id));
-        }
-        for id in self.store.read(|tx| tx.running_instances())? {
-            self.settle_disks(&id)?;
+        for instance in &claimed.instances {
+            self.work.add(Job::Instance(instance.clone()));
         }
         Ok(())
     }
@@ -189,20 +218,23 @@ impl Control {
     }
 
     fn remove_orphans(&self) -> Result<(), ControlError> {
+        // In this order: whoever makes something has written its row before, or is still there.
         let held = self.engine.inventory()?;
-        let (volumes, versions) =
-            self.store.read::<_, ControlError>(|tx| Ok((tx.all_volumes()?, tx.all_versions()?)))?;
+        let (volumes, versions, servers) = self.store.read::<_, ControlError>(|tx| {
+            Ok((tx.all_volumes()?, tx.all_versions()?, tx.servers()?))
+        })?;
         let volumes: HashSet<u64> = volumes.into_iter().collect();
         let versions: HashSet<u64> = versions.into_iter().collect();
+        let is_scratch = |id| servers.iter().any(|server| is_scratch_of(server, id));
         for VolumeId(id) in held.volumes.iter().map(|volume| volume.id) {
-            if !volumes.contains(&id) {
+            if !volumes.contains(&id) && !is_scratch(id) {
                 tracing::info!(volume = id, "removing a volume that no disk has");
                 let removed = self.engine.delete_volume(self.new_op(), VolumeId(id));
                 go_on(&format_args!("{:?}", VolumeId(id)), removed.map_err(Into::into))?;
             }
         }
         for Version(id) in held.snapshots.iter().map(|snapshot| snapshot.id) {
-            if !versions.contains(&id) {
+            if !versions.contains(&id) && !is_scratch(id) {
                 tracing::info!(version = id, "removing a version that no snapshot has");
                 let removed = self.engine.delete_snapshot(self.new_op(), Version(id));
                 go_on(&format_args!("{:?}", Version(id)), removed.map_err(Into::into))?;
@@ -214,13 +246,15 @@ impl Control {
     /// What a crash or a failed disk left in the archive of snapshots that are not there. A task
     /// that is under way writes its own anew.
     fn remove_archived_orphans(&self) -> Result<(), ControlError> {
+        // In this order: an archived snapshot has its row before its objects.
+        let names = self.archive.list("")?;
         let known: HashSet<String> = self
             .store
             .read(|tx| tx.archived_snapshots())?
             .into_iter()
             .map(|id| id.to_string())
             .collect();
-        for name in self.archive.list("")? {
+        for name in names {
             let id = name.split('/').next().unwrap_or_default();
             // What cannot be a snapshot's is somebody else's.
             if id.starts_with("s-") && !known.contains(id) {

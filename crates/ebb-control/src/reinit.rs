@@ -107,7 +107,8 @@ impl Control {
     /// Resets a volume to a version of nothing, which is made for it and deleted again. After a
     /// crash it is a version that no snapshot has, and so the next start deletes it.
     fn empty_volume(&self, volume: VolumeId, key: Option<DataKey>) -> Result<(), EngineError> {
-        let (blank, version) = (VolumeId(self.new_engine_id()), Version(self.new_engine_id()));
+        let (blank, version) =
+            (VolumeId(self.cluster.scratch_id()), Version(self.cluster.scratch_id()));
         let outcome = self
             .engine
             .create_volume(self.new_op(), blank, BLOCK_BYTES, key.as_ref())

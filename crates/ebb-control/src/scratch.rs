@@ -34,7 +34,7 @@ impl Scratch {
         size_bytes: u64,
         key: Option<&DataKey>,
     ) -> Result<Self, EngineError> {
-        let id = VolumeId(control.new_engine_id());
+        let id = VolumeId(control.cluster.scratch_id());
         control.engine.create_volume(op_of("create", id.0), id, size_bytes, key)?;
         Self::open(control, id, key)
     }
@@ -45,7 +45,7 @@ impl Scratch {
         version: Version,
         size_bytes: u64,
     ) -> Result<Self, EngineError> {
-        let id = VolumeId(control.new_engine_id());
+        let id = VolumeId(control.cluster.scratch_id());
         control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
         Ok(Self { control: Arc::clone(control), id, kept: false, handle: None })
     }
@@ -57,7 +57,7 @@ impl Scratch {
         size_bytes: u64,
         key: Option<&DataKey>,
     ) -> Result<Self, EngineError> {
-        let id = VolumeId(control.new_engine_id());
+        let id = VolumeId(control.cluster.scratch_id());
         control.engine.fork(op_of("create", id.0), version, id, size_bytes)?;
         Self::open(control, id, key)
     }

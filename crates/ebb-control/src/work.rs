@@ -3,6 +3,7 @@
 //! A job names what is under way, not what to do: what to do stands in the record. So a job may be
 //! lost (the next start finds the record), done twice, or come late.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use ebb_domain::{DiskId, InstanceId, TaskId};
+use ebb_store::Claimed;
 
 use crate::Control;
+use crate::cluster::without;
 use crate::mutex::lock;
 
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
@@ -27,6 +30,10 @@ pub(crate) enum Job {
     Instance(InstanceId),
     Detach(DiskId),
     Task(TaskId),
+    /// What others have left, or this server itself.
+    Claimed(Box<Claimed>),
+    /// The export of a disk is to be looked at; another server asks, for the time of that number.
+    Export(DiskId, u64),
 }
 
 pub(crate) struct Work {
@@ -34,6 +41,9 @@ pub(crate) struct Work {
     tasks: Mutex<Option<Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
+    /// Tasks, and snapshots that are imported, which a thread has in hand: they can take hours, and
+    /// belong to no epoch.
+    held: Mutex<HashSet<String>>,
 }
 
 /// Where the threads take their jobs from.
@@ -52,6 +62,7 @@ impl Work {
             tasks: Mutex::new(Some(tasks)),
             threads,
             stopping,
+            held: Mutex::default(),
         };
         (work, Inboxes { transitions: transition_inbox, tasks: task_inbox })
     }
@@ -84,13 +95,28 @@ impl Work {
 
     pub(crate) fn add(&self, job: Job) {
         let lane = match job {
-            Job::Instance(_) | Job::Detach(_) => &self.transitions,
             Job::Task(_) => &self.tasks,
+            _ => &self.transitions,
         };
         if let Some(sender) = lock(lane).as_ref() {
             // A closed inbox means that the server is stopping; the record keeps the work.
             let _ = sender.send(job);
         }
+    }
+
+    /// Says that a thread has a task in hand, or an import.
+    pub(crate) fn hold(&self, id: &str) {
+        lock(&self.held).insert(id.to_owned());
+    }
+
+    /// It has not any more.
+    pub(crate) fn let_go(&self, id: &str) {
+        lock(&self.held).remove(id);
+    }
+
+    /// What was claimed, but for what a thread here has in hand.
+    pub(crate) fn leave_out_held(&self, claimed: Claimed) -> Claimed {
+        without(claimed, &lock(&self.held))
     }
 
     /// Whether what takes long is to end now.
@@ -118,17 +144,30 @@ impl Work {
 
 impl Control {
     fn carry(self: &Arc<Self>, job: &Job) {
+        let entry = match job {
+            Job::Task(id) => {
+                self.work.hold(id.as_str());
+                None
+            }
+            _ => Some(self.enter()),
+        };
         // What is half done stands in the record, so the thread may go on after a panic.
         let outcome = catch_unwind(AssertUnwindSafe(|| match job {
             Job::Instance(id) => self.carry_instance(id),
             Job::Detach(id) => self.finish_detach(id),
             Job::Task(id) => self.carry_task(id),
+            Job::Claimed(claimed) => self.take_up(claimed),
+            Job::Export(disk, asked) => self.answer_export(disk, *asked),
         }));
+        if let Job::Task(id) = job {
+            self.work.let_go(id.as_str());
+        }
         match outcome {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return,
             Ok(Err(error)) => log_stuck(job, &error.to_string()),
             Err(_) => log_stuck(job, "it panicked"),
         }
+        entry.unwrap_or_else(|| self.enter()).failed();
     }
 }
 
@@ -137,6 +176,6 @@ fn log_stuck(job: &Job, error: &str) {
         ?job,
         error,
         "a transition could not be carried to its end; it stays in the \
-        record and is carried on at the next start"
+        record and is carried on soon"
     );
 }

@@ -149,6 +149,7 @@ impl Tx<'_> {
 
 impl Record for Disk {
     const KIND: ResourceKind = ResourceKind::Disk;
+    const IS_CARRIED: bool = true;
 
     fn id(&self) -> &str {
         self.id.as_str()
@@ -156,6 +157,11 @@ impl Record for Disk {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn under_way(&self) -> Option<&'static str> {
+        let rests = matches!(self.status, DiskStatus::Available | DiskStatus::InUse);
+        (!rests).then_some(status_name(&self.status).0)
     }
 
     fn set_tags(&mut self, tags: Vec<Tag>) {

@@ -40,6 +40,10 @@ pub enum StoreError {
         "whether the change was made is not known: the metadata store was lost in the middle: {0}"
     )]
     OutcomeUnknown(String),
+    /// Another server has taken the one that writes for gone. Nothing that it writes is taken any
+    /// more; it has to start again.
+    #[error("this server was taken for gone by another, and has to start again")]
+    ShutOut,
     /// A database that cannot keep what is to be kept in it, or an address that is none.
     #[error("the metadata store cannot be used: {0}")]
     Unsuitable(String),

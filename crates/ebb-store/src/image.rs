@@ -122,6 +122,7 @@ impl Tx<'_> {
 
 impl Record for Image {
     const KIND: ResourceKind = ResourceKind::Image;
+    const IS_CARRIED: bool = true;
 
     fn id(&self) -> &str {
         self.id.as_str()
@@ -129,6 +130,10 @@ impl Record for Image {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn under_way(&self) -> Option<&'static str> {
+        (self.status == ImageStatus::Creating).then_some(status_name(self.status))
     }
 
     fn set_tags(&mut self, tags: Vec<Tag>) {

@@ -81,6 +81,7 @@ impl Tx<'_> {
 
 impl Record for Instance {
     const KIND: ResourceKind = ResourceKind::Instance;
+    const IS_CARRIED: bool = true;
 
     fn id(&self) -> &str {
         self.id.as_str()
@@ -88,6 +89,11 @@ impl Record for Instance {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn under_way(&self) -> Option<&'static str> {
+        let rests = matches!(self.status, InstanceStatus::Running | InstanceStatus::Stopped);
+        (!rests).then_some(status_name(self.status))
     }
 
     fn set_tags(&mut self, tags: Vec<Tag>) {

@@ -39,6 +39,7 @@ mod ram;
 mod record;
 mod row;
 mod schema;
+mod server;
 mod snapshot;
 mod snapshot_group;
 mod sqlite;
@@ -62,6 +63,7 @@ pub use query::{
     TagCountQuery, TagFilter, TagQuery, TagRow,
 };
 pub use ram::{IdentitySince, PolicySince};
+pub use server::{Claimed, ExportRow, Member, Server, ServerId, Whose};
 pub use snapshot_group::SnapshotGroupQuery;
 pub use store::{Durability, Store};
 pub use task::TaskQuery;

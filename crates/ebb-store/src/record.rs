@@ -25,6 +25,12 @@ pub(crate) trait Record: Sized {
 
     fn id(&self) -> &str;
     fn created_at(&self) -> Timestamp;
+    /// The status, while it is one in which a server has something to do; `None` at rest.
+    fn under_way(&self) -> Option<&'static str> {
+        None
+    }
+    /// Whether it has a status of that kind at all.
+    const IS_CARRIED: bool = false;
     /// Does nothing for what has no tags.
     fn set_tags(&mut self, _: Vec<Tag>) {}
 
@@ -69,7 +75,11 @@ impl Tx<'_> {
     }
 
     pub(crate) fn insert<R: Record>(&self, record: &R, tags: &[Tag]) -> Result<(), StoreError> {
-        let (columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
+        let (mut columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
+        if record.under_way().is_some() {
+            columns.push("carrier");
+            values.push(self.carrier());
+        }
         values.push(Value::Integer(1));
         let sql = format!(
             "INSERT INTO {} ({}, row_version) VALUES ({})",
@@ -88,9 +98,18 @@ impl Tx<'_> {
         // Taken, so that a save that failed cannot be tried again without reading.
         let version = self.forget(table, record.id()).ok_or_else(|| stale(table, record.id()))?;
         let (columns, mut values): (Vec<_>, Vec<_>) = record.fields().into_iter().unzip();
+        let carrier = match record.under_way() {
+            // Whoever carries it goes on, whoever else changes something of it.
+            Some(status) => {
+                values.extend([text(status), self.carrier()]);
+                "carrier = CASE WHEN status = ? THEN carrier ELSE ? END, "
+            }
+            None if R::IS_CARRIED => "carrier = NULL, ",
+            None => "",
+        };
         values.extend([Value::Integer(version + 1), text(record.id()), Value::Integer(version)]);
         let sql = format!(
-            "UPDATE {table} SET {} = ?, row_version = ? WHERE id = ? AND row_version = ?",
+            "UPDATE {table} SET {} = ?, {carrier}row_version = ? WHERE id = ? AND row_version = ?",
             columns.join(" = ?, ")
         );
         if self.execute(&sql, &values)? != 1 {

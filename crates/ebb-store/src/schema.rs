@@ -47,6 +47,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     same(include_str!("schema/0016_kms.sql")),
     same(include_str!("schema/0017_encryption.sql")),
     same(include_str!("schema/0018_encrypted_copies.sql")),
+    same(include_str!("schema/0019_servers.sql")),
 ];
 
 pub(crate) const SET_VERSION: &str = "INSERT INTO meta (key, value) VALUES ('schema_version', ?)

@@ -131,6 +131,7 @@ impl Tx<'_> {
 
 impl Record for Snapshot {
     const KIND: ResourceKind = ResourceKind::Snapshot;
+    const IS_CARRIED: bool = true;
 
     fn id(&self) -> &str {
         self.id.as_str()
@@ -138,6 +139,11 @@ impl Record for Snapshot {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn under_way(&self) -> Option<&'static str> {
+        let rests = matches!(self.status, SnapshotStatus::Accomplished | SnapshotStatus::Failed);
+        (!rests).then_some(status_name(self.status))
     }
 
     fn set_tags(&mut self, tags: Vec<Tag>) {

@@ -101,6 +101,7 @@ impl Tx<'_> {
 
 impl Record for SnapshotGroup {
     const KIND: ResourceKind = ResourceKind::SnapshotGroup;
+    const IS_CARRIED: bool = true;
 
     fn id(&self) -> &str {
         self.id.as_str()
@@ -108,6 +109,11 @@ impl Record for SnapshotGroup {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn under_way(&self) -> Option<&'static str> {
+        let rests = matches!(self.status, SnapshotGroupStatus::Accomplished);
+        (!rests).then_some(self.status.name())
     }
 
     fn set_tags(&mut self, tags: Vec<Tag>) {

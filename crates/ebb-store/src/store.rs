@@ -1,10 +1,11 @@
 //! The store, whichever database it is in.
 
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
-use crate::{PostgresUrl, StoreError, Tx};
+use crate::{Member, PostgresUrl, StoreError, Tx};
 
 /// What has happened when a write returned `Ok`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub enum Durability {
 /// Closures must not call the store again: they hold its only writer, or one of its readers.
 pub struct Store {
     backend: Backend,
+    member: RwLock<Option<Arc<Member>>>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "a process has one")]
@@ -38,7 +40,7 @@ impl Store {
     /// [`StoreError::Newer`] where a newer Ebbtide has changed the schema, [`StoreError::File`],
     /// [`StoreError::NoLog`], [`StoreError::Sql`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { backend: Backend::Sqlite(Sqlite::open(path)?) })
+        Ok(Self::of(Backend::Sqlite(Sqlite::open(path)?)))
     }
 
     /// Opens the store in a PostgreSQL database, and brings its schema up to date. Any number of
@@ -50,7 +52,37 @@ impl Store {
     /// [`StoreError::Newer`] where a newer Ebbtide has changed the schema,
     /// [`StoreError::Unavailable`], [`StoreError::Unsuitable`], [`StoreError::Sql`].
     pub fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
-        Ok(Self { backend: Backend::Postgres(Postgres::open(url)?) })
+        Ok(Self::of(Backend::Postgres(Postgres::open(url)?)))
+    }
+
+    fn of(backend: Backend) -> Self {
+        Self { backend, member: RwLock::default() }
+    }
+
+    /// Whether other servers may use it at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.backend, Backend::Postgres(_))
+    }
+
+    /// Writes as that member from now on: what it puts under way it carries, and nothing of it is
+    /// taken once it is [shut out](StoreError::ShutOut).
+    pub fn write_as(&self, member: Member) {
+        *self.member.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(member));
+    }
+
+    fn member(&self) -> Option<Arc<Member>> {
+        self.member.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often the database was missed by somebody who wanted to read or write. Where that
+    /// changes, a call may have ended without writing down how.
+    #[must_use]
+    pub fn times_missed(&self) -> u64 {
+        match &self.backend {
+            Backend::Sqlite(_) => 0,
+            Backend::Postgres(postgres) => postgres.times_missed(),
+        }
     }
 
     /// Runs `f` on one unchanging state of the store. Writing in it fails.
@@ -75,13 +107,20 @@ impl Store {
     /// again shows; PostgreSQL's goes on, and the records say.
     ///
     /// # Errors
-    /// Those of `f`; [`StoreError::Sql`]; [`StoreError::Stopped`]; [`StoreError::Unavailable`]
+    /// Those of `f`; [`StoreError::ShutOut`]; [`StoreError::Sql`]; [`StoreError::Stopped`];
+    /// [`StoreError::Unavailable`]
     /// where nothing has happened, and [`StoreError::OutcomeUnknown`] where it may have.
     pub fn write<T, E: From<StoreError>>(
         &self,
         durability: Durability,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let member = self.member();
+        let f = |tx: &Tx<'_>| {
+            let tx = tx.of(member);
+            tx.must_be_member()?;
+            f(&tx)
+        };
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(durability, f),
             // Every commit is durable: docs/decisions/0101.

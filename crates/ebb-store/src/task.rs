@@ -53,8 +53,8 @@ impl Tx<'_> {
     pub fn insert_task(&self, task: &Task) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO tasks
-                 (id, task_group, account, region, action, resource, status, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                 (id, task_group, account, region, action, resource, status, created_at, carrier)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[
                 text(task.id.as_str()),
                 task.group.as_ref().map(|id| text(id.as_str())).into(),
@@ -64,6 +64,7 @@ impl Tx<'_> {
                 text(&task.resource),
                 text(task.status.name()),
                 task.created_at.unix_millis().into(),
+                self.carrier(),
             ],
         )?;
         for (position, object) in (0_i64..).zip(&task.objects) {
@@ -120,10 +121,16 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn save_task(&self, task: &Task) -> Result<(), StoreError> {
-        let sql = "UPDATE tasks SET status = ?, percent = ?, error = ?, finished_at = ?
-                   WHERE id = ?";
+        let carrier = match task.status {
+            TaskStatus::Processing => "",
+            _ => ", carrier = NULL",
+        };
+        let sql = format!(
+            "UPDATE tasks SET status = ?, percent = ?, error = ?, finished_at = ?{carrier}
+             WHERE id = ?"
+        );
         self.execute(
-            sql,
+            &sql,
             &[
                 text(task.status.name()),
                 i64::from(task.percent).into(),

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::params_from_iter;
 
@@ -14,6 +15,7 @@ pub(crate) use rusqlite::types::Value;
 use crate::StoreError;
 use crate::postgres::Session;
 use crate::row::{Row, RowOf};
+use crate::server::Member;
 
 /// Where a transaction is under way.
 #[derive(Clone, Copy)]
@@ -29,13 +31,30 @@ pub(crate) enum Database<'a> {
 /// the caller to decide. The lists have the account in their query.
 pub struct Tx<'a> {
     database: Database<'a>,
+    member: Option<Arc<Member>>,
     /// The version of each row that was read, by table and id.
     versions: RefCell<HashMap<(&'static str, String), i64>>,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(database: Database<'a>) -> Self {
-        Self { database, versions: RefCell::default() }
+        Self { database, member: None, versions: RefCell::default() }
+    }
+
+    /// The same transaction, as that member's.
+    pub(crate) fn of(&self, member: Option<Arc<Member>>) -> Self {
+        Self { database: self.database, member, versions: RefCell::default() }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn member(&self) -> Option<&Member> {
+        self.member.as_deref()
+    }
+
+    /// Who carries what is put under way in it.
+    pub(crate) fn carrier(&self) -> Value {
+        self.member().map(Member::carrier).into()
     }
 
     pub(crate) fn database(&self) -> Database<'a> {

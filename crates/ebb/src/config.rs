@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::certificates::CertificateFiles;
 use crate::clock::{ClockArgs, SystemClock};
+use crate::cluster_args::{ClusterArgs, ClusterConfig};
 use crate::engine_args::{EngineArgs, EngineConfig, EngineKind, RbdReset};
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
@@ -91,6 +92,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
     pub clock: ClockArgs,
     /// How much of the audit log is kept: when its newest file is full, the oldest are deleted that
     /// there is no more room for. At least 128MiB [default: all].
@@ -101,7 +104,8 @@ pub(crate) struct ServeArgs {
     /// region, qos, throttle, oss_dir, store, store_file, s3_bucket, s3_endpoint, s3_region,
     /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
     /// vault_namespace, vault_ca, engine, ceph_conf, ceph_user, rbd_pool, rbd_namespace, rbd_reset,
-    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate, audit_keep.
+    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate, audit_keep,
+    /// nbd_address, api_address, lease.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -185,6 +189,9 @@ struct File {
     keep_free: Option<Size>,
     scrub_rate: Option<Rate>,
     audit_keep: Option<Size>,
+    nbd_address: Option<String>,
+    api_address: Option<String>,
+    lease: Option<u64>,
 }
 
 impl File {
@@ -207,6 +214,14 @@ impl File {
             rbd_pool: self.rbd_pool.clone(),
             rbd_namespace: self.rbd_namespace.clone(),
             rbd_reset: self.rbd_reset,
+        }
+    }
+
+    fn cluster(&self) -> ClusterArgs {
+        ClusterArgs {
+            nbd_address: self.nbd_address.clone(),
+            api_address: self.api_address.clone(),
+            lease: self.lease,
         }
     }
 
@@ -241,6 +256,7 @@ pub(crate) struct Config {
     pub master_key: MasterKeySource,
     pub kms: KmsArgs,
     pub engine: EngineConfig,
+    pub cluster: ClusterConfig,
     pub clock: SystemClock,
     pub audit: ebb_audit::Options,
 }
@@ -272,6 +288,7 @@ impl ServeArgs {
         let pool = self.pool.or(file.pool()).options()?;
         let engine = self.engine.or(file.engine()).resolve(pool)?;
         let kms = self.kms.or(file.kms());
+        let cluster = self.cluster.or(file.cluster()).checked()?;
         let of_file = StoreArgs { store: file.store, store_file: file.store_file };
         let store = self.store.resolve(of_file)?;
         let data_dir = self.data_dir.or(file.data_dir).ok_or(
@@ -332,6 +349,7 @@ impl ServeArgs {
             regions: regions(given)?,
             qos: self.qos.or(file.qos).unwrap_or_default(),
             engine,
+            cluster,
             clock: self.clock.into(),
             audit: audit::options(self.audit_keep.or(file.audit_keep))?,
         })

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/            0700
 //!   lock          held while a server runs
+//!   home          which directory this is, to servers that share its records
 //!   credentials   0600, the root AccessKey pair
 //!   master.key    0600, what other secrets are sealed with, unless it is elsewhere
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests

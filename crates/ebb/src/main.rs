@@ -13,6 +13,7 @@ mod audit;
 mod call;
 mod certificates;
 mod clock;
+mod cluster_args;
 mod config;
 mod data_dir;
 mod demo;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ebb_api::admin::{Issue, serve_admin};
 use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
 use ebb_audit::Log;
-use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, SystemEntropy};
+use ebb_control::{
+    Activity, Clock, Control, ControlError, ExportTable, Exported, Parts, Place, SystemEntropy,
+};
 use ebb_domain::{Ceiling, InstanceId, Performance, Region, RegionId};
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
@@ -15,7 +17,7 @@ use ebb_store::{Store, StoreError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::Failure;
@@ -34,6 +36,10 @@ const NBD_GRACE: Duration = Duration::from_secs(5);
 /// Files that are open beside NBD's connections, with some to spare: the pool, the database, API
 /// calls under way.
 const FILES_BESIDE_NBD: u64 = 256;
+
+/// How a process ends that others have taken for gone: to be started again, EX_TEMPFAIL of
+/// sysexits.h.
+const SHUT_OUT: i32 = 75;
 
 /// In the data directory.
 const NBD_SOCKET: &str = "nbd.sock";
@@ -58,6 +64,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let certified = config.tls.is_some() || config.nbd_tls.is_some();
     let mut hup = certified.then(|| signal(SignalKind::hangup())).transpose()?;
     let server = Server::start(&config).await?;
+    let mut is_shut_out = server.is_shut_out.clone();
     println!(
         "api {}://{}",
         if config.tls.is_some() { "https" } else { "http" },
@@ -76,6 +83,10 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
                 return server.stop().await;
             }
             () = next(&mut hup) => server.certificates.reload(),
+            Ok(_) = is_shut_out.wait_for(|gone| *gone) => {
+                // Nothing that it would still write is taken, so it has nothing to end well.
+                std::process::exit(SHUT_OUT);
+            }
         }
     }
 }
@@ -123,6 +134,8 @@ pub(crate) struct Server {
     api: JoinHandle<()>,
     admin: JoinHandle<()>,
     minutes: JoinHandle<()>,
+    /// Whether others have taken this server for gone.
+    is_shut_out: watch::Receiver<bool>,
     _data_dir: DataDir,
 }
 
@@ -139,7 +152,16 @@ impl Server {
         let exports = Arc::new(Exports::new());
         let engine = config.engine.open(data_dir.path())?;
         let (store, is_new) = open_store(config, &data_dir).await?;
-        let parts = parts(config, &data_dir, &exports, &engine, store, is_new)?;
+        let (shut_out, is_shut_out) = watch::channel(false);
+        let place = config.cluster.place(
+            data_dir.path(),
+            (api_address, nbd_address),
+            !store.is_shared(),
+            Arc::new(move || {
+                shut_out.send_replace(true);
+            }),
+        )?;
+        let parts = parts(config, &data_dir, &exports, &engine, (store, is_new), place)?;
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
         let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
@@ -195,6 +217,7 @@ impl Server {
             api,
             admin,
             minutes,
+            is_shut_out,
             _data_dir,
         })
     }
@@ -221,14 +244,8 @@ async fn work_each_minute(control: Arc<Control>) {
     const MINUTE_MILLIS: u64 = 60_000;
     loop {
         let due = Arc::clone(&control);
-        let work = move || {
-            due.take_auto_snapshots()?;
-            due.expire_snapshots()?;
-            due.open_waiting_exports()?;
-            due.keep_keys()
-        };
         // What a panic leaves half done stands in the record.
-        if let Ok(Err(error)) = spawn_blocking(work).await {
+        if let Ok(Err(error)) = spawn_blocking(move || do_what_is_due(&due)).await {
             tracing::error!(%error, "cannot do what is due each minute");
         }
         let now = control.now().unix_millis().unsigned_abs();
@@ -239,6 +256,21 @@ async fn work_each_minute(control: Arc<Control>) {
             tracing::error!(%error, "cannot tell what snapshots take");
         }
     }
+}
+
+fn do_what_is_due(control: &Control) -> Result<(), ControlError> {
+    let entry = control.enter();
+    let work = || {
+        control.open_waiting_exports()?;
+        // Once for all servers that share the records.
+        if control.has_duty("minutes")? {
+            control.take_auto_snapshots()?;
+            control.expire_snapshots()?;
+            control.keep_keys()?;
+        }
+        Ok(())
+    };
+    work().inspect_err(|_| entry.failed())
 }
 
 /// Which NBD clients may go without the TLS that there is.
@@ -272,8 +304,8 @@ fn parts(
     data_dir: &DataDir,
     exports: &Arc<Exports>,
     engine: &OpenEngine,
-    store: Store,
-    is_new: bool,
+    (store, is_new): (Store, bool),
+    place: Place,
 ) -> Result<Parts, Failure> {
     let region = |name: &String| Region { id: RegionId::new(name) };
     let archive = data_dir.join("archive");
@@ -295,6 +327,7 @@ fn parts(
         root_key: data_dir.root_key(root_key_from_environment()?)?,
         master_key,
         key_store,
+        place,
         probe: Arc::new(|_| ()),
     })
 }

@@ -113,13 +113,14 @@ async fn import(request: Request<Incoming>, control: Arc<Control>) -> Result<Val
 }
 
 fn begin(command: &ImportCommand, control: &Arc<Control>) -> Result<Import, Refusal> {
+    let entry = control.enter();
     let request = command.request()?;
     let fits = |bytes: u64| command.length_bytes.is_none_or(|length| length <= bytes);
     // Asked before anything is made, so that an image known to be too long leaves nothing behind.
     if !fits(control.disk_size_bytes(&request.disk)?) {
         return Err(ebb_control::ControlError::from(Denied::SizeNotOffered).into());
     }
-    Ok(control.import_snapshot(&request)?)
+    Ok(control.import_snapshot(&request).inspect_err(|_| entry.failed())?)
 }
 
 async fn write(mut import: Import, piece: Bytes) -> Result<Import, Refusal> {

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ebb_api::client::Client;
 use ebb_api::{Api, Nonces, ops, serve};
-use ebb_control::{Activity, Clock, Control, ExportTable, Exported, Parts, Secret, SystemEntropy};
+use ebb_control::{
+    Activity, Clock, Control, ExportTable, Exported, Parts, Place, Secret, SystemEntropy,
+};
 use ebb_domain::{DiskId, InstanceId, Performance, Region, RegionId, Timestamp};
 use ebb_objects::{FolderBucket, FolderBuckets};
 use ebb_store::Store;
@@ -113,6 +115,14 @@ impl Plane {
                 ebb_kms::MasterKey::new([7; 32]),
                 |bytes| bytes.fill(1),
             )),
+            place: Place {
+                home: "home".into(),
+                nbd: "127.0.0.1:10809".into(),
+                api: "127.0.0.1:8080".into(),
+                is_alone: true,
+                lease: Duration::from_secs(10),
+                shut_out: Arc::new(|| ()),
+            },
             probe: Arc::new(|_| ()),
         })
         .unwrap();

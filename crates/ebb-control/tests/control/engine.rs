@@ -1,6 +1,8 @@
 //! The engine in memory, with two things added: a test can look at each call before it is made, to
-//! fail it or to hold it up, and calls that must never overlap are seen when they do.
+//! fail it or to hold it up, and calls that must never overlap are seen when they do. Several of
+//! them can share one engine, as those of several servers do.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -77,11 +79,54 @@ pub(crate) struct TestEngine {
     hook: Mutex<Option<Hook>>,
     under_way: Mutex<Vec<Call>>,
     collisions: Mutex<Vec<(Call, Call)>>,
+    /// What it shares with others, and what they call it.
+    shared: Option<(Arc<Sharing>, String)>,
+}
+
+/// What engines know of each other that share their volumes.
+#[derive(Default)]
+pub(crate) struct Sharing {
+    fenced: Mutex<BTreeSet<String>>,
+    open: Mutex<BTreeMap<VolumeId, String>>,
 }
 
 impl TestEngine {
     pub(crate) fn over(inner: MemoryEngine) -> Arc<Self> {
         Arc::new(Self { inner, ..Self::default() })
+    }
+
+    /// One of several that share `inner`.
+    pub(crate) fn sharing(inner: MemoryEngine, sharing: &Arc<Sharing>, client: &str) -> Arc<Self> {
+        let shared = Some((Arc::clone(sharing), client.to_owned()));
+        Arc::new(Self { inner, shared, ..Self::default() })
+    }
+
+    /// One that was shut out does nothing.
+    fn check_fence(&self) -> Result<(), EngineError> {
+        let Some((sharing, client)) = &self.shared else { return Ok(()) };
+        match sharing.fenced.lock().unwrap().contains(client) {
+            true => Err(EngineError::Stopped("it was shut out".into())),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends what a client has open.
+    fn take_from(&self, client: &str) -> Result<(), EngineError> {
+        let (sharing, _) = self.shared.as_ref().unwrap();
+        let mut open = sharing.open.lock().unwrap();
+        let its: Vec<VolumeId> =
+            open.iter().filter(|(_, by)| *by == client).map(|(volume, _)| *volume).collect();
+        for volume in its {
+            self.inner.revoke(volume)?;
+            open.remove(&volume);
+        }
+        Ok(())
+    }
+
+    /// Whether another has the volume open.
+    fn is_elsewhere(&self, volume: VolumeId) -> bool {
+        let Some((sharing, client)) = &self.shared else { return false };
+        sharing.open.lock().unwrap().get(&volume).is_some_and(|by| by != client)
     }
 
     /// Looks at every call from now on, before it is made.
@@ -118,7 +163,10 @@ impl TestEngine {
             under_way.push(call);
         }
         let hook = self.hook.lock().unwrap().clone();
-        let outcome = hook.map_or(Ok(()), |hook| hook(call)).and_then(|()| make(&self.inner));
+        let outcome = hook
+            .map_or(Ok(()), |hook| hook(call))
+            .and_then(|()| self.check_fence())
+            .and_then(|()| make(&self.inner));
         let mut under_way = self.under_way.lock().unwrap();
         let at = under_way.iter().position(|other| *other == call).unwrap();
         under_way.swap_remove(at);
@@ -177,11 +225,26 @@ impl Engine for TestEngine {
         volume: VolumeId,
         key: Option<&DataKey>,
     ) -> Result<Arc<dyn Volume>, EngineError> {
-        self.made(Call::Open(volume), |inner| inner.open(volume, key))
+        self.made(Call::Open(volume), |inner| {
+            if self.is_elsewhere(volume) {
+                return Err(EngineError::InUse(volume));
+            }
+            let handle = inner.open(volume, key)?;
+            if let Some((sharing, client)) = &self.shared {
+                sharing.open.lock().unwrap().insert(volume, client.clone());
+            }
+            Ok(handle)
+        })
     }
 
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
-        self.made(Call::Revoke(volume), |inner| inner.revoke(volume))
+        self.made(Call::Revoke(volume), |inner| {
+            inner.revoke(volume)?;
+            if let Some((sharing, _)) = &self.shared {
+                sharing.open.lock().unwrap().remove(&volume);
+            }
+            Ok(())
+        })
     }
 
     fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
@@ -190,6 +253,21 @@ impl Engine for TestEngine {
 
     fn encrypts(&self) -> bool {
         !self.is_plain.load(Ordering::SeqCst)
+    }
+
+    fn shared_as(&self) -> Option<String> {
+        self.shared.as_ref().map(|_| "memory".to_owned())
+    }
+
+    fn client(&self) -> String {
+        self.shared.as_ref().map(|(_, client)| client.clone()).unwrap_or_default()
+    }
+
+    fn fence(&self, client: &str) -> Result<(), EngineError> {
+        self.check_fence()?;
+        let (sharing, _) = self.shared.as_ref().unwrap();
+        sharing.fenced.lock().unwrap().insert(client.to_owned());
+        self.take_from(client)
     }
 
     fn inventory(&self) -> Result<Inventory, EngineError> {
@@ -201,6 +279,9 @@ impl Engine for TestEngine {
     }
 
     fn close(&self) -> Result<(), EngineError> {
-        self.inner.close()
+        let Some((sharing, client)) = &self.shared else { return self.inner.close() };
+        // The others go on.
+        sharing.fenced.lock().unwrap().insert(client.clone());
+        self.take_from(client)
     }
 }

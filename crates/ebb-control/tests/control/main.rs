@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod auto;
+mod cluster;
 mod concurrency;
 mod deletion;
 mod engine;

@@ -36,6 +36,7 @@ fn a_new_database_beside_a_pool_with_volumes_is_refused() {
             ebb_kms::MasterKey::new([7; 32]),
             |bytes| bytes.fill(1),
         )),
+        place: crate::world::place(),
         probe: Arc::new(|_| ()),
     });
     assert!(matches!(started, Err(ControlError::Mismatch(_))));
@@ -49,7 +50,7 @@ fn after_a_stop_everything_is_durable_and_nothing_is_taken() {
     world.control.stop().unwrap();
     assert!(world.control.health().is_err());
     let refused = world.control.create_disk(&world.root(), &crate::world::new_disk(20));
-    assert!(matches!(refused, Err(ControlError::Engine(_))), "{refused:?}");
+    assert!(matches!(refused, Err(ControlError::Unavailable(_))), "{refused:?}");
     let world = world.restart();
     world.control.health().unwrap();
     world.assert_content(&base.disk, crate::world::B);

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use ebb_control::{
     Activity, Attach, Control, ControlError, CopySnapshot, CreateDisk, CreateImage, CreateSnapshot,
     CreateSnapshotGroup, DeleteInstance, ExportTable, Exported, GroupAndSnapshots, ImageQuery,
-    PageRequest, Parts, ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step, Stop,
-    SystemDisk,
+    PageRequest, Parts, Place, ResizeDisk, RunInstances, Scope, Secret, SnapshotGroupQuery, Step,
+    Stop, SystemDisk,
 };
 use ebb_domain::{
     AccountId, AttachRequest, BLANK_IMAGE, Denied, Disk, DiskId, DiskStatus, ImageId, Instance,
@@ -184,9 +184,23 @@ impl World {
         let (engine, exports, probe) =
             (TestEngine::over(engine), Arc::new(Exports::default()), Arc::new(Probe::default()));
         let path = folder.path().join(DATABASE);
-        let control = start(&path, &engine, &exports, &probe, &universe).unwrap();
+        let control = start(&path, &engine, &exports, &probe, &universe, place()).unwrap();
         let records = records::open(&path).unwrap();
         Self { control, engine, exports, probe, universe, records, folder }
+    }
+
+    /// A server that shares the records in `path` with others.
+    pub(crate) fn among(
+        path: &Path,
+        engine: Arc<TestEngine>,
+        universe: &Universe,
+        place: Place,
+    ) -> Result<Self, ControlError> {
+        let (exports, probe) = (Arc::new(Exports::default()), Arc::new(Probe::default()));
+        let universe = universe.clone();
+        let control = start(path, &engine, &exports, &probe, &universe, place)?;
+        let (records, folder) = (records::open(path)?, TempDir::new().unwrap());
+        Ok(Self { control, engine, exports, probe, universe, records, folder })
     }
 
     /// Ends the process and starts the next: nothing of it is left but what is kept.
@@ -254,6 +268,7 @@ fn start(
     exports: &Arc<Exports>,
     probe: &Arc<Probe>,
     universe: &Universe,
+    place: Place,
 ) -> Result<Arc<Control>, ControlError> {
     let probe = Arc::clone(probe);
     let (archive, buckets) = objects::beside(path);
@@ -270,8 +285,21 @@ fn start(
         root_key: ("key".into(), Secret::new("secret")),
         master_key: ebb_kms::MasterKey::new([7; 32]),
         key_store: Arc::clone(&universe.keys) as _,
+        place,
         probe: Arc::new(move |step| probe.pass(step)),
     })
+}
+
+/// Of the one server that there is at a time.
+pub(crate) fn place() -> Place {
+    Place {
+        home: "home".into(),
+        nbd: "127.0.0.1:10809".into(),
+        api: "127.0.0.1:8080".into(),
+        is_alone: true,
+        lease: Duration::from_secs(1),
+        shut_out: Arc::new(|| panic!("nobody is there who could shut it out")),
+    }
 }
 
 /// Requests as tests make them.

@@ -25,6 +25,7 @@ mod session;
 mod url;
 mod value;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::pool::{Place, Pool};
@@ -58,6 +59,8 @@ pub(crate) struct Postgres {
     writers: Pool<Session>,
     readers: Pool<Session>,
     outage: Outage,
+    /// Transactions that came to nothing for want of the database.
+    missed: AtomicU64,
 }
 
 impl Postgres {
@@ -67,6 +70,7 @@ impl Postgres {
             writers: Pool::new(1),
             readers: Pool::new(READERS),
             outage: Outage::default(),
+            missed: AtomicU64::new(0),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut writer = opened.writers.take(None).expect("without a deadline there is a place");
@@ -82,22 +86,39 @@ impl Postgres {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let reader = self.begin(&self.readers, BEGIN_READ)?;
+        let reader = self.begin(&self.readers, BEGIN_READ).map_err(|error| self.miss(error))?;
         // Dropping the transaction ends it; there is nothing to commit.
         let transaction = Transaction { session: reader.get() };
-        f(&Tx::new(Database::Postgres(transaction.session)))
+        let result = f(&Tx::new(Database::Postgres(transaction.session)));
+        if transaction.session.is_lost() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+        result
     }
 
     pub(crate) fn write<T, E: From<StoreError>>(
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let writer = self.begin(&self.writers, BEGIN_WRITE)?;
+        let writer = self.begin(&self.writers, BEGIN_WRITE).map_err(|error| self.miss(error))?;
         // An early return and a panic both drop the transaction, which rolls it back.
         let transaction = Transaction { session: writer.get() };
-        let result = f(&Tx::new(Database::Postgres(transaction.session)))?;
-        transaction.commit()?;
+        let result = f(&Tx::new(Database::Postgres(transaction.session)));
+        if transaction.session.is_lost() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+        let result = result?;
+        transaction.commit().map_err(|error| self.miss(error))?;
         Ok(result)
+    }
+
+    fn miss(&self, error: StoreError) -> StoreError {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        error
+    }
+
+    pub(crate) fn times_missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {

@@ -27,6 +27,8 @@ mod sample;
 #[path = "../store/schedules.rs"]
 mod schedules;
 mod schema;
+#[path = "../store/servers.rs"]
+mod servers;
 #[path = "../store/tasks.rs"]
 mod tasks;
 mod tls;

@@ -13,6 +13,7 @@ mod round_trip;
 mod rules;
 mod sample;
 mod schedules;
+mod servers;
 mod tasks;
 mod transactions;
 
