@@ -43,6 +43,17 @@ def test_to_an_instance_that_is_stopped(shared):
     shared.detach(disk, instance)
 
 
+def test_a_disk_that_answers_says_where(shared):
+    """Of ours: with several servers one cannot know. Nothing is said of one that does not."""
+    instance, disk = shared.run_instance(), shared.create_disk()
+    assert "ExportUrl" not in shared.disk(disk)
+    shared.attach(disk, instance)
+    url = shared.disk(disk)["ExportUrl"]
+    assert url == shared.server.nbd_uri(disk)
+    shared.stop_instance(instance)
+    assert "ExportUrl" not in shared.disk(disk)
+
+
 def test_delete_with_instance(shared):
     instance, disk = shared.run_instance(), shared.create_disk()
     shared.attach(disk, instance, DeleteWithInstance=True)

@@ -94,6 +94,14 @@ class Ecs:
 
     # What there is.
 
+    def shown(self) -> dict:
+        """All that there is, but on which port a disk answers."""
+        return {
+            "disks": [{**disk, "ExportUrl": None} for disk in self.disks(PageSize=100)],
+            "snapshots": self.snapshots(PageSize=100),
+            "instances": self.instances(PageSize=100),
+        }
+
     def disks(self, params=None, **filters) -> list[dict]:
         return self.call("DescribeDisks", params, **filters)["Disks"]["Disk"]
 

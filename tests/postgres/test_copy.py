@@ -12,14 +12,6 @@ def copy(server, *args, env=None) -> subprocess.CompletedProcess:
     return subprocess.run([*command, *args], capture_output=True, text=True, timeout=60, env=env)
 
 
-def everything(ecs) -> dict:
-    return {
-        "disks": ecs.disks(PageSize=100),
-        "snapshots": ecs.snapshots(PageSize=100),
-        "instances": ecs.instances(PageSize=100),
-    }
-
-
 def test_an_installation_moves(make_server):
     server = make_server()
     server.env.pop("EBB_STORE")
@@ -27,7 +19,7 @@ def test_an_installation_moves(make_server):
     _, disk = ecs.machine(1, DiskName="größer")
     ecs.create_snapshot(disk)
     blocks.write(server, disk, 0, blocks.noise("moved", blocks.MIB))
-    before, content = everything(ecs), blocks.fingerprint(server, disk)
+    before, content = ecs.shown(), blocks.fingerprint(server, disk)
 
     target = postgres.schema_in(postgres.address())
     running = copy(server, "--to", target)
@@ -41,14 +33,14 @@ def test_an_installation_moves(make_server):
 
     server.env["EBB_STORE"] = target
     server.start()
-    assert everything(ecs) == before
+    assert ecs.shown() == before
     assert blocks.fingerprint(server, disk) == content
     ecs.create_disk(20)
     server.stop()
     # On the file it is as it was before.
     del server.env["EBB_STORE"]
     server.start()
-    assert everything(ecs) == before
+    assert ecs.shown() == before
 
 
 def test_what_cannot_be_copied_is_said(make_server):

@@ -1,6 +1,8 @@
 //! What there is: lists for the Describe operations.
 
-use ebb_domain::{Account, AccountId, Disk, Instance, InstanceId, Snapshot};
+use std::collections::HashMap;
+
+use ebb_domain::{Account, AccountId, Disk, DiskId, Instance, InstanceId, Snapshot};
 use ebb_store::{DiskQuery, InstanceQuery, Page, SnapshotQuery};
 
 use crate::control::account;
@@ -13,6 +15,24 @@ impl Control {
     /// [`ebb_domain::Denied::NextToken`], or a failure.
     pub fn disks(&self, query: &DiskQuery) -> Result<Page<Disk>, ControlError> {
         Ok(self.store.read(|tx| tx.disks(query))?)
+    }
+
+    /// Where those of some disks answer that do: the URL of each one's export.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn export_urls(&self, disks: &[Disk]) -> Result<HashMap<DiskId, String>, ControlError> {
+        let used = disks.iter().filter(|disk| !disk.attachments.is_empty());
+        let ids: Vec<&DiskId> = used.map(|disk| &disk.id).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = self.store.read::<_, ControlError>(|tx| Ok(tx.export_servers(&ids)?))?;
+        let url = |(disk, nbd): (DiskId, String)| {
+            let url = format!("{nbd}/{disk}");
+            (disk, url)
+        };
+        Ok(found.into_iter().map(url).collect())
     }
 
     /// Snapshots that a query asks for.

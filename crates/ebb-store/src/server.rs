@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use ebb_domain::{DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId, TaskId};
 
+use crate::filter::Filter;
 use crate::row::Row;
 use crate::tx::{Value, text};
 use crate::{StoreError, Tx};
@@ -56,7 +57,7 @@ pub struct Server {
     pub volumes: Option<String>,
     /// How its engine is shut out.
     pub client: String,
-    /// Where its exports are: `HOST:PORT`.
+    /// Where its exports are: `nbd://HOST:PORT`, or `nbds`.
     pub nbd: String,
     /// Where its API is: `HOST:PORT`.
     pub api: String,
@@ -244,6 +245,22 @@ impl Tx<'_> {
     pub fn export(&self, disk: &DiskId) -> Result<Option<ExportRow>, StoreError> {
         let sql = "SELECT * FROM exports WHERE disk = ?";
         Ok(self.rows(("exports", "disk"), sql, &[text(disk.as_str())], read_export)?.pop())
+    }
+
+    /// Where the servers are that have the exports of some disks.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn export_servers(&self, disks: &[&DiskId]) -> Result<Vec<(DiskId, String)>, StoreError> {
+        let mut filter = Filter::default();
+        filter.one_of("exports.disk", Some(disks.iter().map(|disk| disk.as_str())));
+        let sql = format!(
+            "SELECT exports.disk, servers.nbd FROM exports
+             JOIN servers ON servers.id = exports.server {filter}"
+        );
+        self.rows(("exports", "disk"), &sql, filter.values(), |row| {
+            Ok((row.id("disk", DiskId::new)?, row.get("nbd")?))
+        })
     }
 
     /// Gives a disk's export to a server, whoever had it.

@@ -81,12 +81,17 @@ impl ClusterConfig {
         &self,
         data_dir: &Path,
         (api, nbd): (SocketAddr, SocketAddr),
+        nbd_has_tls: bool,
         is_alone: bool,
         shut_out: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Place, Failure> {
         Ok(Place {
             home: home(data_dir)?,
-            nbd: self.nbd_address.clone().unwrap_or_else(|| nbd.to_string()),
+            nbd: format!(
+                "{}://{}",
+                if nbd_has_tls { "nbds" } else { "nbd" },
+                self.nbd_address.clone().unwrap_or_else(|| nbd.to_string())
+            ),
             api: self.api_address.clone().unwrap_or_else(|| api.to_string()),
             is_alone,
             lease: self.lease,

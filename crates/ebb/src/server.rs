@@ -156,6 +156,7 @@ impl Server {
         let place = config.cluster.place(
             data_dir.path(),
             (api_address, nbd_address),
+            config.nbd_tls.is_some(),
             !store.is_shared(),
             Arc::new(move || {
                 shut_out.send_replace(true);

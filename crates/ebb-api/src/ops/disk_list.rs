@@ -145,7 +145,12 @@ impl Operation for DescribeDisks {
         if dry_run {
             return Err(refuse(Denied::DryRun));
         }
-        let disk = page.items.into_iter().map(|disk| DiskItem::new(disk, arrears)).collect();
+        let mut urls = cx.control.export_urls(&page.items).map_err(refused("DescribeDisks"))?;
+        let item = |disk: Disk| DiskItem {
+            export_url: urls.remove(&disk.id),
+            ..DiskItem::new(disk, arrears)
+        };
+        let disk = page.items.into_iter().map(item).collect();
         Ok(DescribeDisksReply {
             total_count: page.total,
             page_number: paged.number,
@@ -295,6 +300,9 @@ struct DiskItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     provisioned_iops: Option<i64>,
     bursting_enabled: bool,
+    /// Ebbtide's own, where the disk answers; no client is surprised by a key that it does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export_url: Option<String>,
     operation_locks: OperationLocks,
     mount_instances: MountInstances,
     attachments: Attachments,
@@ -385,6 +393,7 @@ impl DiskItem {
             bdf_id: "",
             provisioned_iops: disk.provisioned_iops,
             bursting_enabled: disk.bursting,
+            export_url: None,
             operation_locks: OperationLocks { operation_lock: lock.into_iter().collect() },
             mount_instances: MountInstances {
                 mount_instance: if disk.multi_attach { mounts.clone() } else { Vec::new() },

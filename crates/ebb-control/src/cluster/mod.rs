@@ -53,7 +53,7 @@ const LOOKS: u32 = 5;
 pub struct Place {
     /// Its data directory, by an id that stays with it and that no two servers have at a time.
     pub home: String,
-    /// Where its exports are, `HOST:PORT`, for clients.
+    /// Where its exports are, `nbd://HOST:PORT` or `nbds`, for clients.
     pub nbd: String,
     /// Where its API is, `HOST:PORT`.
     pub api: String,

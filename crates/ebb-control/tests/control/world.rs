@@ -294,7 +294,7 @@ fn start(
 pub(crate) fn place() -> Place {
     Place {
         home: "home".into(),
-        nbd: "127.0.0.1:10809".into(),
+        nbd: "nbd://127.0.0.1:10809".into(),
         api: "127.0.0.1:8080".into(),
         is_alone: true,
         lease: Duration::from_secs(1),

@@ -11,7 +11,7 @@ fn server(bits: u64) -> Server {
         home: format!("home {bits}"),
         volumes: Some("rbd:disks".into()),
         client: "10.0.0.1:0/17".into(),
-        nbd: "10.0.0.1:10809".into(),
+        nbd: "nbd://10.0.0.1:10809".into(),
         api: "10.0.0.1:8080".into(),
         scratch: u64::MAX >> bits,
         beat: 0,
@@ -151,6 +151,8 @@ fn an_export_is_one_servers_and_others_ask_it() {
     write(&store, |tx| tx.answer_export(&disk, &first, 2));
     write(&store, |tx| tx.answer_export(&disk, &first, 1));
     assert_eq!(read(&store, |tx| tx.export(&disk)).unwrap().done, 2);
+    let (off, at) = (DiskId::new("d-2"), (disk.clone(), "nbd://10.0.0.1:10809".to_owned()));
+    assert_eq!(read(&store, |tx| tx.export_servers(&[&disk, &off])), [at]);
 
     assert!(read(&store, |tx| tx.orphan_exports()).is_empty());
     write(&store, |tx| tx.remove_server(&first));
