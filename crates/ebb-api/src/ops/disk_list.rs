@@ -300,7 +300,7 @@ struct DiskItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     provisioned_iops: Option<i64>,
     bursting_enabled: bool,
-    /// Ebbtide's own, where the disk answers; no client is surprised by a key that it does not know.
+    /// Where it answers. Ebbtide's own; no client is surprised by a key that it does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     export_url: Option<String>,
     operation_locks: OperationLocks,
