@@ -10,23 +10,21 @@
 //! where Ceph is not there: the run fails and says which packages it lacks.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{Artifact, Message};
 
-use crate::command::{cargo, exists, output, run};
+use crate::command::{exists, output, run};
 use crate::workspace::Workspace;
-use crate::{install, pytest};
+use crate::{built, install, ports, pytest};
 
 const CRATE: &str = "crates/ebb-rbd";
 
 /// Tests find the cluster by the path in this variable.
-const CONF: &str = "EBB_TEST_CEPH_CONF";
+pub(crate) const CONF: &str = "EBB_TEST_CEPH_CONF";
 
 /// What is run against the cluster.
 #[derive(Debug, clap::Args)]
@@ -51,7 +49,7 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
 /// The stage of `cargo xtask test`. The tests wait for the cluster most of their time, so more of
 /// them run at once than there are cores.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
-    let tests = built(workspace)?;
+    let tests = tests(workspace)?;
     let cluster = Cluster::start()?;
     for test in tests {
         run(Command::new(test)
@@ -64,39 +62,21 @@ pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
 
 /// The programs with the tests of ebb-rbd. They are built as the stage `rust` builds them: that
 /// crate alone would have other features of its dependencies, and all of them built once more.
-fn built(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let built = output(cargo().current_dir(&workspace.root).args([
-        "test",
-        "--workspace",
-        "--exclude=ebb-local",
-        "--all-features",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]))?;
+fn tests(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let folder = workspace.root.join(CRATE);
-    let mut found = Vec::new();
-    for message in Message::parse_stream(built.stdout.as_slice()) {
-        if let Message::CompilerArtifact(Artifact { target, executable: Some(path), .. }) = message?
-            && target.src_path.starts_with(&folder)
-        {
-            found.push(path.into());
-        }
-    }
-    if found.is_empty() {
-        bail!("cargo names no tests of {CRATE}");
-    }
-    Ok(found)
+    let words = ["--workspace", "--exclude=ebb-local", "--all-features"];
+    built::tests(workspace, &words, |artifact| artifact.target.src_path.starts_with(&folder))
 }
 
 /// A running cluster. Dropping it stops it and removes what it wrote.
-struct Cluster {
+pub(crate) struct Cluster {
     folder: PathBuf,
     /// In the order in which they were started.
     daemons: Vec<Child>,
 }
 
 impl Cluster {
-    fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         for program in ["ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "setpriv"] {
             if !exists(program) {
                 bail!("a Ceph cluster needs `{program}`: install {}", install::CEPH.join(" "));
@@ -106,13 +86,15 @@ impl Cluster {
         let folder = std::env::temp_dir().join(format!("ebb-ceph-{}", std::process::id()));
         let mut cluster = Self { folder, daemons: Vec::new() };
         cluster.bring_up().with_context(|| {
-            format!("the cluster did not come up; its logs were in {}", cluster.folder.display())
+            // They are removed with the cluster.
+            let logs = tails(&cluster.folder);
+            format!("the Ceph cluster did not come up; its logs end:\n{logs}")
         })?;
         eprintln!("a Ceph cluster is up after {:.1} s", started.elapsed().as_secs_f64());
         Ok(cluster)
     }
 
-    fn conf(&self) -> PathBuf {
+    pub(crate) fn conf(&self) -> PathBuf {
         self.folder.join("ceph.conf")
     }
 
@@ -120,7 +102,7 @@ impl Cluster {
         for name in ["mon", "mgr", "osd"] {
             fs::create_dir_all(self.folder.join(name)).context("cannot make its folder")?;
         }
-        let port = free_port()?;
+        let port = ports::free(PORTS)?;
         fs::write(self.conf(), self.settings(port))?;
         let map = self.folder.join("monmap");
         output(
@@ -146,7 +128,7 @@ impl Cluster {
     /// commits: snapshots take their numbers from it.
     fn settings(&self, port: u16) -> String {
         let folder = self.folder.display();
-        let (first, last) = (port.saturating_add(1), port.saturating_add(100));
+        let (first, last) = (port.saturating_add(1), port.saturating_add(PORTS));
         format!(
             "[global]
 fsid = {FSID}
@@ -249,15 +231,28 @@ impl Drop for Cluster {
     }
 }
 
+/// How the logs end of a cluster that does not come up.
+fn tails(folder: &Path) -> String {
+    let mut logs: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    logs.retain(|path| path.extension().is_some_and(|kind| kind == "log" || kind == "out"));
+    logs.sort();
+    let mut told = String::new();
+    for path in logs {
+        let text = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default();
+        told += &format!("--- {}\n{}\n", path.display(), last.join("\n"));
+    }
+    told
+}
+
+/// Lines of each log.
+const TAIL: usize = 20;
+
+/// What the daemons have behind the monitor's port.
+const PORTS: u16 = 100;
+
 const FSID: &str = "e0bb71de-0000-4000-8000-000000000001";
 const OSD: &str = "e0bb71de-0000-4000-8000-0000000000d0";
-
-/// One that nothing listens on now, with room behind it for the other daemons.
-fn free_port() -> Result<u16> {
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        if port < u16::MAX - 100 {
-            return Ok(port);
-        }
-    }
-}

@@ -19,6 +19,7 @@
 //! leftovers) are not here: they are tests of this crate, in `tests/`.
 
 mod bench;
+mod built;
 mod ceph;
 mod clients;
 mod command;
@@ -26,6 +27,7 @@ mod docs;
 mod fuzz;
 mod install;
 mod kill;
+mod ports;
 mod postgres;
 mod pytest;
 mod sim;

@@ -2,7 +2,6 @@
 //! a port of its own, gone when they end.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -11,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, is_root, output, run};
-use crate::pytest;
 use crate::workspace::Workspace;
+use crate::{ports, pytest};
 
 /// The address of the server's database, for whoever tests with it.
 const ADDRESS: &str = "EBB_TEST_POSTGRES";
@@ -103,7 +102,7 @@ impl Server {
                 .arg(&data),
         )?;
         certify(folder)?;
-        let port = free_port()?;
+        let port = ports::free(0)?;
         let mut server = as_user(&programs.join("postgres"))?;
         server.arg("-D").arg(&data).arg("-k").arg(folder).args(["-p", &port.to_string()]);
         server.args(["-c", "listen_addresses=127.0.0.1"]);
@@ -201,8 +200,4 @@ fn programs() -> Result<PathBuf> {
         .chain(std::env::split_paths(&path))
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
         .context("there is no PostgreSQL here: its Debian package is `postgresql`")
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use cargo_metadata::{Message, TargetKind};
+use cargo_metadata::TargetKind;
 
-use crate::command::{cargo, output, run};
+use crate::built;
+use crate::command::{output, run};
 use crate::workspace::Workspace;
 
 const WORLDS: &str = "sim::run::worlds_keep_every_promise";
@@ -74,26 +75,11 @@ pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
 
 /// Builds the engine's unit tests, and says where they are.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let built = output(cargo().current_dir(&workspace.root).args([
-        "test",
-        "--profile=sim",
-        "--package=ebb-local",
-        "--lib",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]))?;
-    for message in Message::parse_stream(built.stdout.as_slice()) {
-        let Message::CompilerArtifact(artifact) = message? else {
-            continue;
-        };
-        let is_lib = artifact.target.kind.contains(&TargetKind::Lib);
-        if let (true, "ebb_local", Some(path)) =
-            (is_lib, artifact.target.name.as_str(), artifact.executable)
-        {
-            return Ok(path.into());
-        }
-    }
-    bail!("cargo names no unit tests of ebb-local")
+    let words = ["--profile=sim", "--package=ebb-local", "--lib"];
+    let mut found = built::tests(workspace, &words, |artifact| {
+        artifact.target.kind.contains(&TargetKind::Lib) && artifact.target.name == "ebb_local"
+    })?;
+    Ok(found.remove(0))
 }
 
 /// Runs one test. Its name has to be right: with a wrong one none would run, and none fail.
