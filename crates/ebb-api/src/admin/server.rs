@@ -96,7 +96,7 @@ async fn import(request: Request<Incoming>, control: Arc<Control>) -> Result<Val
     let json = json.map_err(|error| Refusal(error.to_string()))?;
     let command: ImportCommand =
         serde_json::from_str(&json).map_err(|error| Refusal(error.to_string()))?;
-    let mut import = blocking(move || begin(&command, &control)).await?;
+    let mut import = Held::of(blocking(move || begin(&command, &control)).await?);
     let mut body = request.into_body();
     let mut piece = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -104,11 +104,11 @@ async fn import(request: Request<Incoming>, control: Arc<Control>) -> Result<Val
         let frame = frame.map_err(|error| Refusal(format!("the stream broke: {error}")))?;
         piece.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
         if piece.len() >= PIECE {
-            import = write(import, piece.split().freeze()).await?;
+            import = import.write(piece.split().freeze()).await?;
         }
     }
-    import = write(import, piece.freeze()).await?;
-    let id = blocking(move || Ok(import.finish()?)).await?;
+    import = import.write(piece.freeze()).await?;
+    let id = blocking(move || Ok(import.take().finish()?)).await?;
     Ok(json!({ "snapshot": id.as_str(), "status": "accomplished" }))
 }
 
@@ -123,12 +123,37 @@ fn begin(command: &ImportCommand, control: &Arc<Control>) -> Result<Import, Refu
     Ok(control.import_snapshot(&request).inspect_err(|_| entry.failed())?)
 }
 
-async fn write(mut import: Import, piece: Bytes) -> Result<Import, Refusal> {
-    blocking(move || {
-        import.write(piece)?;
-        Ok(import)
-    })
-    .await
+/// An import between two of its pieces. Its end, where it breaks off, asks the engine and the
+/// store, which block: neither may be asked on a thread of the runtime, and that of PostgreSQL
+/// panics there.
+struct Held(Option<Import>);
+
+impl Held {
+    fn of(import: Import) -> Self {
+        Self(Some(import))
+    }
+
+    fn take(mut self) -> Import {
+        self.0.take().expect("it is held until it is taken, once")
+    }
+
+    async fn write(self, piece: Bytes) -> Result<Self, Refusal> {
+        blocking(move || {
+            let mut import = self.take();
+            import.write(piece)?;
+            Ok(Self::of(import))
+        })
+        .await
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(import) = self.0.take() {
+            // Nobody waits for it.
+            drop(spawn_blocking(move || drop(import)));
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static>(
