@@ -11,8 +11,15 @@ import tempfile
 
 import pytest
 
+from harness import ceph, postgres
 from harness.ecs import Ecs
 from harness.server import Server
+
+
+def pytest_sessionfinish():
+    """Of every worker too: what each made outside its folders goes."""
+    postgres.clean_up()
+    ceph.clean_up()
 
 
 @contextlib.contextmanager

@@ -2,23 +2,20 @@
 
 import contextlib
 import http.client
-import os
 import threading
 import time
 import uuid
 
 import pytest
 
-from harness import blocks
+from harness import blocks, ceph
 from harness.ecs import ZONE, Ecs
 
 PLACES = [0, 5 * blocks.MIB + 777, 900 * blocks.MIB]
 
 
 def on_rbd(namespace: str, *more, pool="rbd") -> list:
-    conf = os.environ.get("EBB_TEST_CEPH_CONF")
-    assert conf, "there is no Ceph cluster: these tests are run by `cargo xtask ceph`"
-    place = ["--ceph-conf", conf, "--rbd-pool", pool, "--rbd-namespace", namespace]
+    place = ["--ceph-conf", ceph.conf(), "--rbd-pool", pool, "--rbd-namespace", namespace]
     return ["--engine", "rbd", *place, *more]
 
 

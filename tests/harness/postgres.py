@@ -9,6 +9,7 @@ import threading
 from urllib.parse import quote, unquote
 
 _numbers = itertools.count()
+_made: list[tuple[str, str]] = []
 
 
 def address() -> str:
@@ -28,7 +29,15 @@ def schema_in(address: str) -> str:
     """A new schema in a database, as the address of a store."""
     name = f"py{os.getpid()}_{next(_numbers)}"
     sql(address, f"CREATE SCHEMA {name}")
+    _made.append((address, name))
     return f"{address}?options={quote(f'-c search_path={name}')}"
+
+
+def clean_up():
+    """Drops the schemas that were made here."""
+    for address, name in _made:
+        sql(address, f"SET client_min_messages = warning; DROP SCHEMA {name} CASCADE")
+    _made.clear()
 
 
 def sql(address: str, text: str) -> str:

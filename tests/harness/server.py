@@ -11,7 +11,7 @@ import threading
 import time
 import tomllib
 
-from . import postgres
+from . import ceph, postgres
 from .log import Log
 from .paths import server_binary
 
@@ -38,7 +38,7 @@ class Server:
         self.data_dir = folder / "data"
         self.log = Log(folder / "server.log")
         self.args = list(args)
-        self.env = postgres.environment() | dict(env or {})
+        self.env = postgres.environment() | ceph.environment() | dict(env or {})
         self.process: subprocess.Popen | None = None
         self.made_keys: list[AccessKey] = []
         self.host = "127.0.0.1"

@@ -26,6 +26,9 @@ const CRATE: &str = "crates/ebb-rbd";
 /// Tests find the cluster by the path in this variable.
 pub(crate) const CONF: &str = "EBB_TEST_CEPH_CONF";
 
+/// For the images of all tests; each has a namespace in it.
+pub(crate) const POOL: &str = "rbd";
+
 /// What is run against the cluster.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -119,8 +122,8 @@ impl Cluster {
         self.daemon("ceph-mgr", "x")?;
         // Clones of version 2 are for clients of Mimic and later.
         self.ask(&["osd", "set-require-min-compat-client", "mimic"])?;
-        self.ask(&["osd", "pool", "create", "rbd", "8", "8", "--autoscale-mode=off"])?;
-        self.ask(&["osd", "pool", "application", "enable", "rbd", "rbd"])?;
+        self.ask(&["osd", "pool", "create", POOL, "8", "8", "--autoscale-mode=off"])?;
+        self.ask(&["osd", "pool", "application", "enable", POOL, "rbd"])?;
         self.wait_for_osd()
     }
 

@@ -11,6 +11,7 @@
 //! vault  runs the tests of the key service on a real Vault
 //! kill   kills the release build under real clients, again and again
 //! ceph   runs the tests of the Ceph engine, or a command, against a cluster of their own
+//! cluster  runs servers on Ceph and PostgreSQL, or a command, beside both of their own
 //! docs   writes the generated pages, or checks that they are fresh
 //! ```
 //!
@@ -22,6 +23,7 @@ mod bench;
 mod built;
 mod ceph;
 mod clients;
+mod cluster;
 mod command;
 mod docs;
 mod fuzz;
@@ -86,6 +88,8 @@ enum Task {
     Kill(kill::Args),
     /// Run the tests of the Ceph engine, or a command, against a cluster of their own.
     Ceph(ceph::Args),
+    /// Run the tests of servers on Ceph and PostgreSQL, or a command, beside both.
+    Cluster(cluster::Args),
     /// Write the generated pages.
     Docs {
         /// Write nothing; fail where a page is not what would be written.
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), seconds),
         Task::Kill(args) => kill::kill(&workspace, &args),
         Task::Ceph(args) => ceph::for_developers(&workspace, &args),
+        Task::Cluster(args) => cluster::for_developers(&workspace, &args),
         Task::Docs { check } => docs::run(&workspace, check),
     });
     match result {

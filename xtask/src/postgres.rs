@@ -1,10 +1,15 @@
 //! The tests that need PostgreSQL, and a server for them: in a temporary folder, with a socket and
 //! a port of its own, gone when they end.
+//!
+//! A test may stop it, by process id, and have it back: while the file `away` is beside its socket
+//! it is not started again, and when that is gone, it is. It stays this process's child.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +19,7 @@ use crate::workspace::Workspace;
 use crate::{ports, pytest};
 
 /// The address of the server's database, for whoever tests with it.
-const ADDRESS: &str = "EBB_TEST_POSTGRES";
+pub(crate) const ADDRESS: &str = "EBB_TEST_POSTGRES";
 
 /// PostgreSQL will not run as root; Debian's package makes this user.
 const USER: &str = "postgres";
@@ -38,6 +43,12 @@ subjectAltName = DNS:localhost
 /// Beside its socket, for whoever tests with it.
 const CERTIFICATE_FILE: &str = "server.crt";
 const KEY_FILE: &str = "server.key";
+
+/// While this is beside its socket, it is not started again.
+const AWAY: &str = "away";
+
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,14 +81,16 @@ pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     run(pytest::command(workspace, &words).env(ADDRESS, server.address()))
 }
 
-struct Server {
+/// A running server. Dropping it stops it and removes what it wrote.
+pub(crate) struct Server {
     folder: PathBuf,
     port: u16,
-    child: Child,
+    is_over: Arc<AtomicBool>,
+    keeper: Option<JoinHandle<Result<()>>>,
 }
 
 impl Server {
-    fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let programs = programs()?;
         let folder = std::env::temp_dir().join(format!("ebb-postgres-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -113,9 +126,11 @@ impl Server {
             server.args(["-c", setting]);
         }
         let log = fs::File::create(folder.join("log"))?;
-        let child = server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let child = child.context("cannot start PostgreSQL")?;
-        let mut server = Self { folder: folder.to_owned(), port, child };
+        server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (away, told) = (folder.join(AWAY), Arc::clone(&is_over));
+        let keeper = Some(spawn(move || keep(&mut server, &away, &told)));
+        let mut server = Self { folder: folder.to_owned(), port, is_over, keeper };
         server.until_it_answers(&programs.join("pg_isready"))?;
         Ok(server)
     }
@@ -130,7 +145,8 @@ impl Server {
             if asked.success() {
                 return Ok(());
             }
-            if self.child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
+            let has_ended = self.keeper.as_ref().is_none_or(JoinHandle::is_finished);
+            if has_ended || started.elapsed() > PATIENCE {
                 let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 bail!("PostgreSQL does not start: {log}");
             }
@@ -139,27 +155,48 @@ impl Server {
     }
 
     /// Over its socket.
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://ebb@{folder}:{}/postgres", self.port)
     }
 }
 
-/// SIGINT is PostgreSQL's fast shutdown.
 impl Drop for Server {
     fn drop(&mut self) {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-INT", &id]).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            eprintln!("PostgreSQL, process {id}, cannot be stopped");
-            return;
+        self.is_over.store(true, Ordering::Relaxed);
+        match self.keeper.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => eprintln!("PostgreSQL: {error:#}"),
+            Some(Err(_)) => eprintln!("PostgreSQL may be running still: its thread has panicked"),
         }
-        let ended = self.child.wait();
-        let removed = fs::remove_dir_all(&self.folder);
-        if let Err(error) = ended.and(removed) {
-            eprintln!("PostgreSQL in {} is not wholly gone: {error}", self.folder.display());
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("{} is not wholly gone: {error}", self.folder.display());
         }
     }
+}
+
+/// Runs the server, and again each time that it was sent away and may come back. It is this
+/// thread's child all the time: the kernel stops it where the thread ends in any other way.
+fn keep(server: &mut Command, away: &Path, is_over: &AtomicBool) -> Result<()> {
+    while !is_over.load(Ordering::Relaxed) {
+        let mut child = server.spawn().context("cannot start PostgreSQL")?;
+        while child.try_wait()?.is_none() {
+            if is_over.load(Ordering::Relaxed) {
+                // SIGINT is its fast shutdown.
+                output(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+                child.wait()?;
+                return Ok(());
+            }
+            sleep(PAUSE);
+        }
+        if !away.exists() {
+            bail!("it has ended, and nobody has sent it away");
+        }
+        while away.exists() && !is_over.load(Ordering::Relaxed) {
+            sleep(PAUSE);
+        }
+    }
+    Ok(())
 }
 
 /// A certificate that the server has signed itself.

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
-use crate::{ceph, clients, docs, install, kill, postgres, pytest, sim};
+use crate::{ceph, clients, cluster, docs, install, kill, postgres, pytest, sim};
 
 struct Stage {
     name: &'static str,
@@ -30,6 +30,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "engine", needs: &[], run: engine },
     Stage { name: "kill", needs: &["install"], run: kill::gate },
     Stage { name: "ceph", needs: &["install", "build"], run: ceph::gate },
+    Stage { name: "cluster", needs: &["install", "build"], run: cluster::gate },
     Stage { name: "docs", needs: &["build"], run: |workspace| docs::run(workspace, true) },
     Stage { name: "python", needs: &["install"], run: pytest::lint },
     Stage { name: "conformance", needs: &["install", "build"], run: conformance },
