@@ -12,6 +12,7 @@ use crate::certificates::CertificateFiles;
 use crate::clock::{ClockArgs, SystemClock};
 use crate::cluster_args::{ClusterArgs, ClusterConfig};
 use crate::engine_args::{EngineArgs, EngineConfig, EngineKind, RbdReset};
+use crate::kill_at::KillArgs;
 use crate::kms_args::{KmsArgs, KmsKind};
 use crate::master_key::{MasterKeyArgs, MasterKeySource};
 use crate::pool_args::PoolArgs;
@@ -95,6 +96,8 @@ pub(crate) struct ServeArgs {
     pub cluster: ClusterArgs,
     #[command(flatten)]
     pub clock: ClockArgs,
+    #[command(flatten)]
+    pub kill: KillArgs,
     /// How much of the audit log is kept: when its newest file is full, the oldest are deleted that
     /// there is no more room for. At least 128MiB [default: all].
     #[arg(long, env = "EBB_AUDIT_KEEP", value_name = "SIZE")]
@@ -258,6 +261,7 @@ pub(crate) struct Config {
     pub engine: EngineConfig,
     pub cluster: ClusterConfig,
     pub clock: SystemClock,
+    pub kill: KillArgs,
     pub audit: ebb_audit::Options,
 }
 
@@ -351,6 +355,7 @@ impl ServeArgs {
             engine,
             cluster,
             clock: self.clock.into(),
+            kill: self.kill,
             audit: audit::options(self.audit_keep.or(file.audit_keep))?,
         })
     }

@@ -19,6 +19,7 @@ mod data_dir;
 mod demo;
 mod engine_args;
 mod instance_authority;
+mod kill_at;
 mod kms_args;
 mod master_key;
 mod metrics;

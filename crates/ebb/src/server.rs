@@ -329,7 +329,7 @@ fn parts(
         master_key,
         key_store,
         place,
-        probe: Arc::new(|_| ()),
+        probe: config.kill.probe(),
     })
 }
 
