@@ -212,7 +212,10 @@ impl Control {
             }
             match is_made {
                 true => self.rest_disk(tx, &clone.id),
-                false => Ok(tx.remove_disk(&clone.id, self.now())?),
+                false => {
+                    tx.remove_tokens_of(clone.id.as_str())?;
+                    Ok(tx.remove_disk(&clone.id, self.now())?)
+                }
             }
         })
     }

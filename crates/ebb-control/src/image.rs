@@ -229,6 +229,7 @@ impl Control {
         self.store.write(Durability::Durable, |tx| {
             for disk in &image.disks {
                 if tx.snapshot(&disk.snapshot)?.is_none() {
+                    tx.remove_tokens_of(image.id.as_str())?;
                     return Ok(tx.remove_image(&image.id)?);
                 }
             }

@@ -22,6 +22,9 @@
 //! | instance …ing         | carried on by the workers                                         |
 //! | volume, no row        | goes: its row was lost before anybody was answered                |
 //! | version, no row       | goes, likewise                                                    |
+//!
+//! With what goes because nobody was answered goes the client token that it was asked for with: the
+//! call again makes it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -153,7 +156,10 @@ impl Control {
                 Ok(())
             }
             (SnapshotStatus::Progressing, Origin::User | Origin::Auto) => {
-                self.store.write(Durability::Durable, |tx| Ok(tx.remove_snapshot(&snapshot.id)?))
+                self.store.write(Durability::Durable, |tx| {
+                    tx.remove_tokens_of(snapshot.id.as_str())?;
+                    Ok(tx.remove_snapshot(&snapshot.id)?)
+                })
             }
             (SnapshotStatus::Accomplished | SnapshotStatus::Failed, _) => Ok(()),
         }
@@ -188,6 +194,7 @@ impl Control {
 
     /// Removes a disk that cannot be made, and with it the instance that it was to come with.
     fn give_up(&self, tx: &Tx<'_>, disk: &Disk) -> Result<(), ControlError> {
+        tx.remove_tokens_of(disk.id.as_str())?;
         tx.remove_disk(&disk.id, self.now())?;
         for attachment in &disk.attachments {
             let instance = tx.instance(&attachment.instance)?;
@@ -198,6 +205,7 @@ impl Control {
                 for other in tx.disks_of_instance(&attachment.instance)? {
                     tx.remove_disk(&other.id, self.now())?;
                 }
+                tx.remove_tokens_of(attachment.instance.as_str())?;
                 tx.remove_instance(&attachment.instance)?;
             }
         }

@@ -184,7 +184,10 @@ impl Control {
         tracing::info!(group = %group.id, status = ?group.status, "found under way");
         self.store.write(Durability::Durable, |tx| {
             match tx.snapshots_of_group(&group.id)?.is_empty() {
-                true => Ok(tx.remove_snapshot_group(&group.id)?),
+                true => {
+                    tx.remove_tokens_of(group.id.as_str())?;
+                    Ok(tx.remove_snapshot_group(&group.id)?)
+                }
                 false => accomplish_group(tx, &group.id),
             }
         })

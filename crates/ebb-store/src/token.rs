@@ -95,6 +95,23 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets the tokens whose call made this, which was undone before anybody was answered.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn remove_tokens_of(&self, made: &str) -> Result<(), StoreError> {
+        // Their results go with them: ON DELETE CASCADE.
+        self.execute(
+            "DELETE FROM client_tokens WHERE EXISTS (
+                 SELECT 1 FROM client_token_results AS made
+                 WHERE made.account = client_tokens.account
+                   AND made.action = client_tokens.action
+                   AND made.token = client_tokens.token AND made.value = ?)",
+            &[text(made)],
+        )?;
+        Ok(())
+    }
+
     /// Forgets the tokens used before that time; how many there were.
     ///
     /// # Errors
