@@ -18,8 +18,9 @@ from harness.server import Server
 
 def pytest_sessionfinish():
     """Of every worker too: what each made outside its folders goes."""
-    postgres.clean_up()
-    ceph.clean_up()
+    with contextlib.ExitStack() as closing:
+        closing.callback(postgres.clean_up)
+        closing.callback(ceph.clean_up)
 
 
 @contextlib.contextmanager
