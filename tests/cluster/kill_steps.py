@@ -68,7 +68,9 @@ class World:
         assert self.client.disk(self.disk)["InstanceId"] == self.instance
 
     def detach(self):
-        self.client.until_true("DetachDisk", lambda: self.is_in("Available"), self.place, BUSY)
+        # It goes on after its answer.
+        good = BUSY | {"InvalidDisk.AlreadyDetached"}
+        self.client.until_true("DetachDisk", lambda: self.is_in("Available"), self.place, good)
 
     def reset(self, snapshot: str):
         asked = {"DiskId": self.disk, "SnapshotId": snapshot}

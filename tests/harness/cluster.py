@@ -140,6 +140,8 @@ class Client:
                 if answer.status == 200 or answer.tree["Code"] not in NOT_NOW:
                     return answer
                 last = f"{answer.status} {answer.tree['Code']}: {answer.tree['Message']}"
+            # Seen where a test fails.
+            print(f"{action} again, for {last}")
             time.sleep(0.1)
         raise AssertionError(f"{action}: no server answers within {seconds} s; the last: {last}")
 
@@ -157,7 +159,7 @@ class Client:
             if is_true():
                 return True
             answer = self.ask(action, params)
-            told = f"{action}: {answer.status} {answer.tree}"
+            told = f"{action} {params}: {answer.status} {answer.tree}"
             assert answer.status == 200 or answer.tree["Code"] in good, told
             return answer.status == 200 and is_true()
 
