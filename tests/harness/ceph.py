@@ -1,8 +1,10 @@
 """The Ceph cluster of a run, which keeps the disks where the run has its servers use it."""
 
+import contextlib
 import itertools
 import os
 import pathlib
+import signal
 import subprocess
 import uuid
 
@@ -30,9 +32,15 @@ def environment() -> dict[str, str]:
     return {"EBB_RBD_NAMESPACE": _made[-1]}
 
 
-def of_osd() -> int:
-    """The process id of the OSD."""
-    return int((pathlib.Path(conf()).parent / "osd.0.pid").read_text())
+@contextlib.contextmanager
+def osd_stopped():
+    """The OSD stands still, as one whose disk does not answer."""
+    osd = int((pathlib.Path(conf()).parent / "osd.0.pid").read_text())
+    os.kill(osd, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(osd, signal.SIGCONT)
 
 
 def clean_up():

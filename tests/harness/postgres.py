@@ -3,10 +3,14 @@
 import contextlib
 import itertools
 import os
+import pathlib
+import signal
 import socket
 import subprocess
 import threading
 from urllib.parse import quote, unquote
+
+from .waiting import until
 
 _numbers = itertools.count()
 _made: list[tuple[str, str]] = []
@@ -46,6 +50,27 @@ def sql(address: str, text: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def away():
+    """Stops the run's server, as its operator does, and has it started again afterwards. `cargo
+    xtask`, whose child it is, leaves it alone while the file is there."""
+    folder = pathlib.Path(unquote(address().partition("@")[2].rpartition(":")[0]))
+    pid_file = folder / "data" / "postmaster.pid"
+    (folder / "away").touch()
+    try:
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
+        until(lambda: not pid_file.exists(), "PostgreSQL is stopped")
+        yield
+    finally:
+        (folder / "away").unlink()
+        until(_answers, "PostgreSQL is back", 30)
+
+
+def _answers() -> bool:
+    command = ["psql", "--no-psqlrc", address(), "-c", "SELECT 1"]
+    return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
 
 
 class Link:

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask cluster              the tests of servers that have their disks in Ceph and their
 //!                                  records in PostgreSQL
+//! cargo xtask cluster --kills 200  servers killed so often, at each step of a few calls in turn
 //! cargo xtask cluster -- COMMAND   any command beside both, such as pytest in tests/
 //! ```
 //!
@@ -33,9 +34,25 @@ const PROMISES: &[&str] = &[
     "e2e/test_restart.py",
 ];
 
+/// Servers that share both, and are killed.
+const MANY: &[&str] = &["cluster/test_three_servers.py", "cluster/kill_steps.py"];
+
+/// Servers of which both are taken away: nothing runs beside these.
+const OUTAGES: &[&str] = &["cluster/test_outages.py"];
+
+/// How many servers there are, and how often one is killed, for those tests.
+const SERVERS_OF_ONE: &str = "EBB_CLUSTER_SERVERS";
+const KILLS: &str = "EBB_CLUSTER_KILLS";
+
 /// What is run beside both.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Kill servers so often, at each step of ResetDisk, CreateSnapshot and AttachDisk in turn.
+    #[arg(long, value_name = "N", conflicts_with = "command")]
+    kills: Option<u64>,
+    /// How many servers are killed in turn, or serve 200 clients.
+    #[arg(long, value_name = "N")]
+    servers: Option<u64>,
     /// Run this instead of the tests.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -44,19 +61,35 @@ pub(crate) struct Args {
 /// The tests, or a command that is given.
 pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
     install::ceph()?;
-    let Some((program, rest)) = args.command.split_first() else {
-        install::run_all(workspace)?;
-        pytest::build(workspace)?;
-        return gate(workspace);
+    let mut command = match args.command.split_first() {
+        Some((program, rest)) => {
+            let mut command = Command::new(program);
+            command.args(rest);
+            command
+        }
+        None => {
+            install::run_all(workspace)?;
+            pytest::build(workspace)?;
+            if args.kills.is_none() && args.servers.is_none() {
+                return gate(workspace);
+            }
+            pytest::command(workspace, if args.kills.is_some() { &MANY[1..] } else { MANY })
+        }
     };
-    Both::start()?.run(Command::new(program).args(rest))
+    command.envs(args.servers.map(|servers| (SERVERS_OF_ONE, servers.to_string())));
+    command.envs(args.kills.map(|kills| (KILLS, kills.to_string())));
+    Both::start()?.run(&mut command)
 }
 
-/// The stage of `cargo xtask test`. The tests wait for Ceph most of their time.
+/// The stage of `cargo xtask test`. The tests wait for Ceph most of their time, so more of them
+/// run at once than there are cores.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     let both = Both::start()?;
-    let promises = [PROMISES, &["--numprocesses", "4", "--dist", "loadfile"]].concat();
-    both.run(&mut pytest::command(workspace, &promises))
+    let promises = [PROMISES, &["--numprocesses", "4", "--dist", "worksteal"]].concat();
+    both.run(&mut pytest::command(workspace, &promises))?;
+    let many = [MANY, &["--numprocesses", "2", "--dist", "loadfile"]].concat();
+    both.run(&mut pytest::command(workspace, &many))?;
+    both.run(&mut pytest::command(workspace, OUTAGES))
 }
 
 struct Both {
