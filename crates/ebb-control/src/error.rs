@@ -34,9 +34,11 @@ pub enum ControlError {
 
 impl ControlError {
     /// Whether the engine has done nothing and goes on, so that the call can be taken back. One
-    /// that has stopped may have done it; the intent then stays for the next start.
+    /// that has stopped, or does not know, may have done it; the intent then stays for the next
+    /// start.
     pub(crate) fn is_undone(&self) -> bool {
-        matches!(self, Self::Engine(error) if !matches!(error, EngineError::Stopped(_)))
+        let Self::Engine(error) = self else { return false };
+        !matches!(error, EngineError::Stopped(_) | EngineError::OutcomeUnknown(_))
     }
 }
 

@@ -13,6 +13,8 @@ use ebb_volume::{
 use crate::ffi::{Image, Pool};
 use crate::handle::{Handle, Looks};
 use crate::head::Head;
+use crate::heart::Heart;
+use crate::peers::{self, Peers, object_of};
 use crate::reaper::Reaper;
 use crate::records::{Change, Records, SnapshotRow, VolumeRow, id_in, op_key, volume_key};
 use crate::stored;
@@ -38,6 +40,9 @@ pub(crate) struct Shared {
     busy: Mutex<BTreeSet<VolumeId>>,
     no_longer_busy: Condvar,
     zeros: LongZeros,
+    pub(crate) peers: Peers,
+    pub(crate) heart: Arc<Heart>,
+    shared_as: String,
     /// The step at which a test has the engine crash.
     #[cfg(test)]
     pub(crate) crash_at: Mutex<Option<&'static str>>,
@@ -56,7 +61,10 @@ impl RbdEngine {
     /// [`EngineError::Failed`] where Ceph's client library, the cluster or the pool is not there.
     pub fn open(options: &Options) -> Result<Self, EngineError> {
         let Options { conf, pool, namespace, user, reset } = options;
+        let name = format!("/{pool}/{namespace}");
         let pool = Pool::connect(conf, user, pool, namespace)?;
+        let shared_as = format!("rbd:{}{name}", pool.fsid()?);
+        let (peers, words) = Peers::begin(&pool)?;
         let records = Records { pool };
         let no_thread = |error| EngineError::Failed(format!("no thread could be started: {error}"));
         let (zeros, thread) = LongZeros::spawn(records.clone()).map_err(no_thread)?;
@@ -69,11 +77,19 @@ impl RbdEngine {
             busy: Mutex::default(),
             no_longer_busy: Condvar::new(),
             zeros,
+            peers,
+            heart: Arc::default(),
+            shared_as,
             #[cfg(test)]
             crash_at: Mutex::default(),
         });
         let (reaper, reaping) = Reaper::spawn(Arc::clone(&shared)).map_err(no_thread)?;
-        Ok(Self { shared, reaper, threads: Mutex::new(vec![thread, reaping]) })
+        let mut threads = vec![thread, reaping];
+        threads.push(peers::spawn(Arc::clone(&shared), words).map_err(no_thread)?);
+        let pool = &shared.records().pool;
+        let hearts = shared.heart.spawn(pool, &object_of(&shared.peers.address));
+        threads.extend(hearts.map_err(no_thread)?);
+        Ok(Self { shared, reaper, threads: Mutex::new(threads) })
     }
 
     /// Says that there are rows for the reaper.
@@ -88,6 +104,8 @@ impl RbdEngine {
         heads.values().for_each(|head| head.shut(true));
         self.reaper.stop();
         self.shared.zeros.stop();
+        self.shared.peers.stop();
+        self.shared.heart.stop();
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             if thread.join().is_err() {
@@ -114,7 +132,7 @@ impl Shared {
 
     pub(crate) fn serving(&self) -> Result<(), EngineError> {
         match self.stopped.load(SeqCst) {
-            false => Ok(()),
+            false => self.heart.serving(),
             true => Err(EngineError::Stopped("it was closed".into())),
         }
     }
@@ -141,7 +159,7 @@ impl Shared {
         Busy { shared: self, volumes: volumes.to_vec() }
     }
 
-    fn try_busy(&self, volume: VolumeId) -> Option<Busy<'_>> {
+    pub(crate) fn try_busy(&self, volume: VolumeId) -> Option<Busy<'_>> {
         let fresh = lock(&self.busy).insert(volume);
         fresh.then(|| Busy { shared: self, volumes: vec![volume] })
     }
@@ -155,6 +173,13 @@ impl Shared {
         self.open_head(volume).is_some_and(|head| head.in_use())
     }
 
+    /// The volume whose open head has this image.
+    pub(crate) fn head_of_image(&self, image: &str) -> Option<VolumeId> {
+        let heads = self.heads();
+        let is = |head: &Head| head.image().is_some_and(|own| own.name() == image);
+        heads.iter().find(|(_, head)| is(head)).map(|(volume, _)| *volume)
+    }
+
     /// Closes the head, for a volume that the caller has made busy: its handles are stale.
     pub(crate) fn shut(&self, volume: VolumeId) {
         let head = self.heads().remove(&volume);
@@ -163,8 +188,7 @@ impl Shared {
         }
     }
 
-    /// The volume's head, opened if it is not. The caller has made the volume busy, and a rollback
-    /// that was begun is done.
+    /// The volume's head, opened if it is not, without its lock. The caller has made it busy.
     pub(crate) fn head(
         &self,
         volume: VolumeId,
@@ -181,10 +205,6 @@ impl Shared {
             self.shut(volume);
         }
         let image = Image::open(&self.records().pool, &row.image)?;
-        // A growth that was not committed, or a rollback that was: the row says what it is.
-        if image.size_bytes()? != row.size {
-            image.resize(row.size)?;
-        }
         Ok(self.add_head(volume, image, row.size))
     }
 
@@ -339,11 +359,11 @@ impl Engine for RbdEngine {
     ) -> Result<Arc<dyn Volume>, EngineError> {
         self.shared.serving()?;
         let busy = self.shared.busy(&[volume]);
-        let row = self.shared.settled_row(volume)?;
+        self.shared.settled_row(volume)?;
         if key.is_some() {
             return Err(EngineError::WrongKey(volume));
         }
-        let (head, _) = self.shared.head(volume, &row)?;
+        let (_, head, _) = self.shared.own(volume)?;
         let generation = head.open().ok_or(EngineError::Stopped("it was closed".into()))?;
         drop(busy);
         self.shared.close_idle();
@@ -353,13 +373,25 @@ impl Engine for RbdEngine {
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
         self.shared.serving()?;
         match self.shared.open_head(volume) {
-            Some(head) => head.revoke(),
-            None => {
-                let row: Option<VolumeRow> = self.shared.records().row(&volume_key(volume))?;
-                row.ok_or(EngineError::NoSuchVolume(volume))?;
+            Some(head) if head.in_use() => {
+                head.revoke();
+                Ok(())
             }
+            _ => self.shared.evict(volume),
         }
-        Ok(())
+    }
+
+    fn shared_as(&self) -> Option<String> {
+        Some(self.shared.shared_as.clone())
+    }
+
+    fn client(&self) -> String {
+        self.shared.peers.address.clone()
+    }
+
+    fn fence(&self, client: &str) -> Result<(), EngineError> {
+        self.shared.serving()?;
+        self.shared.shut_out(client)
     }
 
     fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
@@ -389,7 +421,8 @@ impl Engine for RbdEngine {
     }
 
     fn health(&self) -> Result<(), EngineError> {
-        self.shared.serving()
+        self.shared.serving()?;
+        self.shared.heart.health()
     }
 
     fn close(&self) -> Result<(), EngineError> {

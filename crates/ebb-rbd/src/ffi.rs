@@ -8,8 +8,11 @@
 //! The signatures are those of librados 2 and librbd 1, which only ever grow.
 #![allow(unsafe_code, reason = "the binding")]
 
+mod client;
 mod image;
+mod lock;
 mod pool;
+mod watch;
 
 use std::ffi::{c_char, c_int, c_uchar, c_void};
 use std::fmt;
@@ -19,6 +22,7 @@ use ebb_volume::{EngineError, IoError};
 
 pub(crate) use image::{Done, Image, clone, create, remove};
 pub(crate) use pool::{Pool, Row};
+pub(crate) use watch::{Heard, Note, Watch};
 
 /// Handles that only the libraries look into.
 pub(super) type Handle = *mut c_void;
@@ -31,6 +35,37 @@ pub(super) struct RawSnap {
     id: u64,
     size: u64,
     name: *const c_char,
+}
+
+/// What is called for a notification: the argument, its id, the watch's cookie, who it is from, and
+/// its bytes.
+pub(super) type OnNote = extern "C" fn(Handle, u64, u64, u64, *const c_uchar, usize);
+/// What is called when a watch is lost: the argument, the watch's cookie, the error's number.
+pub(super) type OnLoss = extern "C" fn(Handle, u64, c_int);
+
+/// As `notify_ack_t`.
+#[repr(C)]
+pub(super) struct RawAck {
+    notifier_id: u64,
+    cookie: u64,
+    payload: *const c_uchar,
+    payload_len: u64,
+}
+
+/// As `notify_timeout_t`.
+#[repr(C)]
+pub(super) struct RawTimeout {
+    notifier_id: u64,
+    cookie: u64,
+}
+
+/// As `rbd_image_watcher_t`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct RawWatcher {
+    addr: *const c_char,
+    id: i64,
+    cookie: u64,
 }
 
 /// Declares the functions, as fields of a struct that is filled from the two libraries.
@@ -69,6 +104,30 @@ functions! {
         fn rados_ioctx_create(Handle, *const c_char, *mut Handle) -> c_int;
         fn rados_ioctx_destroy(Handle);
         fn rados_ioctx_set_namespace(Handle, *const c_char);
+        fn rados_buffer_free(*mut c_char);
+        fn rados_getaddrs(Handle, *mut *mut c_char) -> c_int;
+        fn rados_cluster_fsid(Handle, *mut c_char, usize) -> c_int;
+        fn rados_blocklist_add(Handle, *mut c_char, u32) -> c_int;
+        fn rados_wait_for_latest_osdmap(Handle) -> c_int;
+        fn rados_stat(Handle, *const c_char, *mut u64, *mut i64) -> c_int;
+        fn rados_remove(Handle, *const c_char) -> c_int;
+        fn rados_list_lockers(
+            Handle, *const c_char, *const c_char, *mut c_int, *mut c_char, *mut usize,
+            *mut c_char, *mut usize, *mut c_char, *mut usize, *mut c_char, *mut usize) -> isize;
+        fn rados_break_lock(
+            Handle, *const c_char, *const c_char, *const c_char, *const c_char) -> c_int;
+        fn rados_watch3(
+            Handle, *const c_char, *mut u64, OnNote, OnLoss, u32, Handle) -> c_int;
+        fn rados_unwatch2(Handle, u64) -> c_int;
+        fn rados_watch_flush(Handle) -> c_int;
+        fn rados_notify2(
+            Handle, *const c_char, *const c_char, c_int, u64, *mut *mut c_char,
+            *mut usize) -> c_int;
+        fn rados_notify_ack(Handle, *const c_char, u64, u64, *const c_char, c_int) -> c_int;
+        fn rados_decode_notify_response(
+            *mut c_char, usize, *mut *mut RawAck, *mut usize, *mut *mut RawTimeout,
+            *mut usize) -> c_int;
+        fn rados_free_notify_response(*mut RawAck, usize, *mut RawTimeout);
         fn rados_create_write_op() -> Handle;
         fn rados_release_write_op(Handle);
         fn rados_write_op_create(Handle, c_int, *const c_char);
@@ -106,6 +165,10 @@ functions! {
         fn rbd_get_id(Handle, *mut c_char, usize) -> c_int;
         fn rbd_get_size(Handle, *mut u64) -> c_int;
         fn rbd_get_flags(Handle, *mut u64) -> c_int;
+        fn rbd_lock_acquire(Handle, c_int) -> c_int;
+        fn rbd_is_exclusive_lock_owner(Handle, *mut c_int) -> c_int;
+        fn rbd_watchers_list(Handle, *mut RawWatcher, *mut usize) -> c_int;
+        fn rbd_watchers_list_cleanup(*mut RawWatcher, usize);
         fn rbd_resize(Handle, u64) -> c_int;
         fn rbd_snap_create(Handle, *const c_char) -> c_int;
         fn rbd_snap_remove(Handle, *const c_char) -> c_int;
@@ -158,7 +221,10 @@ pub(crate) const EINVAL: i32 = 22;
 pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const EROFS: i32 = 30;
 pub(crate) const ENOTEMPTY: i32 = 39;
+pub(crate) const ERANGE: i32 = 34;
+pub(crate) const ENOTCONN: i32 = 107;
 pub(crate) const ESHUTDOWN: i32 = 108;
+pub(crate) const ETIMEDOUT: i32 = 110;
 pub(crate) const EDQUOT: i32 = 122;
 pub(crate) const ECANCELED: i32 = 125;
 
@@ -188,13 +254,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// What an engine says that the cluster has blocklisted.
+pub(crate) const SHUT_OUT: &str =
+    "shut out by another server: the Ceph cluster has blocklisted this one";
+
 impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
         match error {
             Error::Failed(_, _, ENOSPC | EDQUOT) => Self::NoSpace,
-            Error::Failed(_, _, ESHUTDOWN) => {
-                Self::Stopped("the cluster has blocklisted this client".into())
-            }
+            Error::Failed(_, _, ESHUTDOWN) => Self::Stopped(SHUT_OUT.into()),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -204,6 +272,8 @@ impl From<Error> for EngineError {
 pub(crate) fn io_error(code: i32) -> IoError {
     match code {
         ENOSPC | EDQUOT => IoError::NoSpace,
+        // Blocklisted, or without the image's lock, which another has.
+        ESHUTDOWN | EROFS => IoError::Stale,
         _ => IoError::Failed,
     }
 }

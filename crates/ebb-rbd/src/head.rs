@@ -121,6 +121,11 @@ impl Head {
         self.lock().image.clone()
     }
 
+    /// Whether this is its image.
+    pub(crate) fn is_of(&self, image: &Arc<Image>) -> bool {
+        self.lock().image.as_ref().is_some_and(|own| Arc::ptr_eq(own, image))
+    }
+
     /// Ends every handle, and waits for what they have under way.
     pub(crate) fn revoke(&self) {
         let mut gate = self.lock();

@@ -105,7 +105,11 @@ fn reap(
         (Reap::Remove, None) => match ffi::remove(&shared.records().pool, image) {
             Ok(()) => true,
             Err(error) if error.is(ENOENT) => true,
-            Err(error) if error.is(EBUSY) || error.is(ENOTEMPTY) => false,
+            Err(error) if error.is(EBUSY) => {
+                shared.have_closed(image)?;
+                false
+            }
+            Err(error) if error.is(ENOTEMPTY) => false,
             Err(error) => return Err(error.into()),
         },
     };

@@ -248,7 +248,7 @@ impl Change<'_> {
         let outcome = self.records.pool.change_rows(OBJECT, &compare, &set, &self.gone);
         outcome.map_err(|error| match EngineError::from(error) {
             // Whether it was done can not be told, so it is not for the caller to take back.
-            EngineError::Failed(reason) => EngineError::Stopped(reason),
+            EngineError::Failed(reason) => EngineError::OutcomeUnknown(reason),
             refused => refused,
         })
     }

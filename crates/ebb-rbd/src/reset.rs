@@ -18,8 +18,9 @@ use ebb_volume::{EngineError, OpId, SnapshotId, VolumeId};
 
 use crate::ResetMode;
 use crate::engine::{RbdEngine, Shared};
-use crate::ffi::{EROFS, Image};
+use crate::ffi::Image;
 use crate::map::{OBJECT_BYTES, ObjectMap};
+use crate::owner::Claim;
 use crate::records::{ImageRow, SnapshotRow, VolumeRow, image_key, volume_key};
 use crate::versions::Made;
 
@@ -33,11 +34,11 @@ const IN_PLACE_MS: u64 = 5000;
 impl Shared {
     /// Does a rollback that stands in the volume's row. The caller has made the volume busy.
     pub(crate) fn finish_rollback(&self, volume: VolumeId) -> Result<VolumeRow, EngineError> {
-        let row: Option<VolumeRow> = self.records().row(&volume_key(volume))?;
-        let mut row = row.ok_or(EngineError::NoSuchVolume(volume))?;
+        let Claim::Ours(mut row, _, image) = self.lock(volume)? else {
+            return Err(EngineError::InUse(volume));
+        };
         let Some(snap) = row.rollback.take() else { return Ok(row) };
-        let (_, image) = self.head(volume, &row)?;
-        roll_back(&image, &snap)?;
+        image.roll_back(&snap)?;
         self.step("rolled back");
         if image.size_bytes()? != row.size {
             image.resize(row.size)?;
@@ -103,9 +104,10 @@ impl RbdEngine {
             if snapshot.size > row.size {
                 return Err(EngineError::BadSize(snapshot.size));
             }
+            let (_, _, head) = shared.own(volume)?;
             let mut image = change.image(&row.image)?;
             if made.is_none() && shared.goes_in_place(&row, &image, &snapshot)? {
-                image.rolled.extend(newest_snap(&shared.head(volume, &row)?.1)?);
+                image.rolled.extend(newest_snap(&head)?);
                 image.rolled.dedup();
                 change.set(image_key(&row.image), &image)?;
                 let rollback = Some(snapshot.snap);
@@ -144,25 +146,13 @@ impl RbdEngine {
     }
 }
 
-/// librbd does not wait for the image's lock here. Who has it, a client that an operator has let go
-/// on by itself, gives it up for a write or a resize.
-fn roll_back(image: &Image, snap: &str) -> Result<(), EngineError> {
-    match image.roll_back(snap) {
-        Err(error) if error.is(EROFS) => {
-            image.resize(image.size_bytes()?)?;
-            Ok(image.roll_back(snap)?)
-        }
-        other => Ok(other?),
-    }
-}
-
 /// The reset is committed: it is not for the caller to take back, whatever else happens. One that
 /// is repeated after its volume was deleted has been done.
 fn after_the_commit(error: EngineError) -> Result<(), EngineError> {
     match error {
         EngineError::NoSuchVolume(_) => Ok(()),
         stopped @ EngineError::Stopped(_) => Err(stopped),
-        other => Err(EngineError::Stopped(format!("a reset goes on at the next start: {other}"))),
+        other => Err(EngineError::OutcomeUnknown(format!("the reset is not done yet: {other}"))),
     }
 }
 

@@ -11,6 +11,7 @@ use ebb_volume::{EngineError, OpId, SnapshotId, VolumeId};
 
 use crate::engine::{RbdEngine, Shared, check_size};
 use crate::ffi::{self, EEXIST, ENOENT, Image};
+use crate::owner::Claim;
 use crate::records::{
     Change, ImageRow, Reap, ReapRow, SnapshotRow, VolumeRow, image_key, op_hex, op_key, reap_key,
     snapshot_key, volume_key,
@@ -25,6 +26,8 @@ pub(crate) struct Made {
 /// Snapshots that are taken of one volume in one call: one of its image.
 struct Taking {
     volume: VolumeId,
+    /// The client that has it open, if it is another.
+    open_at: Option<String>,
     image: Arc<Image>,
     size_bytes: u64,
     snap: String,
@@ -141,6 +144,36 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Grows a volume that no other engine has open.
+    pub(crate) fn make_larger_here(
+        &self,
+        op: OpId,
+        volume: VolumeId,
+        size_bytes: u64,
+    ) -> Result<(), EngineError> {
+        let asked = format!("grow {volume:?} {size_bytes}");
+        let _busy = self.busy(&[volume]);
+        let grown = self.decide(op, &asked, |change| {
+            self.settled_row(volume)?;
+            let mut row = change.volume(volume)?;
+            check_size(size_bytes)?;
+            if size_bytes < row.size {
+                return Err(EngineError::BadSize(size_bytes));
+            }
+            let (_, head, image) = self.own(volume)?;
+            image.resize(size_bytes)?;
+            row.size = size_bytes;
+            change.set(volume_key(volume), &row)?;
+            Ok(head)
+        })?;
+        if let Some(head) = grown {
+            head.grown(size_bytes);
+        }
+        Ok(())
+    }
+}
+
 impl RbdEngine {
     pub(crate) fn make_empty(
         &self,
@@ -212,33 +245,6 @@ impl RbdEngine {
         }
     }
 
-    pub(crate) fn make_larger(
-        &self,
-        op: OpId,
-        volume: VolumeId,
-        size_bytes: u64,
-    ) -> Result<(), EngineError> {
-        let asked = format!("grow {volume:?} {size_bytes}");
-        let _busy = self.shared.busy(&[volume]);
-        let grown = self.shared.decide(op, &asked, |change| {
-            self.shared.settled_row(volume)?;
-            let mut row = change.volume(volume)?;
-            check_size(size_bytes)?;
-            if size_bytes < row.size {
-                return Err(EngineError::BadSize(size_bytes));
-            }
-            let (head, image) = self.shared.head(volume, &row)?;
-            image.resize(size_bytes)?;
-            row.size = size_bytes;
-            change.set(volume_key(volume), &row)?;
-            Ok(head)
-        })?;
-        if let Some(head) = grown {
-            head.grown(size_bytes);
-        }
-        Ok(())
-    }
-
     pub(crate) fn drop_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {
         let asked = format!("delete {volume:?}");
         let _busy = self.shared.busy(&[volume]);
@@ -247,6 +253,7 @@ impl RbdEngine {
                 return Err(EngineError::InUse(volume));
             }
             let Some(row) = change.get::<VolumeRow>(volume_key(volume))? else { return Ok(()) };
+            self.shared.own(volume)?;
             change.remove(volume_key(volume));
             Shared::leave_head(change, &row.image)
         })?;
@@ -319,7 +326,7 @@ impl RbdEngine {
         }
         self.check_pairs(pairs)?;
         let mut taking = self.prepare(op, &volumes)?;
-        let taken = freeze_and_take(&self.shared, &mut taking);
+        let taken = self.shared.freeze_and_take(&mut taking);
         self.shared.step("taken");
         let outcome = taken.and_then(|()| self.commit_snapshots(op, &asked, pairs, &taking));
         if outcome.is_err() {
@@ -357,10 +364,13 @@ impl RbdEngine {
     fn prepare(&self, op: OpId, volumes: &[VolumeId]) -> Result<Vec<Taking>, EngineError> {
         let mut taking = Vec::new();
         for volume in volumes {
-            let row = self.shared.settled_row(*volume)?;
-            let (_, image) = self.shared.head(*volume, &row)?;
+            let (row, image, open_at) = match self.shared.claim(*volume)? {
+                Claim::Ours(row, _, image) => (row, image, None),
+                Claim::OpenAt(owner, row, image) => (row, image, Some(owner)),
+            };
+            let (volume, size_bytes) = (*volume, row.size);
             let snap = format!("ebb-{}-{:016x}", op_hex(op), volume.0);
-            taking.push(Taking { volume: *volume, image, size_bytes: row.size, snap, id: 0 });
+            taking.push(Taking { volume, open_at, image, size_bytes, snap, id: 0 });
         }
         self.shared.settle(|change| {
             let unfinished = ReapRow::now(Reap::Unfinished);
@@ -383,7 +393,7 @@ impl RbdEngine {
             if change.get_all::<SnapshotRow>(keys)?.iter().any(Option::is_some) {
                 return Err(EngineError::IdTaken);
             }
-            for Taking { volume, image, size_bytes, snap, id } in taking {
+            for Taking { volume, image, size_bytes, snap, id, .. } in taking {
                 let name = image.name();
                 if change.volume(*volume)?.image != name {
                     return Err(EngineError::Failed(format!("another engine reset {volume:?}")));
@@ -405,14 +415,49 @@ impl RbdEngine {
     }
 }
 
-/// Takes the snapshots of all images at one instant.
-fn freeze_and_take(shared: &Shared, taking: &mut [Taking]) -> Result<(), EngineError> {
-    // librbd holds the writes to one image itself.
-    let heads = taking.iter().filter_map(|taking| shared.open_head(taking.volume));
-    let _frozen: Vec<_> = match taking.len() {
-        ..2 => Vec::new(),
-        _ => heads.map(|head| head.freeze()).collect(),
-    };
+impl Shared {
+    /// Takes the snapshots of all images at one instant.
+    fn freeze_and_take(&self, taking: &mut [Taking]) -> Result<(), EngineError> {
+        let mut held = self.hold();
+        let alone = taking.len() == 1;
+        for one in taking.iter_mut() {
+            match one.open_at.clone() {
+                // librbd holds the writes to one image itself.
+                None if alone => {}
+                None => held.freeze_here(one.volume),
+                Some(owner) => {
+                    let stops = self.freeze_at(&mut held, owner.clone(), one.volume)?;
+                    if !stops && !alone {
+                        return Err(EngineError::Failed(format!(
+                            "{:?} is open at {owner}, which is no server of Ebbtide and does not \
+                             stop for a snapshot of several volumes",
+                            one.volume
+                        )));
+                    }
+                    self.look_again(one)?;
+                }
+            }
+        }
+        take_all(taking)?;
+        held.go_on()
+    }
+
+    /// What the volume is can not change any more where it is frozen, but may have since it was
+    /// claimed.
+    fn look_again(&self, one: &mut Taking) -> Result<(), EngineError> {
+        let row: Option<VolumeRow> = self.records().row(&volume_key(one.volume))?;
+        let row = row.ok_or(EngineError::NoSuchVolume(one.volume))?;
+        if row.image != one.image.name() || row.rollback.is_some() {
+            let what = format!("another engine is resetting {:?}", one.volume);
+            return Err(EngineError::Failed(what));
+        }
+        one.size_bytes = row.size;
+        Ok(())
+    }
+}
+
+/// At the same time, because each takes a while.
+fn take_all(taking: &mut [Taking]) -> Result<(), EngineError> {
     match taking {
         [one] => one.take(),
         several => thread::scope(|scope| {

@@ -241,6 +241,10 @@ pub enum EngineError {
     /// it again.
     #[error("{0}")]
     Failed(String),
+    /// It may have happened, or may happen yet: to ask for it again with the same operation id
+    /// tells, and makes it happen. The engine goes on.
+    #[error("{0}")]
+    OutcomeUnknown(String),
     /// What was read is not what was written.
     #[error("corrupt: {0}")]
     Corrupt(String),

@@ -28,9 +28,9 @@ pub(crate) struct SnapInfo {
 /// An open image. Dropping it closes it, which waits for the cluster: so it must not be dropped
 /// where a request completes.
 pub(crate) struct Image {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     name: String,
-    raw: Handle,
+    pub(super) raw: Handle,
 }
 
 // SAFETY: librbd serves an image from any thread at the same time; closing takes it by value.
@@ -104,11 +104,11 @@ impl Image {
         &self.name
     }
 
-    fn api(&self) -> &'static Api {
+    pub(super) fn api(&self) -> &'static Api {
         self.pool.api()
     }
 
-    fn check(&self, call: &'static str, returned: i32) -> Result<(), Error> {
+    pub(super) fn check(&self, call: &'static str, returned: i32) -> Result<(), Error> {
         Error::check(call, &self.name, returned).map(drop)
     }
 

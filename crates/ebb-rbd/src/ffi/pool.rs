@@ -14,6 +14,8 @@ const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"rbd_cache", c"false"),
     (c"rbd_default_clone_format", c"2"),
     (c"rbd_move_to_trash_on_remove", c"false"),
+    // As long as `owner.rs` says why.
+    (c"rbd_blocklist_expire_seconds", c"31536000"),
 ];
 
 /// A row of an object: its key and its value.
@@ -22,7 +24,7 @@ pub(crate) type Row = (String, Vec<u8>);
 /// A pool and a namespace, on a connection of its own.
 pub(crate) struct Pool {
     api: &'static Api,
-    cluster: Handle,
+    pub(super) cluster: Handle,
     io: Handle,
 }
 
