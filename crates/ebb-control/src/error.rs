@@ -32,7 +32,28 @@ pub enum ControlError {
     Mismatch(String),
 }
 
+/// A failure that passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// What was asked for has not been done.
+    Unchanged,
+    /// It may have been.
+    OutcomeUnknown,
+}
+
 impl ControlError {
+    /// Whether the store or the engine is away for the moment, so that the same may succeed later.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Unavailable(_) | Self::Engine(EngineError::Failed(_)) => Some(Outage::Unchanged),
+            Self::OutcomeUnknown(_) | Self::Engine(EngineError::OutcomeUnknown(_)) => {
+                Some(Outage::OutcomeUnknown)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the engine has done nothing and goes on, so that the call can be taken back. One
     /// that has stopped, or does not know, may have done it; the intent then stays for the next
     /// start.

@@ -79,7 +79,7 @@ pub use control::{Control, Parts, Scope};
 pub use copy::CopySnapshot;
 pub use disk::{Attach, CreateDisk, DiskChange};
 pub use edge::{Clock, Converter, Entropy, ExportTable, Exported, SystemEntropy};
-pub use error::ControlError;
+pub use error::{ControlError, Outage};
 pub use image::{CreateImage, DeviceMapping, ImageChange};
 pub use image_copy::CopyImage;
 pub use import::{Import, ImportRequest};

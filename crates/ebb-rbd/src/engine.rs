@@ -10,6 +10,7 @@ use ebb_volume::{
     SnapshotInfo, Volume, VolumeId, VolumeInfo,
 };
 
+use crate::deadline;
 use crate::ffi::{Image, Pool};
 use crate::handle::{Handle, Looks};
 use crate::head::Head;
@@ -29,6 +30,9 @@ pub struct RbdEngine {
     pub(crate) shared: Arc<Shared>,
     reaper: Reaper,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    hearts: Mutex<Vec<JoinHandle<()>>>,
+    /// What a thread does a call with: the engine goes on when it is dropped.
+    is_shared: bool,
 }
 
 /// What the engine and its reaper work with.
@@ -60,6 +64,11 @@ impl RbdEngine {
     /// # Errors
     /// [`EngineError::Failed`] where Ceph's client library, the cluster or the pool is not there.
     pub fn open(options: &Options) -> Result<Self, EngineError> {
+        let own = options.clone();
+        deadline::open_within(&options.pool, &options.conf, move || Self::connect(&own))
+    }
+
+    fn connect(options: &Options) -> Result<Self, EngineError> {
         let Options { conf, pool, namespace, user, reset } = options;
         let name = format!("/{pool}/{namespace}");
         let pool = Pool::connect(conf, user, pool, namespace)?;
@@ -88,8 +97,29 @@ impl RbdEngine {
         threads.push(peers::spawn(Arc::clone(&shared), words).map_err(no_thread)?);
         let pool = &shared.records().pool;
         let hearts = shared.heart.spawn(pool, &object_of(&shared.peers.address));
-        threads.extend(hearts.map_err(no_thread)?);
-        Ok(Self { shared, reaper, threads: Mutex::new(threads) })
+        let hearts = Mutex::new(hearts.map_err(no_thread)?.into());
+        Ok(Self { shared, reaper, threads: Mutex::new(threads), hearts, is_shared: false })
+    }
+
+    /// The engine for a thread that does a call.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            reaper: self.reaper.clone(),
+            threads: Mutex::default(),
+            hearts: Mutex::default(),
+            is_shared: true,
+        }
+    }
+
+    /// Ends the engine, within a bounded time.
+    fn end(&self) -> Result<(), EngineError> {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        let hearts = std::mem::take(&mut *lock(&self.hearts));
+        self.bounded_once_begun(move |engine| {
+            engine.stop(threads, hearts);
+            Ok(())
+        })
     }
 
     /// Says that there are rows for the reaper.
@@ -98,30 +128,39 @@ impl RbdEngine {
     }
 
     /// Ends all handles, closes all images and ends the threads.
-    fn stop(&self) {
+    fn stop(&self, threads: Vec<JoinHandle<()>>, hearts: Vec<JoinHandle<()>>) {
         self.shared.stopped.store(true, SeqCst);
         let heads = std::mem::take(&mut *self.shared.heads());
         heads.values().for_each(|head| head.shut(true));
         self.reaper.stop();
         self.shared.zeros.stop();
         self.shared.peers.stop();
-        self.shared.heart.stop();
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::warn!("a thread of the engine ended in a panic");
-            }
-        }
+        join(threads);
         // What a call that was under way has opened since.
         let heads = std::mem::take(&mut *self.shared.heads());
         heads.values().for_each(|head| head.shut(true));
         self.shared.looks.views.forget(None);
+        // To the end they tell whether it is the cluster that keeps the others from ending.
+        self.shared.heart.stop();
+        join(hearts);
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::warn!("a thread of the engine ended in a panic");
+        }
     }
 }
 
 impl Drop for RbdEngine {
     fn drop(&mut self) {
-        self.stop();
+        if !self.is_shared
+            && let Err(error) = self.end()
+        {
+            tracing::info!("the engine could not let go of all that it has: {error}");
+        }
     }
 }
 
@@ -254,6 +293,7 @@ impl Shared {
             let decided = decide(&mut change)?;
             change.set(op_key(op), &asked)?;
             self.step("decided");
+            deadline::commits()?;
             if change.commit()? {
                 self.step("committed");
                 return Ok(Some(decided));
@@ -309,7 +349,7 @@ impl Engine for RbdEngine {
             return Err(EngineError::NotSupported("encrypted volumes on Ceph RBD"));
         }
         check_size(size_bytes)?;
-        self.make_empty(op, volume, size_bytes)
+        self.bounded(move |engine| engine.make_empty(op, volume, size_bytes))
     }
 
     fn fork(
@@ -319,8 +359,7 @@ impl Engine for RbdEngine {
         volume: VolumeId,
         size_bytes: u64,
     ) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.make_fork(op, source, volume, size_bytes)
+        self.bounded(move |engine| engine.make_fork(op, source, volume, size_bytes))
     }
 
     fn create_snapshots(
@@ -328,28 +367,24 @@ impl Engine for RbdEngine {
         op: OpId,
         pairs: &[(VolumeId, SnapshotId)],
     ) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.take_snapshots(op, pairs)
+        let pairs = pairs.to_vec();
+        self.bounded(move |engine| engine.take_snapshots(op, &pairs))
     }
 
     fn reset(&self, op: OpId, volume: VolumeId, target: SnapshotId) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.go_back(op, volume, target)
+        self.bounded(move |engine| engine.go_back(op, volume, target))
     }
 
     fn grow(&self, op: OpId, volume: VolumeId, size_bytes: u64) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.make_larger(op, volume, size_bytes)
+        self.bounded(move |engine| engine.make_larger(op, volume, size_bytes))
     }
 
     fn delete_volume(&self, op: OpId, volume: VolumeId) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.drop_volume(op, volume)
+        self.bounded(move |engine| engine.drop_volume(op, volume))
     }
 
     fn delete_snapshot(&self, op: OpId, snapshot: SnapshotId) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.drop_snapshot(op, snapshot)
+        self.bounded(move |engine| engine.drop_snapshot(op, snapshot))
     }
 
     fn open(
@@ -357,28 +392,34 @@ impl Engine for RbdEngine {
         volume: VolumeId,
         key: Option<&DataKey>,
     ) -> Result<Arc<dyn Volume>, EngineError> {
-        self.shared.serving()?;
-        let busy = self.shared.busy(&[volume]);
-        self.shared.settled_row(volume)?;
-        if key.is_some() {
-            return Err(EngineError::WrongKey(volume));
-        }
-        let (_, head, _) = self.shared.own(volume)?;
-        let generation = head.open().ok_or(EngineError::Stopped("it was closed".into()))?;
-        drop(busy);
-        self.shared.close_idle();
-        Ok(Arc::new(Handle { head, generation, looks: Arc::clone(&self.shared.looks) }))
+        let has_key = key.is_some();
+        self.bounded(move |engine| {
+            let shared = &engine.shared;
+            let busy = shared.busy(&[volume]);
+            shared.settled_row(volume)?;
+            if has_key {
+                return Err(EngineError::WrongKey(volume));
+            }
+            let (_, head, _) = shared.own(volume)?;
+            let generation = head.open().ok_or(EngineError::Stopped("it was closed".into()))?;
+            drop(busy);
+            shared.close_idle();
+            let looks = Arc::clone(&shared.looks);
+            Ok(Arc::new(Handle { head, generation, looks }) as Arc<dyn Volume>)
+        })
     }
 
     fn revoke(&self, volume: VolumeId) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        match self.shared.open_head(volume) {
-            Some(head) if head.in_use() => {
-                head.revoke();
-                Ok(())
+        self.bounded_once_begun(move |engine| {
+            engine.shared.serving()?;
+            match engine.shared.open_head(volume) {
+                Some(head) if head.in_use() => {
+                    head.revoke();
+                    Ok(())
+                }
+                _ => engine.shared.evict(volume),
             }
-            _ => self.shared.evict(volume),
-        }
+        })
     }
 
     fn shared_as(&self) -> Option<String> {
@@ -390,13 +431,16 @@ impl Engine for RbdEngine {
     }
 
     fn fence(&self, client: &str) -> Result<(), EngineError> {
-        self.shared.serving()?;
-        self.shared.shut_out(client)
+        let client = client.to_owned();
+        self.bounded(move |engine| engine.shared.shut_out(&client))
     }
 
     fn stored_bytes(&self, snapshots: &[SnapshotId]) -> Result<u64, EngineError> {
-        self.shared.serving()?;
-        stored::stored_bytes(self.shared.records(), &self.shared.looks.views, snapshots)
+        let snapshots = snapshots.to_vec();
+        self.bounded(move |engine| {
+            let looks = &engine.shared.looks;
+            stored::stored_bytes(&looks.records, &looks.views, &snapshots)
+        })
     }
 
     fn encrypts(&self) -> bool {
@@ -412,8 +456,12 @@ impl Engine for RbdEngine {
         let snapshot = |(key, row): (String, SnapshotRow)| {
             Ok(SnapshotInfo { id: SnapshotId(id_in(&key)?), size_bytes: row.size, encrypted })
         };
-        let volumes = self.shared.records().all("v/")?.into_iter().map(volume);
-        let snapshots = self.shared.records().all("s/")?.into_iter().map(snapshot);
+        let (volumes, snapshots) = self.bounded(|engine| {
+            let records = engine.shared.records();
+            Ok((records.all("v/")?, records.all("s/")?))
+        })?;
+        let volumes = volumes.into_iter().map(volume);
+        let snapshots = snapshots.into_iter().map(snapshot);
         Ok(Inventory {
             volumes: volumes.collect::<Result<_, EngineError>>()?,
             snapshots: snapshots.collect::<Result<_, EngineError>>()?,
@@ -427,8 +475,7 @@ impl Engine for RbdEngine {
 
     fn close(&self) -> Result<(), EngineError> {
         self.shared.serving()?;
-        self.stop();
-        Ok(())
+        self.end()
     }
 }
 

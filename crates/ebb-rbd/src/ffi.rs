@@ -106,6 +106,7 @@ functions! {
         fn rados_ioctx_set_namespace(Handle, *const c_char);
         fn rados_buffer_free(*mut c_char);
         fn rados_getaddrs(Handle, *mut *mut c_char) -> c_int;
+        fn rados_get_min_compatible_client(Handle, *mut i8, *mut i8) -> c_int;
         fn rados_cluster_fsid(Handle, *mut c_char, usize) -> c_int;
         fn rados_blocklist_add(Handle, *mut c_char, u32) -> c_int;
         fn rados_wait_for_latest_osdmap(Handle) -> c_int;
@@ -209,12 +210,15 @@ pub(super) fn api() -> Result<&'static Api, Error> {
 pub(crate) enum Error {
     /// The library, or one of its functions, is not there.
     Missing(String),
+    /// The cluster is not as it has to be, or can not be reached; with what to do.
+    Refused(String),
     /// The call, on what, and the error's number.
     Failed(&'static str, String, i32),
 }
 
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;
+pub(crate) const EACCES: i32 = 13;
 pub(crate) const EBUSY: i32 = 16;
 pub(crate) const EEXIST: i32 = 17;
 pub(crate) const EINVAL: i32 = 22;
@@ -245,7 +249,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(reason) => f.write_str(reason),
+            Self::Missing(reason) | Self::Refused(reason) => f.write_str(reason),
             Self::Failed(call, on, code) => {
                 let reason = std::io::Error::from_raw_os_error(*code);
                 write!(f, "{call} of {on}: {reason}")

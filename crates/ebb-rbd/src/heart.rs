@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ebb_volume::EngineError;
 
-use crate::ffi::{ESHUTDOWN, Error, Pool, SHUT_OUT};
+use crate::ffi::{ESHUTDOWN, ETIMEDOUT, Error, Pool, SHUT_OUT};
 
 const BETWEEN_BEATS: Duration = Duration::from_secs(1);
 
@@ -73,13 +73,16 @@ impl Heart {
     fn run(&self, part: Part, ask: &dyn Fn() -> Result<(), Error>) {
         let mut state = self.lock();
         while !state.stopped {
-            state.waiting[part as usize] = Some(Instant::now());
+            state.waiting[part as usize].get_or_insert_with(Instant::now);
             drop(state);
             let answer = ask();
-            if answer.is_err_and(|error| error.is(ESHUTDOWN)) {
+            if answer.as_ref().is_err_and(|error| error.is(ESHUTDOWN)) {
                 self.shut_out();
             }
             state = self.lock();
+            if answer.is_err_and(|error| error.is(ETIMEDOUT)) {
+                continue;
+            }
             state.waiting[part as usize] = None;
             self.beat.notify_all();
             let next = Instant::now() + BETWEEN_BEATS;
@@ -118,6 +121,21 @@ impl Heart {
         match self.lock().shut_out {
             false => Ok(()),
             true => Err(EngineError::Stopped(SHUT_OUT.into())),
+        }
+    }
+
+    /// The part that has been silent for so long.
+    pub(crate) fn silent(&self, long: Duration) -> Option<Part> {
+        silent(&self.lock(), long)
+    }
+
+    /// Refuses where the part has been silent for so long.
+    pub(crate) fn answers(&self, part: Part, long: Duration) -> Result<(), EngineError> {
+        let silent =
+            self.lock().waiting[part as usize].is_some_and(|since| since.elapsed() >= long);
+        match silent {
+            false => Ok(()),
+            true => Err(part.error()),
         }
     }
 

@@ -24,6 +24,7 @@
 
 #[cfg(test)]
 mod crashes;
+mod deadline;
 mod engine;
 mod extents;
 mod ffi;

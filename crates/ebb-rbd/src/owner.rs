@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use ebb_volume::{EngineError, OpId, VolumeId};
 
+use crate::deadline;
 use crate::engine::{RbdEngine, Shared};
 use crate::ffi::{EROFS, ESHUTDOWN, Image};
 use crate::head::Head;
@@ -197,6 +198,7 @@ impl Shared {
         if !is_one_client(client) {
             return Err(EngineError::Failed(format!("{client:?} is not the name of a client")));
         }
+        deadline::commits()?;
         let pool = &self.records().pool;
         pool.blocklist(client, SHUT_OUT_SECONDS)?;
         self.peers.shuts_out(client);
@@ -237,6 +239,7 @@ impl RbdEngine {
             let claim = shared.claim(volume)?;
             drop(busy);
             let Claim::OpenAt(owner, ..) = claim else { continue };
+            deadline::commits()?;
             let ask = Ask::Grow { op: op.0, volume: volume.0, size_bytes };
             match shared.peers.ask(&owner, &ask, REVOKE_WITHIN)? {
                 Said::Answer(Answer::NotHere) => {}

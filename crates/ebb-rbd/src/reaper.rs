@@ -27,6 +27,7 @@ enum Word {
     Stop,
 }
 
+#[derive(Clone)]
 pub(crate) struct Reaper(Sender<Word>);
 
 impl Reaper {

@@ -20,7 +20,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use ebb_control::ControlError;
+use ebb_control::{ControlError, Outage};
 use ebb_domain::Denied;
 
 use crate::ApiError;
@@ -89,10 +89,10 @@ pub(crate) fn refused(operation: &'static str) -> impl Fn(ControlError) -> ApiEr
 
 /// The answer to a failure, which no client can do anything about but try again.
 pub(crate) fn failed(failure: ControlError) -> ApiError {
-    match failure {
-        ControlError::Unavailable(_) => ApiError::unavailable(failure),
-        ControlError::OutcomeUnknown(_) => ApiError::outcome_unknown(failure),
-        _ => ApiError::internal(failure),
+    match failure.outage() {
+        Some(Outage::Unchanged) => ApiError::unavailable(failure),
+        Some(Outage::OutcomeUnknown) => ApiError::outcome_unknown(failure),
+        None => ApiError::internal(failure),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use ebb_store::StoreError;
+use ebb_volume::EngineError;
 
 use super::{COMMON, refusals};
 use crate::ops::FAMILIES;
@@ -84,6 +85,21 @@ fn common_rows_are_not_the_tables_own() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), COMMON.len());
+}
+
+/// An engine that goes on, as one of Ceph does when the cluster is silent.
+#[test]
+fn an_engine_that_failed_is_a_temporary_failure() {
+    let failed = EngineError::Failed("osd.7".into());
+    let lost = EngineError::OutcomeUnknown("osd.7".into());
+    for (error, says) in [(failed, "temporary"), (lost, "is not known")] {
+        let answer = super::refused("ResetDisk")(error.into());
+        assert_eq!((answer.status, &*answer.code), (503, "ServiceUnavailable"));
+        assert!(answer.message.contains(says) && !answer.message.contains("osd"));
+        assert!(answer.detail().is_some_and(|detail| detail.contains("osd.7")));
+    }
+    let stopped = super::refused("ResetDisk")(EngineError::Stopped("for good".into()).into());
+    assert_eq!((stopped.status, &*stopped.code), (500, "InternalError"));
 }
 
 /// SDKs try again from 500 on; what a store says of where it is, is for the log.

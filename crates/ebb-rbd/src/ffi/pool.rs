@@ -6,7 +6,7 @@ use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
-use super::{Api, ECANCELED, EEXIST, ENOENT, EPERM, Error, Handle, api};
+use super::{Api, EACCES, ECANCELED, EEXIST, ENOENT, EPERM, ETIMEDOUT, Error, Handle, api};
 
 /// What the engine needs set, whatever the cluster's own file says. Writes are complete when they
 /// are durable, zeroes are exact, and images and clones have what snapshots are quick with.
@@ -14,6 +14,9 @@ const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"rbd_cache", c"false"),
     (c"rbd_default_clone_format", c"2"),
     (c"rbd_move_to_trash_on_remove", c"false"),
+    // Connecting, and commands to monitors. Operations on objects have no limit: `deadline.rs`.
+    (c"client_mount_timeout", c"10"),
+    (c"rados_mon_op_timeout", c"10"),
     // As long as `owner.rs` says why.
     (c"rbd_blocklist_expire_seconds", c"31536000"),
 ];
@@ -43,7 +46,7 @@ impl Pool {
         namespace: &str,
     ) -> Result<Arc<Self>, Error> {
         let api = api()?;
-        let (mut cluster, user) = (ptr::null_mut(), text(user)?);
+        let (shown_user, mut cluster, user) = (user, ptr::null_mut(), text(user)?);
         // SAFETY: the id is a string, and a handle is written where it is wanted.
         let made = unsafe { (api.rados_create)(&raw mut cluster, user.as_ptr()) };
         Error::check("rados_create", "a client", made)?;
@@ -52,7 +55,9 @@ impl Pool {
         this.configure(conf)?;
         // SAFETY: the handle was made above and is not connected yet.
         let connected = unsafe { (api.rados_connect)(this.cluster) };
-        Error::check("rados_connect", &conf.display().to_string(), connected)?;
+        Error::check("rados_connect", &conf.display().to_string(), connected)
+            .map_err(|error| unreachable_monitors(error, conf, shown_user))?;
+        this.check_compatible()?;
         let name = text(pool)?;
         // SAFETY: the cluster is connected, and a context is written where it is wanted.
         let made =
@@ -77,6 +82,27 @@ impl Pool {
             Error::check("rados_conf_set", &name.to_string_lossy(), set)?;
         }
         Ok(())
+    }
+
+    /// Clones of the second version, which need no protection of what they are clones of.
+    fn check_compatible(&self) -> Result<(), Error> {
+        const MIMIC: i8 = 13;
+        let (mut least, mut required) = (0, 0);
+        // SAFETY: the cluster is connected, and two numbers are written where they are wanted.
+        let got = unsafe {
+            let get = self.api.rados_get_min_compatible_client;
+            get(self.cluster, &raw mut least, &raw mut required)
+        };
+        Error::check("rados_get_min_compatible_client", "the cluster", got)?;
+        match required {
+            MIMIC.. => Ok(()),
+            _ => Err(Error::Refused(
+                "the Ceph cluster admits clients older than Mimic, so it has no clones of the \
+                 second version, which this server makes: run `ceph osd \
+                 set-require-min-compat-client mimic`"
+                    .into(),
+            )),
+        }
     }
 
     fn enter(&self, namespace: &str) -> Result<(), Error> {
@@ -297,6 +323,25 @@ impl Pool {
         answer.truncate(length.unsigned_abs() as usize);
         Ok(answer)
     }
+}
+
+/// Why there is no connection, with what to look at.
+fn unreachable_monitors(error: Error, conf: &Path, user: &str) -> Error {
+    let conf = conf.display();
+    if error.is(ETIMEDOUT) {
+        return Error::Refused(format!(
+            "the monitors of the Ceph cluster that {conf} names cannot be reached: see whether \
+             `mon host` is right there, they run, and this machine reaches them \
+             (`ceph --conf {conf} -s`)"
+        ));
+    }
+    if error.is(EACCES) || error.is(EPERM) || error.is(ENOENT) {
+        return Error::Refused(format!(
+            "the Ceph cluster that {conf} names does not admit client.{user}: see whether it has \
+             such a user (`ceph auth get client.{user}`), and the keyring its key ({error})"
+        ));
+    }
+    error
 }
 
 impl Drop for Pool {
