@@ -23,7 +23,8 @@ fn options(name: &str, reset: ResetMode) -> Options {
     let conf = env::var_os("EBB_TEST_CEPH_CONF")
         .expect("there is no Ceph cluster: these tests are run by `cargo xtask ceph`");
     let namespace = format!("crash-{}-{name}", id());
-    Options { conf: conf.into(), pool: "rbd".into(), namespace, user: "admin".into(), reset }
+    let (pool, user) = ("rbd".into(), "admin".into());
+    Options { conf: conf.into(), pool, namespace, user, reset, flatten_rate: 0 }
 }
 
 fn op(n: u8) -> OpId {
@@ -232,7 +233,7 @@ fn what_is_unfinished_is_given_up() {
     // Its row is gone, as that of a call that was given up is: it may not name its image again.
     let snapshot = records.row(&snapshot_key(SnapshotId(10))).unwrap();
     let made = engine.shared.make_image(op(2), VolumeId(6), snapshot.as_ref(), SIZE).unwrap();
-    let key = reap_key(made.image.name(), None);
+    let key = reap_key(made.name(), None);
     engine.shared.settle(|change| change.set(key.clone(), &ReapRow::now(Reap::Remove))).unwrap();
     let mut change = records.change();
     let named = Shared::name_head(&mut change, VolumeId(6), &made, SIZE);

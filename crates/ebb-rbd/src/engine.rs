@@ -10,14 +10,16 @@ use ebb_volume::{
     SnapshotInfo, Volume, VolumeId, VolumeInfo,
 };
 
+use crate::counters::Counters;
 use crate::deadline;
 use crate::ffi::{Image, Pool};
+use crate::flatten::Flattener;
 use crate::handle::{Handle, Looks};
 use crate::head::Head;
 use crate::heart::Heart;
 use crate::peers::{self, Peers, object_of};
 use crate::reaper::Reaper;
-use crate::records::{Change, Records, SnapshotRow, VolumeRow, id_in, op_key, volume_key};
+use crate::records::{Change, OpRow, Records, SnapshotRow, VolumeRow, id_in, op_key, volume_key};
 use crate::stored;
 use crate::views::{LongZeros, Views};
 use crate::{Options, ResetMode};
@@ -29,6 +31,7 @@ const IDLE_HEADS: usize = 64;
 pub struct RbdEngine {
     pub(crate) shared: Arc<Shared>,
     reaper: Reaper,
+    pub(crate) flattener: Flattener,
     threads: Mutex<Vec<JoinHandle<()>>>,
     hearts: Mutex<Vec<JoinHandle<()>>>,
     /// What a thread does a call with: the engine goes on when it is dropped.
@@ -39,9 +42,10 @@ pub struct RbdEngine {
 pub(crate) struct Shared {
     pub(crate) looks: Arc<Looks>,
     pub(crate) reset: ResetMode,
+    pub(crate) counters: Arc<Counters>,
     stopped: AtomicBool,
     heads: Mutex<BTreeMap<VolumeId, Arc<Head>>>,
-    busy: Mutex<BTreeSet<VolumeId>>,
+    busy: Mutex<Taken>,
     no_longer_busy: Condvar,
     zeros: LongZeros,
     pub(crate) peers: Peers,
@@ -50,6 +54,13 @@ pub(crate) struct Shared {
     /// The step at which a test has the engine crash.
     #[cfg(test)]
     pub(crate) crash_at: Mutex<Option<&'static str>>,
+}
+
+/// Volumes that calls have for themselves, and those that other calls wait for.
+#[derive(Default)]
+struct Taken {
+    busy: BTreeSet<VolumeId>,
+    wanted: Vec<VolumeId>,
 }
 
 /// Volumes that a call has for itself, until it is dropped.
@@ -69,7 +80,7 @@ impl RbdEngine {
     }
 
     fn connect(options: &Options) -> Result<Self, EngineError> {
-        let Options { conf, pool, namespace, user, reset } = options;
+        let Options { conf, pool, namespace, user, reset, flatten_rate } = options;
         let name = format!("/{pool}/{namespace}");
         let pool = Pool::connect(conf, user, pool, namespace)?;
         let shared_as = format!("rbd:{}{name}", pool.fsid()?);
@@ -81,6 +92,7 @@ impl RbdEngine {
         let shared = Arc::new(Shared {
             looks,
             reset: *reset,
+            counters: Arc::default(),
             stopped: AtomicBool::new(false),
             heads: Mutex::default(),
             busy: Mutex::default(),
@@ -93,12 +105,16 @@ impl RbdEngine {
             crash_at: Mutex::default(),
         });
         let (reaper, reaping) = Reaper::spawn(Arc::clone(&shared)).map_err(no_thread)?;
-        let mut threads = vec![thread, reaping];
+        let (flattener, flattening) =
+            Flattener::spawn(Arc::clone(&shared), *flatten_rate, reaper.clone())
+                .map_err(no_thread)?;
+        let mut threads = vec![thread, reaping, flattening];
         threads.push(peers::spawn(Arc::clone(&shared), words).map_err(no_thread)?);
         let pool = &shared.records().pool;
         let hearts = shared.heart.spawn(pool, &object_of(&shared.peers.address));
         let hearts = Mutex::new(hearts.map_err(no_thread)?.into());
-        Ok(Self { shared, reaper, threads: Mutex::new(threads), hearts, is_shared: false })
+        let threads = Mutex::new(threads);
+        Ok(Self { shared, reaper, flattener, threads, hearts, is_shared: false })
     }
 
     /// The engine for a thread that does a call.
@@ -106,6 +122,7 @@ impl RbdEngine {
         Self {
             shared: Arc::clone(&self.shared),
             reaper: self.reaper.clone(),
+            flattener: self.flattener.clone(),
             threads: Mutex::default(),
             hearts: Mutex::default(),
             is_shared: true,
@@ -133,6 +150,7 @@ impl RbdEngine {
         let heads = std::mem::take(&mut *self.shared.heads());
         heads.values().for_each(|head| head.shut(true));
         self.reaper.stop();
+        self.flattener.stop();
         self.shared.zeros.stop();
         self.shared.peers.stop();
         join(threads);
@@ -184,22 +202,32 @@ impl Shared {
         }
     }
 
-    fn heads(&self) -> MutexGuard<'_, BTreeMap<VolumeId, Arc<Head>>> {
+    pub(crate) fn heads(&self) -> MutexGuard<'_, BTreeMap<VolumeId, Arc<Head>>> {
         lock(&self.heads)
     }
 
     /// Waits until no other call has one of these volumes.
     pub(crate) fn busy(&self, volumes: &[VolumeId]) -> Busy<'_> {
-        let mut busy = lock(&self.busy);
-        while volumes.iter().any(|volume| busy.contains(volume)) {
-            busy = self.no_longer_busy.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.busy);
+        taken.wanted.extend(volumes);
+        while volumes.iter().any(|volume| taken.busy.contains(volume)) {
+            taken = self.no_longer_busy.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
-        busy.extend(volumes);
+        for volume in volumes {
+            let place = taken.wanted.iter().position(|wanted| wanted == volume);
+            place.map(|place| taken.wanted.swap_remove(place));
+        }
+        taken.busy.extend(volumes);
         Busy { shared: self, volumes: volumes.to_vec() }
     }
 
+    /// Whether a call waits for the volume.
+    pub(crate) fn is_wanted(&self, volume: VolumeId) -> bool {
+        lock(&self.busy).wanted.contains(&volume)
+    }
+
     pub(crate) fn try_busy(&self, volume: VolumeId) -> Option<Busy<'_>> {
-        let fresh = lock(&self.busy).insert(volume);
+        let fresh = lock(&self.busy).busy.insert(volume);
         fresh.then(|| Busy { shared: self, volumes: vec![volume] })
     }
 
@@ -253,7 +281,8 @@ impl Shared {
         image: Image,
         size_bytes: u64,
     ) -> (Arc<Head>, Arc<Image>) {
-        let (head, image) = Head::new(volume, image, size_bytes, self.zeros.clone());
+        let (head, image) =
+            Head::new(volume, image, size_bytes, self.zeros.clone(), &self.counters);
         self.heads().insert(volume, Arc::clone(&head));
         (head, image)
     }
@@ -285,13 +314,13 @@ impl Shared {
         loop {
             self.serving()?;
             let mut change = self.records().change();
-            match change.get::<String>(op_key(op))? {
-                Some(done) if done == asked => return Ok(None),
+            match change.get::<OpRow>(op_key(op))? {
+                Some(done) if done.asked() == asked => return Ok(None),
                 Some(_) => return Err(EngineError::IdTaken),
                 None => {}
             }
             let decided = decide(&mut change)?;
-            change.set(op_key(op), &asked)?;
+            change.set(op_key(op), &OpRow::now(asked))?;
             self.step("decided");
             deadline::commits()?;
             if change.commit()? {
@@ -328,9 +357,9 @@ impl Shared {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let mut busy = lock(&self.shared.busy);
+        let mut taken = lock(&self.shared.busy);
         self.volumes.iter().for_each(|volume| {
-            busy.remove(volume);
+            taken.busy.remove(volume);
         });
         self.shared.no_longer_busy.notify_all();
     }

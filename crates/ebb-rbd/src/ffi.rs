@@ -68,6 +68,19 @@ pub(super) struct RawWatcher {
     cookie: u64,
 }
 
+/// As `rados_cluster_stat_t`.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct RawSpace {
+    kb: u64,
+    kb_used: u64,
+    kb_avail: u64,
+    num_objects: u64,
+}
+
+/// What is told of each object: which, of how many.
+pub(super) type OnProgress = extern "C" fn(u64, u64, Handle) -> c_int;
+
 /// Declares the functions, as fields of a struct that is filled from the two libraries.
 macro_rules! functions {
     ($($library:ident { $(fn $name:ident($($argument:ty),*) $(-> $result:ty)?;)* })*) => {
@@ -101,6 +114,7 @@ functions! {
         fn rados_conf_set(Handle, *const c_char, *const c_char) -> c_int;
         fn rados_connect(Handle) -> c_int;
         fn rados_shutdown(Handle);
+        fn rados_cluster_stat(Handle, *mut RawSpace) -> c_int;
         fn rados_ioctx_create(Handle, *const c_char, *mut Handle) -> c_int;
         fn rados_ioctx_destroy(Handle);
         fn rados_ioctx_set_namespace(Handle, *const c_char);
@@ -168,6 +182,9 @@ functions! {
         fn rbd_get_flags(Handle, *mut u64) -> c_int;
         fn rbd_lock_acquire(Handle, c_int) -> c_int;
         fn rbd_is_exclusive_lock_owner(Handle, *mut c_int) -> c_int;
+        fn rbd_get_features(Handle, *mut u64) -> c_int;
+        fn rbd_get_overlap(Handle, *mut u64) -> c_int;
+        fn rbd_flatten_with_progress(Handle, OnProgress, Handle) -> c_int;
         fn rbd_watchers_list(Handle, *mut RawWatcher, *mut usize) -> c_int;
         fn rbd_watchers_list_cleanup(*mut RawWatcher, usize);
         fn rbd_resize(Handle, u64) -> c_int;

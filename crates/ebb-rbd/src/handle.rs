@@ -61,12 +61,17 @@ impl Volume for Handle {
         let row: Option<SnapshotRow> =
             self.looks.records.row(&snapshot_key(since)).map_err(failed)?;
         let row = row.ok_or(IoError::NoSnapshot)?;
-        let then = self.looks.views.snapshot(since, &row).map_err(failed)?;
-        let differences = self.look(asked, |head| {
-            let between = self.looks.views.between(head, &then)?;
-            extents::changed(head, &then, &between, asked)
-        })?;
-        Ok(differences.into_differences())
+        let views = &self.looks.views;
+        loop {
+            let then = views.snapshot(since, &row).map_err(failed)?;
+            let differences = self.look(asked, |head| {
+                let between = views.between(head, &then)?;
+                extents::changed(head, &then, &between, asked)
+            })?;
+            if views.holds(&then).map_err(failed)? {
+                return Ok(differences.into_differences());
+            }
+        }
     }
 }
 

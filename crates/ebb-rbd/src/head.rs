@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use ebb_volume::{BLOCK_BYTES, Completion, Io, IoError, VolumeId};
 
+use crate::counters::Counters;
 use crate::ffi::{Image, io_error};
 use crate::map::OBJECT_BYTES;
 use crate::views::LongZeros;
@@ -28,6 +29,7 @@ pub(crate) struct Head {
     gate: Mutex<Gate>,
     changed: Condvar,
     zeros: LongZeros,
+    counters: Arc<Counters>,
 }
 
 #[derive(Default)]
@@ -72,11 +74,13 @@ impl Head {
         image: Image,
         size_bytes: u64,
         zeros: LongZeros,
+        counters: &Arc<Counters>,
     ) -> (Arc<Self>, Arc<Image>) {
         let image = Arc::new(image);
         let gate = Gate { image: Some(Arc::clone(&image)), generation: 1, ..Gate::default() };
         let (size_bytes, gate) = (AtomicU64::new(size_bytes), Mutex::new(gate));
-        (Arc::new(Self { volume, size_bytes, gate, changed: Condvar::new(), zeros }), image)
+        let (changed, counters) = (Condvar::new(), Arc::clone(counters));
+        (Arc::new(Self { volume, size_bytes, gate, changed, zeros, counters }), image)
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
@@ -114,6 +118,12 @@ impl Head {
 
     pub(crate) fn in_use(&self) -> bool {
         self.lock().open > 0
+    }
+
+    /// Whether a client has it and has written to it.
+    pub(crate) fn is_written(&self) -> bool {
+        let gate = self.lock();
+        gate.open > 0 && gate.changes > 0
     }
 
     /// The image, for a change of the whole volume.
@@ -225,7 +235,9 @@ impl Head {
     fn begin(self: &Arc<Self>, pass: Pass, io: Io, done: Completion) {
         let Pass { image, generation, changes } = pass;
         let this = Arc::clone(self);
+        self.counters.begun();
         let completed = move |outcome: Result<Bytes, i32>| {
+            this.counters.ended(outcome.is_err());
             done(outcome.map_err(io_error));
             this.complete(generation, changes);
         };

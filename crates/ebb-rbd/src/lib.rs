@@ -9,6 +9,8 @@
 //!      │                                           what differs, and what is stored: views.rs,
 //!      │                                           extents.rs, stored.rs, map.rs
 //!   ffi                                            librados and librbd, loaded when needed
+//!
+//!   behind the calls: Reaper (reaper.rs, forget.rs), Flattener (flatten.rs)
 //! ```
 //!
 //! Invariants:
@@ -22,19 +24,26 @@
 //! Deliberately not here: encryption (a volume with a key is refused), and records of single
 //! blocks: which of an object's are stored is told by reading them.
 
+mod counters;
 #[cfg(test)]
 mod crashes;
 mod deadline;
 mod engine;
 mod extents;
 mod ffi;
+mod flatten;
+#[cfg(test)]
+mod flattens;
+mod forget;
 mod group;
 mod handle;
 mod head;
 mod heart;
+mod locate;
 mod map;
 mod owner;
 mod peers;
+mod rate;
 mod reaper;
 mod records;
 mod reset;
@@ -44,7 +53,9 @@ mod views;
 
 use std::path::PathBuf;
 
+pub use counters::Stats;
 pub use engine::RbdEngine;
+pub use locate::{Flattening, Place, Snap};
 
 /// Where the volumes are, and how they are reset.
 #[derive(Debug, Clone)]
@@ -59,7 +70,13 @@ pub struct Options {
     pub user: String,
     /// How a volume goes back.
     pub reset: ResetMode,
+    /// Objects of 4 MiB a second that clones are made independent of their parents with, in the
+    /// background; none at 0.
+    pub flatten_rate: u32,
 }
+
+/// The rate of flattening where none is given.
+pub const FLATTEN_RATE: u32 = 16;
 
 /// How a volume goes back to a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

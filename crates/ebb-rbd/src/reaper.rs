@@ -6,18 +6,22 @@
 //! the next time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ebb_volume::{EngineError, VolumeId};
 
 use crate::engine::Shared;
 use crate::ffi::{self, EBUSY, ENOENT, ENOTEMPTY, Image};
-use crate::records::{ImageRow, Reap, ReapRow, image_key, reap_key};
+use crate::records::{ImageRow, Reap, ReapRow, flatten_key, image_key, reap_key};
 
 /// What is left unfinished for so long, is left by a crash.
 const UNFINISHED_SECONDS: u64 = 3600;
+
+/// How long an engine is open before it forgets operations, and how often it looks for them.
+const FORGETS_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long what could not be done yet waits, if nothing else comes.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -49,7 +53,14 @@ impl Reaper {
 }
 
 fn run(shared: &Shared, words: &Receiver<Word>) {
+    let mut forgot = Instant::now();
     loop {
+        if forgot.elapsed() >= FORGETS_EVERY {
+            forgot = Instant::now();
+            if let Err(error) = shared.forget_operations() {
+                tracing::info!("operations are forgotten later: {error}");
+            }
+        }
         match reap_all(shared) {
             // What is gone may be what the rest waited for.
             Ok(true) => continue,
@@ -76,6 +87,7 @@ fn reap_all(shared: &Shared) -> Result<bool, EngineError> {
     let mut rows = shared.records().all::<ReapRow>("d/")?;
     // An image's snapshots are removed before it.
     rows.sort_by_key(|(key, _)| !key.contains('@'));
+    shared.counters.backlog.store(rows.len() as u64, Relaxed);
     for (key, row) in rows {
         if shared.serving().is_err() {
             return Ok(false);
@@ -124,6 +136,7 @@ fn reap(
             change.remove(key);
             if snap.is_none() && row.what == Reap::Remove {
                 change.remove(image_key(image));
+                change.remove(flatten_key(image));
             }
         }
         Ok(())

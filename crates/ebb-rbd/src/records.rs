@@ -4,8 +4,10 @@
 //!   v/<volume>        the image that is its head, its size, a rollback that is under way
 //!   s/<snapshot>      the image and the image's snapshot that it is, its size
 //!   i/<image>         the image's id and parent, whose head it is, how many snapshots are on it
-//!   o/<operation>     what was asked for under this id, once it was done
+//!   o/<operation>     what was asked for under this id, once it was done, and when
 //!   d/<image>[@snap]  what the reaper has to shrink or remove
+//!   f/<image>         which engine flattens it, and how far that is
+//!   r/rollback        how many objects a second a rollback takes back
 //! ```
 //!
 //! Every change is one write operation on that object: it compares the rows that it was decided by
@@ -62,6 +64,12 @@ pub(crate) struct ImageRow {
     pub(crate) parent: Option<(String, u64)>,
     /// The image that its lineage began with: versions of one lineage have blocks in common.
     pub(crate) root: String,
+    /// When it was made, in seconds of Unix's time; 0 where it was not written down.
+    #[serde(default)]
+    pub(crate) since: u64,
+    /// How many clones were made of it: one that comes while it is flattened is seen by that.
+    #[serde(default)]
+    pub(crate) clones: u64,
     /// By the number of the image's snapshot, how many of our snapshots it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) snaps: BTreeMap<u64, u64>,
@@ -92,11 +100,58 @@ pub(crate) enum Reap {
 }
 
 impl ReapRow {
-    #[expect(clippy::disallowed_methods, reason = "a rest's age is told to other processes")]
     pub(crate) fn now(what: Reap) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self { what, since }
+        Self { what, since: now() }
     }
+}
+
+/// An operation that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OpRow {
+    Done {
+        asked: String,
+        /// When, in seconds of Unix's time.
+        at: u64,
+    },
+    /// Of before its time was kept.
+    Timeless(String),
+}
+
+impl OpRow {
+    pub(crate) fn now(asked: &str) -> Self {
+        Self::Done { asked: asked.to_owned(), at: now() }
+    }
+
+    pub(crate) fn asked(&self) -> &str {
+        match self {
+            Self::Done { asked, .. } | Self::Timeless(asked) => asked,
+        }
+    }
+}
+
+/// An image that is being flattened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FlattenRow {
+    /// The engine that does it, by a name that it has until it is closed.
+    pub(crate) by: String,
+    /// Counts up while it does: one that does not for long is gone.
+    pub(crate) beat: u64,
+    /// Objects that had to be copied when it began, and that are left.
+    pub(crate) objects: u64,
+    pub(crate) left: u64,
+}
+
+/// What is learned from rollbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RateRow {
+    pub(crate) objects_a_second: f64,
+}
+
+/// Seconds of Unix's time.
+#[expect(clippy::disallowed_methods, reason = "a row's age is told to other processes")]
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 pub(crate) fn volume_key(volume: VolumeId) -> String {
@@ -122,6 +177,13 @@ pub(crate) fn reap_key(image: &str, snap: Option<&str>) -> String {
         Some(snap) => format!("d/{image}@{snap}"),
     }
 }
+
+pub(crate) fn flatten_key(image: &str) -> String {
+    format!("f/{image}")
+}
+
+/// The key of what is learned from rollbacks.
+pub(crate) const RATE_KEY: &str = "r/rollback";
 
 pub(crate) fn op_hex(op: OpId) -> String {
     format!("{:032x}", u128::from_be_bytes(op.0))

@@ -14,18 +14,22 @@
 //! smaller, does not get it back from librbd with a larger snapshot. So a clone is rolled back in
 //! place only between snapshots of the volume's own size.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
 use ebb_volume::{EngineError, OpId, SnapshotId, VolumeId};
 
 use crate::ResetMode;
 use crate::engine::{RbdEngine, Shared};
 use crate::ffi::Image;
+use crate::flatten::MAX_DEPTH;
 use crate::map::{OBJECT_BYTES, ObjectMap};
 use crate::owner::Claim;
 use crate::records::{ImageRow, SnapshotRow, VolumeRow, image_key, volume_key};
 use crate::versions::Made;
 
-/// Objects a second: rolled back, and passed over because they are not there.
-const ROLLED_BACK_A_SECOND: u64 = 2500;
+/// Objects a second that are passed over because they are not there. How many are rolled back is
+/// learned (rate.rs).
 const PASSED_A_SECOND: u64 = 1_000_000;
 
 /// What a rollback in place may take, in milliseconds.
@@ -38,7 +42,10 @@ impl Shared {
             return Err(EngineError::InUse(volume));
         };
         let Some(snap) = row.rollback.take() else { return Ok(row) };
+        let objects = self.to_roll_back(&image, &snap)?;
+        let begun = Instant::now();
         image.roll_back(&snap)?;
+        self.learn_rate(objects, begun.elapsed());
         self.step("rolled back");
         if image.size_bytes()? != row.size {
             image.resize(row.size)?;
@@ -54,26 +61,45 @@ impl Shared {
         Ok(row)
     }
 
-    /// Whether a rollback in place is quick, and right.
+    /// How many objects a rollback has to look at: those of the head, and those of the snapshot.
+    fn to_roll_back(&self, image: &Image, snap: &str) -> Result<u64, EngineError> {
+        let (pool, id) = (&self.records().pool, image.id()?);
+        let at = image.snaps()?.into_iter().find(|info| info.name == snap).map(|info| info.id);
+        let then = match at {
+            // The rollback says that it is not there.
+            None => 0,
+            Some(at) => ObjectMap::load(pool, &id, Some(at))?.count(),
+        };
+        Ok(ObjectMap::load(pool, &id, None)?.count() + then)
+    }
+
+    /// Whether a rollback in place is quick, and right; with the reason, for who runs the server.
     fn goes_in_place(
         &self,
         row: &VolumeRow,
         image: &ImageRow,
         target: &SnapshotRow,
-    ) -> Result<bool, EngineError> {
-        let resized = image.parent.is_some() && target.size != row.size;
-        if self.reset == ResetMode::Clone || target.image != row.image || resized {
-            return Ok(false);
+    ) -> Result<(bool, String), EngineError> {
+        if target.image != row.image {
+            return Ok((false, "the snapshot is not of the image that the volume is now".into()));
+        }
+        if image.parent.is_some() && target.size != row.size {
+            return Ok((false, "the volume is a clone and has grown since".into()));
+        }
+        if self.depth(&row.image)? >= MAX_DEPTH {
+            return Ok((true, format!("a clone would have more than {MAX_DEPTH} parents")));
+        }
+        if self.reset == ResetMode::Clone {
+            return Ok((false, "the server was told to reset by clones".into()));
         }
         let passed_ms = row.size / OBJECT_BYTES * 1000 / PASSED_A_SECOND;
-        if passed_ms > IN_PLACE_MS {
-            return Ok(false);
-        }
         let pool = &self.records().pool;
         let head = ObjectMap::load(pool, &image.id, None)?;
         let then = ObjectMap::load(pool, &image.id, Some(target.id))?;
-        let rolled_ms = (head.count() + then.count()) * 1000 / ROLLED_BACK_A_SECOND;
-        Ok(passed_ms + rolled_ms <= IN_PLACE_MS)
+        let (objects, rate) = (head.count() + then.count(), self.rollback_rate()?);
+        let ms = passed_ms + objects * 1000 / rate;
+        let why = format!("{objects} objects at {rate} a second take some {ms} ms in place");
+        Ok((ms <= IN_PLACE_MS, why))
     }
 }
 
@@ -94,6 +120,7 @@ impl RbdEngine {
         let shared = &self.shared;
         let _busy = shared.busy(&[volume]);
         let mut made: Option<Made> = None;
+        let mut reason = String::new();
         let outcome = shared.decide(op, &asked, |change| {
             let row = shared.settled_row(volume)?;
             let row = VolumeRow { rollback: None, ..change.volume(volume).map(|_| row)? };
@@ -106,7 +133,12 @@ impl RbdEngine {
             }
             let (_, _, head) = shared.own(volume)?;
             let mut image = change.image(&row.image)?;
-            if made.is_none() && shared.goes_in_place(&row, &image, &snapshot)? {
+            let (in_place, why) = match made {
+                None => shared.goes_in_place(&row, &image, &snapshot)?,
+                Some(_) => (false, std::mem::take(&mut reason)),
+            };
+            reason = why;
+            if in_place {
                 image.rolled.extend(newest_snap(&head)?);
                 image.rolled.dedup();
                 change.set(image_key(&row.image), &image)?;
@@ -124,14 +156,21 @@ impl RbdEngine {
         });
         match (outcome, made) {
             (Ok(Some(Way::Clone)), Some(made)) => {
-                let size_bytes = made.image.size_bytes()?;
+                tracing::info!(?volume, "is reset by a clone: {reason}");
+                shared.counters.resets_by_clone.fetch_add(1, Relaxed);
+                let size_bytes = made.size_bytes()?;
                 shared.shut(volume);
-                shared.add_head(volume, made.image, size_bytes);
+                shared.keep_open(volume, made, size_bytes);
                 self.reap();
+                self.flattener.wake();
                 Ok(())
             }
             (Ok(way), made) => {
                 shared.unmake(made);
+                if way.is_some() {
+                    tracing::info!(?volume, "is reset in place: {reason}");
+                    shared.counters.resets_in_place.fetch_add(1, Relaxed);
+                }
                 if let (Some(_), Some(head)) = (way, shared.open_head(volume)) {
                     // Handles that were dropped may have left something under way.
                     head.revoke();

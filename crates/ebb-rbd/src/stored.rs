@@ -27,13 +27,32 @@ pub(crate) fn stored_bytes(
     // Those that were taken of one image, one after the other.
     rows.sort_by(|(_, a), (_, b)| (&a.image, a.id).cmp(&(&b.image, b.id)));
     rows.dedup_by(|(_, a), (_, b)| (&a.image, a.id) == (&b.image, b.id));
+    loop {
+        let (total, hold) = count_all(records, views, &rows)?;
+        if hold {
+            return Ok(total * BLOCK_BYTES);
+        }
+    }
+}
+
+/// Blocks of all of them, and whether what was read of them holds.
+fn count_all(
+    records: &Records,
+    views: &Views,
+    rows: &[(SnapshotId, SnapshotRow)],
+) -> Result<(u64, bool), EngineError> {
     let mut lineages: BTreeMap<String, Vec<Version>> = BTreeMap::new();
-    for (id, row) in &rows {
+    for (id, row) in rows {
         let version = views.snapshot(*id, row).map_err(|error| gone(records, *id, error))?;
         lineages.entry(version.root().to_owned()).or_default().push(version);
     }
     let counted = lineages.values().map(|versions| count(views, versions));
-    Ok(counted.sum::<Result<u64, _>>()? * BLOCK_BYTES)
+    let total = counted.sum::<Result<u64, _>>()?;
+    let mut hold = true;
+    for version in lineages.values().flatten() {
+        hold &= views.holds(version)?;
+    }
+    Ok((total, hold))
 }
 
 /// A snapshot that was deleted meanwhile is not there; any other failure is one.

@@ -12,15 +12,18 @@ use ebb_volume::{EngineError, OpId, SnapshotId, VolumeId};
 use crate::engine::{RbdEngine, Shared, check_size};
 use crate::ffi::{self, EEXIST, ENOENT, Image};
 use crate::owner::Claim;
+use crate::records;
 use crate::records::{
-    Change, ImageRow, Reap, ReapRow, SnapshotRow, VolumeRow, image_key, op_hex, op_key, reap_key,
-    snapshot_key, volume_key,
+    Change, ImageRow, OpRow, Reap, ReapRow, SnapshotRow, VolumeRow, image_key, op_hex, op_key,
+    reap_key, snapshot_key, volume_key,
 };
 
 /// An image that was made for a volume, open, before any row names it.
 pub(crate) struct Made {
-    pub(crate) image: Image,
+    image: Image,
     pub(crate) row: ImageRow,
+    /// What it hangs on hangs on nothing, so that cannot be flattened before the commit.
+    is_shallow: bool,
 }
 
 /// Snapshots that are taken of one volume in one call: one of its image.
@@ -32,6 +35,17 @@ struct Taking {
     size_bytes: u64,
     snap: String,
     id: u64,
+}
+
+impl Made {
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &str {
+        self.image.name()
+    }
+
+    pub(crate) fn size_bytes(&self) -> Result<u64, EngineError> {
+        Ok(self.image.size_bytes()?)
+    }
 }
 
 impl Shared {
@@ -64,11 +78,14 @@ impl Shared {
             if parent.is_some_and(|row| row.size != size_bytes) {
                 image.resize(size_bytes)?;
             }
+            let mut is_shallow = true;
             let lineage = match parent {
                 None => (None, name.clone()),
                 Some(row) => {
-                    let root = self.records().image(&row.image)?.root;
-                    (Some((row.image.clone(), row.id)), root)
+                    let above = self.records().image(&row.image)?;
+                    let is_flat = self.flatten_the_deep(&image, row)?;
+                    is_shallow = is_flat || above.parent.is_none();
+                    ((!is_flat).then(|| (row.image.clone(), row.id)), above.root)
                 }
             };
             let row = ImageRow {
@@ -76,10 +93,12 @@ impl Shared {
                 head_of: Some(volume.0),
                 parent: lineage.0,
                 root: lineage.1,
+                since: records::now(),
+                clones: 0,
                 snaps: BTreeMap::new(),
                 rolled: Vec::new(),
             };
-            return Ok(Made { image, row });
+            return Ok(Made { image, row, is_shallow });
         }
         Err(EngineError::IdTaken)
     }
@@ -93,6 +112,11 @@ impl Shared {
     ) -> Result<(), EngineError> {
         let image = made.image.name().to_owned();
         Self::take_over(change, reap_key(&image, None))?;
+        if let Some((parent, _)) = &made.row.parent {
+            let mut above = change.image(parent)?;
+            above.clones += 1;
+            change.set(image_key(parent), &above)?;
+        }
         change.set(image_key(&image), &made.row)?;
         change.set(volume_key(volume), &VolumeRow { image, size: size_bytes, rollback: None })
     }
@@ -117,6 +141,14 @@ impl Shared {
         change.set(image_key(image), &row)
     }
 
+    /// Keeps what was made open, now that it is a volume's head. One whose parent's parents may have
+    /// changed since it was opened is opened anew when it is used: librbd does not hear of that.
+    pub(crate) fn keep_open(&self, volume: VolumeId, made: Made, size_bytes: u64) {
+        if made.is_shallow {
+            self.add_head(volume, made.image, size_bytes);
+        }
+    }
+
     /// Removes an image that was made for nothing.
     pub(crate) fn unmake(&self, made: Option<Made>) {
         let Some(Made { image, .. }) = made else { return };
@@ -136,9 +168,9 @@ impl Shared {
 
     /// Whether an operation was done already; it may be another under the same id.
     fn done(&self, op: OpId, asked: &str) -> Result<bool, EngineError> {
-        match self.records().row::<String>(&op_key(op))? {
+        match self.records().row::<OpRow>(&op_key(op))? {
             None => Ok(false),
-            Some(done) if done == asked => Ok(true),
+            Some(done) if done.asked() == asked => Ok(true),
             Some(_) => Err(EngineError::IdTaken),
         }
     }
@@ -235,7 +267,7 @@ impl RbdEngine {
     ) -> Result<(), EngineError> {
         match (outcome, made) {
             (Ok(Some(())), Some(made)) => {
-                self.shared.add_head(volume, made.image, size_bytes);
+                self.shared.keep_open(volume, made, size_bytes);
                 Ok(())
             }
             (outcome, made) => {
@@ -289,6 +321,7 @@ impl RbdEngine {
         self.shared.looks.views.forget(Some(snapshot));
         if dropped.is_some() {
             self.reap();
+            self.flattener.wake();
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use ebb_volume::{EngineError, SnapshotId};
 
 use crate::ffi::{Done, EINVAL, Image, Pool};
 use crate::map::{OBJECT_BYTES, ObjectMap};
-use crate::records::{Records, SnapshotRow};
+use crate::records::{ImageRow, Records, SnapshotRow};
 
 /// Snapshots that are kept open for who compares with them.
 const KEPT: usize = 16;
@@ -31,13 +31,13 @@ const ZEROS_AT_ONCE: usize = 16;
 /// An image in the chain of a version.
 #[derive(Clone)]
 pub(crate) struct Level {
-    image: String,
+    pub(crate) image: String,
     id: String,
     /// The number of the snapshot. None: the head.
     at: Option<u64>,
     rolled: Vec<u64>,
     root: String,
-    map: Arc<ObjectMap>,
+    pub(crate) map: Arc<ObjectMap>,
 }
 
 /// A version, open.
@@ -121,10 +121,19 @@ impl Between {
     }
 }
 
+/// The image, and the number of its snapshot, that an image hangs on.
+type Parent = Option<(String, u64)>;
+
 /// Opens versions.
+///
+/// An image that is open at a snapshot never hears that it was flattened: it goes on with the
+/// object map of when it was opened, and reads what is not in it from a parent that may be gone. So
+/// it is kept for as long as its image hangs on the same, and what was read holds if its image
+/// still does then ([`Views::holds`]): a row says that an image hangs on nothing after all is
+/// copied, and before its parent may go.
 pub(crate) struct Views {
     records: Records,
-    kept: Mutex<VecDeque<(SnapshotId, Arc<Image>)>>,
+    kept: Mutex<VecDeque<(SnapshotId, Parent, Arc<Image>)>>,
 }
 
 impl Views {
@@ -149,19 +158,39 @@ impl Views {
         row: &SnapshotRow,
     ) -> Result<Version, EngineError> {
         let levels = levels(&self.records, &row.image, Some(row.id))?;
-        let image = self.open(id, row)?;
+        let image = self.open(id, row, parent(&levels))?;
         Ok(Version { image, size_bytes: row.size, levels })
     }
 
-    fn open(&self, id: SnapshotId, row: &SnapshotRow) -> Result<Arc<Image>, EngineError> {
+    /// Whether what was read of a version is right: its image hangs on what it hung on when it was
+    /// opened.
+    pub(crate) fn holds(&self, version: &Version) -> Result<bool, EngineError> {
+        let Some(first) = version.levels.first() else { return Ok(true) };
+        Ok(self.records.image(&first.image)?.parent == parent(&version.levels))
+    }
+
+    fn open(
+        &self,
+        id: SnapshotId,
+        row: &SnapshotRow,
+        parent: Parent,
+    ) -> Result<Arc<Image>, EngineError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, image)) = kept.iter().find(|(other, _)| *other == id) {
-            return Ok(Arc::clone(image));
+        let place = kept.iter().position(|(other, _, _)| *other == id);
+        let found = place.and_then(|place| kept.remove(place));
+        match found {
+            Some(found) if found.1 == parent => {
+                let image = Arc::clone(&found.2);
+                kept.push_back(found);
+                return Ok(image);
+            }
+            _ => drop(kept),
         }
-        drop(kept);
+        // One that hung on something else is closed here, outside of the lock.
+        drop(found);
         let image = Arc::new(Image::open_snap(&self.records.pool, &row.image, &row.snap)?);
         kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back((id, Arc::clone(&image)));
+        kept.push_back((id, parent, Arc::clone(&image)));
         let oldest = (kept.len() > KEPT).then(|| kept.pop_front()).flatten();
         drop(kept);
         drop(oldest);
@@ -171,7 +200,7 @@ impl Views {
     /// Closes a snapshot, or all.
     pub(crate) fn forget(&self, snapshot: Option<SnapshotId>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |(id, _): &(SnapshotId, _)| snapshot.is_none_or(|wanted| *id == wanted);
+        let wanted = |(id, _, _): &(SnapshotId, _, _)| snapshot.is_none_or(|wanted| *id == wanted);
         let (closed, others): (Vec<_>, Vec<_>) = kept.drain(..).partition(wanted);
         kept.extend(others);
         drop(kept);
@@ -244,6 +273,11 @@ impl Views {
     }
 }
 
+fn parent(levels: &[Level]) -> Parent {
+    let level = levels.get(1)?;
+    Some((level.image.clone(), level.at?))
+}
+
 /// The numbers of an image's snapshots, in order, with those that are kept for clones only. From
 /// its header: an image that is open at a snapshot knows those that there were when it was opened.
 fn snaps(pool: &Pool, id: &str) -> Result<Vec<u64>, EngineError> {
@@ -264,14 +298,39 @@ fn snaps(pool: &Pool, id: &str) -> Result<Vec<u64>, EngineError> {
 }
 
 /// The chain of an image's head or snapshot.
-fn levels(records: &Records, image: &str, at: Option<u64>) -> Result<Vec<Level>, EngineError> {
-    let (mut levels, mut next) = (Vec::new(), Some((image.to_owned(), at)));
-    while let Some((image, at)) = next {
-        let row = records.image(&image)?;
+pub(crate) fn levels(
+    records: &Records,
+    image: &str,
+    at: Option<u64>,
+) -> Result<Vec<Level>, EngineError> {
+    let mut row = records.image(image)?;
+    loop {
+        let parent = row.parent.clone();
+        let walked = walk(records, image, at, row);
+        row = records.image(image)?;
+        // It was flattened meanwhile, and its parent may be gone.
+        if walked.is_ok() || row.parent == parent {
+            return walked;
+        }
+    }
+}
+
+fn walk(
+    records: &Records,
+    image: &str,
+    at: Option<u64>,
+    row: ImageRow,
+) -> Result<Vec<Level>, EngineError> {
+    let (mut levels, mut next) = (Vec::new(), Some((image.to_owned(), at, row)));
+    while let Some((image, at, row)) = next {
         let map = Arc::new(ObjectMap::load(&records.pool, &row.id, at)?);
-        next = row.parent.map(|(parent, snap)| (parent, Some(snap)));
+        let parent = row.parent.clone();
         let (id, rolled, root) = (row.id, row.rolled, row.root);
         levels.push(Level { image, id, at, rolled, root, map });
+        next = match parent {
+            None => None,
+            Some((image, at)) => Some((image.clone(), Some(at), records.image(&image)?)),
+        };
     }
     Ok(levels)
 }

@@ -107,7 +107,7 @@ pub(crate) struct ServeArgs {
     /// region, qos, throttle, oss_dir, store, store_file, s3_bucket, s3_endpoint, s3_region,
     /// master_key_file, master_key_command, kms, vault_addr, vault_token_file, vault_mount,
     /// vault_namespace, vault_ca, engine, ceph_conf, ceph_user, rbd_pool, rbd_namespace, rbd_reset,
-    /// cache_size, pool_size, pool_reserve, keep_free, scrub_rate, audit_keep,
+    /// rbd_flatten_rate, cache_size, pool_size, pool_reserve, keep_free, scrub_rate, audit_keep,
     /// nbd_address, api_address, lease.
     #[arg(long, env = "EBB_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -186,6 +186,7 @@ struct File {
     rbd_pool: Option<String>,
     rbd_namespace: Option<String>,
     rbd_reset: Option<RbdReset>,
+    rbd_flatten_rate: Option<u32>,
     cache_size: Option<Size>,
     pool_size: Option<Size>,
     pool_reserve: Option<Size>,
@@ -217,6 +218,7 @@ impl File {
             rbd_pool: self.rbd_pool.clone(),
             rbd_namespace: self.rbd_namespace.clone(),
             rbd_reset: self.rbd_reset,
+            rbd_flatten_rate: self.rbd_flatten_rate,
         }
     }
 

@@ -34,6 +34,11 @@ pub(crate) struct EngineArgs {
     /// that takes the disk's place; or always by a clone [default: auto].
     #[arg(long, env = "EBB_RBD_RESET", value_enum, value_name = "auto|clone")]
     pub rbd_reset: Option<RbdReset>,
+    /// How many objects of 4 MiB a second are copied, in the background, to make disks on RBD
+    /// that were reset by a clone or made from a snapshot independent of it; none at 0
+    /// [default: 16].
+    #[arg(long, env = "EBB_RBD_FLATTEN_RATE", value_name = "OBJECTS")]
+    pub rbd_flatten_rate: Option<u32>,
 }
 
 /// The engines that there are.
@@ -61,7 +66,13 @@ pub(crate) enum EngineConfig {
     Rbd(Options),
 }
 
-/// An engine, and what it counts.
+/// What an engine counts.
+pub(crate) enum EngineStats {
+    Local(Stats),
+    Rbd(ebb_rbd::Stats),
+}
+
+/// An engine that is open.
 #[derive(Clone)]
 pub(crate) enum OpenEngine {
     Local(Arc<LocalEngine>),
@@ -78,6 +89,7 @@ impl EngineArgs {
             rbd_pool: self.rbd_pool.or(other.rbd_pool),
             rbd_namespace: self.rbd_namespace.or(other.rbd_namespace),
             rbd_reset: self.rbd_reset.or(other.rbd_reset),
+            rbd_flatten_rate: self.rbd_flatten_rate.or(other.rbd_flatten_rate),
         }
     }
 
@@ -87,7 +99,8 @@ impl EngineArgs {
             || self.ceph_user.is_some()
             || self.rbd_pool.is_some()
             || self.rbd_namespace.is_some()
-            || self.rbd_reset.is_some();
+            || self.rbd_reset.is_some()
+            || self.rbd_flatten_rate.is_some();
         match self.engine.unwrap_or_default() {
             EngineKind::Local if told => {
                 Err("--ceph-conf, --ceph-user and --rbd-… are for --engine rbd".into())
@@ -105,6 +118,7 @@ impl EngineArgs {
                     namespace: self.rbd_namespace.unwrap_or_default(),
                     pool,
                     reset,
+                    flatten_rate: self.rbd_flatten_rate.unwrap_or(ebb_rbd::FLATTEN_RATE),
                 }))
             }
         }
@@ -131,11 +145,11 @@ impl OpenEngine {
         }
     }
 
-    /// What the embedded engine counts; Ceph counts for itself.
-    pub(crate) fn stats(&self) -> Option<Stats> {
+    /// What the engine counts.
+    pub(crate) fn stats(&self) -> EngineStats {
         match self {
-            Self::Local(engine) => Some(engine.stats()),
-            Self::Rbd(_) => None,
+            Self::Local(engine) => EngineStats::Local(engine.stats()),
+            Self::Rbd(engine) => EngineStats::Rbd(engine.stats()),
         }
     }
 }

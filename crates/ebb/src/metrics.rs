@@ -10,16 +10,19 @@ use std::fmt::Write;
 use ebb_local::Stats;
 use ebb_nbd::{ExportCounters, Exports, OperationCounters, latency_class_ends};
 
-/// All of it; of the pool where the embedded engine has one.
-pub(crate) fn text(exports: &Exports, pool: Option<&Stats>) -> String {
+use crate::engine_args::EngineStats;
+
+/// All of it, with what the engine counts.
+pub(crate) fn text(exports: &Exports, engine: &EngineStats) -> String {
     let counted = exports.counted().into_iter();
     let disks: Vec<(String, ExportCounters)> = counted
         .filter_map(|disk| exports.counters(&disk).map(|counters| (disk, counters)))
         .collect();
     let mut page = Page(String::new());
     page.disks(&disks);
-    if let Some(pool) = pool {
-        page.pool(pool);
+    match engine {
+        EngineStats::Local(pool) => page.pool(pool),
+        EngineStats::Rbd(rbd) => page.rbd(rbd),
     }
     page.0
 }
@@ -70,6 +73,43 @@ impl Page {
         ] {
             let name = format!("pool_{name}_total");
             self.head(&name, "counter", help);
+            self.line(&name, "", value as f64);
+        }
+    }
+
+    fn rbd(&mut self, rbd: &ebb_rbd::Stats) {
+        let (counter, gauge) = ("counter", "gauge");
+        for (name, kind, help, value) in [
+            ("images", gauge, "Images, as of the last minute.", rbd.images),
+            ("clones", gauge, "Images that hang on another.", rbd.clones),
+            ("depth_max", gauge, "Parents of the one with the most.", rbd.deepest),
+            ("flattened_total", counter, "Clones that were flattened.", rbd.flattened),
+            (
+                "flatten_objects_total",
+                counter,
+                "Objects of 4 MiB copied to flatten clones.",
+                rbd.objects_copied,
+            ),
+            (
+                "flatten_objects_left",
+                gauge,
+                "Objects to copy of the clone that is being flattened.",
+                rbd.objects_left,
+            ),
+            ("resets_in_place_total", counter, "Resets by a rollback.", rbd.resets_in_place),
+            ("resets_by_clone_total", counter, "Resets by a clone.", rbd.resets_by_clone),
+            ("reaper_backlog", gauge, "Images and snapshots to remove.", rbd.backlog),
+            (
+                "operations_remembered",
+                gauge,
+                "Operations kept for their repetition, as of the last hour.",
+                rbd.operations,
+            ),
+            ("requests_in_flight", gauge, "Requests that librbd has.", rbd.in_flight),
+            ("errors_total", counter, "Requests that librbd failed.", rbd.errors),
+        ] {
+            let name = format!("rbd_{name}");
+            self.head(&name, kind, help);
             self.line(&name, "", value as f64);
         }
     }

@@ -183,7 +183,7 @@ impl Server {
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
         let nonces = Nonces::kept_in(data_dir.join("nonces"), config.clock.now())?;
-        let metrics = Box::new(move || metrics::text(&exports, engine.stats().as_ref()));
+        let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
         let now = config.clock.now().unix_millis();
         let log = Log::open(&data_dir.join(audit::FOLDER), config.audit, now)?;

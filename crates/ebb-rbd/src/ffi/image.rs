@@ -3,14 +3,14 @@
 //! A request is a box that the library carries through as a pointer: the buffer that it reads or
 //! writes, and a closure that takes the outcome, on a thread of the library.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ptr;
 use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 
 use super::pool::text;
-use super::{Api, EINVAL, Error, Handle, Pool, RawSnap, api};
+use super::{Api, ECANCELED, EINVAL, Error, Handle, Pool, RawSnap, api};
 
 /// Layering, exclusive lock, object map, fast diff, deep flatten.
 const FEATURES: u64 = 1 | 4 | 8 | 16 | 32;
@@ -23,6 +23,7 @@ pub(crate) type Done = Box<dyn FnOnce(Result<Bytes, i32>) + Send>;
 pub(crate) struct SnapInfo {
     pub(crate) id: u64,
     pub(crate) name: String,
+    pub(crate) size: u64,
 }
 
 /// An open image. Dropping it closes it, which waits for the cluster: so it must not be dropped
@@ -88,6 +89,18 @@ impl Image {
         Ok(Self { pool: Arc::clone(pool), name: name.to_owned(), raw })
     }
 
+    /// Opens the head to look at it only: whoever has it is not disturbed.
+    pub(crate) fn open_to_look(pool: &Arc<Pool>, name: &str) -> Result<Self, Error> {
+        let (label, mut raw) = (text(name)?, ptr::null_mut());
+        // SAFETY: the name is a string, no snapshot is given, and a handle is written.
+        let opened = unsafe {
+            let open = pool.api().rbd_open_read_only;
+            open(pool.io(), label.as_ptr(), &raw mut raw, ptr::null())
+        };
+        Error::check("rbd_open", name, opened)?;
+        Ok(Self { pool: Arc::clone(pool), name: name.to_owned(), raw })
+    }
+
     /// Opens a snapshot.
     pub(crate) fn open_snap(pool: &Arc<Pool>, name: &str, snap: &str) -> Result<Self, Error> {
         let (label, at, mut raw) = (text(name)?, text(snap)?, ptr::null_mut());
@@ -140,6 +153,33 @@ impl Image {
         self.check("rbd_get_flags", got).map(|()| flags & OBJECT_MAP_INVALID == 0)
     }
 
+    pub(crate) fn features(&self) -> Result<u64, Error> {
+        let mut features = 0;
+        // SAFETY: the features are written where they are wanted.
+        let got = unsafe { (self.api().rbd_get_features)(self.raw, &raw mut features) };
+        self.check("rbd_get_features", got).map(|()| features)
+    }
+
+    /// How many bytes may come from its parent.
+    pub(crate) fn overlap(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+        // SAFETY: the bytes are written where they are wanted.
+        let got = unsafe { (self.api().rbd_get_overlap)(self.raw, &raw mut bytes) };
+        self.check("rbd_get_overlap", got).map(|()| bytes)
+    }
+
+    /// Copies all that it has not of its own from its parent, and forgets that. `goes_on` is told
+    /// of each object, which of how many, whether it is copied or not, and ends it with false: the
+    /// error is then `ECANCELED`, the parent is still there, and what was copied stays.
+    pub(crate) fn flatten(&self, goes_on: &Progress<'_>) -> Result<(), Error> {
+        let told = (&raw const goes_on).cast_mut();
+        // SAFETY: the callback takes a pointer to the reference, which lives until the call ends,
+        // and calls it from one thread at a time or several, as its type allows.
+        let done =
+            unsafe { (self.api().rbd_flatten_with_progress)(self.raw, progressed, told.cast()) };
+        self.check("rbd_flatten", done)
+    }
+
     pub(crate) fn resize(&self, size_bytes: u64) -> Result<(), Error> {
         // SAFETY: the image is open.
         self.check("rbd_resize", unsafe { (self.api().rbd_resize)(self.raw, size_bytes) })
@@ -185,7 +225,8 @@ impl Image {
             let info = |snap: &RawSnap| {
                 // SAFETY: the library has put a string there, until the list is ended below.
                 let name = unsafe { CStr::from_ptr(snap.name) };
-                SnapInfo { id: snap.id, name: name.to_string_lossy().into_owned() }
+                let name = name.to_string_lossy().into_owned();
+                SnapInfo { id: snap.id, name, size: snap.size }
             };
             let mut snaps: Vec<SnapInfo> = raw.iter().map(info).collect();
             if !raw.is_empty() {
@@ -276,6 +317,16 @@ impl Drop for Image {
             tracing::info!("{error}");
         }
     }
+}
+
+/// What is told of objects, and says whether to go on.
+pub(crate) type Progress<'a> = dyn Fn(u64, u64) -> bool + Sync + 'a;
+
+/// Called by the library for each object.
+extern "C" fn progressed(object: u64, of: u64, told: Handle) -> c_int {
+    // SAFETY: `flatten` gave this pointer, and waits for the library.
+    let goes_on = unsafe { &*told.cast::<&Progress<'_>>() };
+    if goes_on(object, of) { 0 } else { -ECANCELED }
 }
 
 enum Buffer {

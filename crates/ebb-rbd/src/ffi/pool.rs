@@ -6,7 +6,9 @@ use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
-use super::{Api, EACCES, ECANCELED, EEXIST, ENOENT, EPERM, ETIMEDOUT, Error, Handle, api};
+use super::{
+    Api, EACCES, ECANCELED, EEXIST, ENOENT, EPERM, ETIMEDOUT, Error, Handle, RawSpace, api,
+};
 
 /// What the engine needs set, whatever the cluster's own file says. Writes are complete when they
 /// are durable, zeroes are exact, and images and clones have what snapshots are quick with.
@@ -117,6 +119,15 @@ impl Pool {
         // SAFETY: as above; nothing uses the context yet.
         unsafe { (self.api.rados_ioctx_set_namespace)(self.io, name.as_ptr()) };
         Ok(())
+    }
+
+    /// Whether so many percent of the cluster are free.
+    pub(crate) fn has_free(&self, percent: u64) -> Result<bool, Error> {
+        let mut space = RawSpace::default();
+        // SAFETY: the cluster is connected, and what it has is written where it is wanted.
+        let told = unsafe { (self.api.rados_cluster_stat)(self.cluster, &raw mut space) };
+        Error::check("rados_cluster_stat", "the cluster", told)?;
+        Ok(space.kb_avail >= space.kb / 100 * percent)
     }
 
     pub(super) fn api(&self) -> &'static Api {

@@ -20,8 +20,9 @@ impl Namespace {
             .expect("there is no Ceph cluster: these tests are run by `cargo xtask ceph`");
         let namespace = format!("test-{}-{}", process::id(), LAST.fetch_add(1, Relaxed));
         let (pool, user) = ("rbd".into(), "admin".into());
-        let reset = ResetMode::Auto;
-        Self { options: Options { conf: conf.into(), pool, namespace, user, reset } }
+        let (reset, flatten_rate) = (ResetMode::Auto, ebb_rbd::FLATTEN_RATE);
+        let conf = conf.into();
+        Self { options: Options { conf, pool, namespace, user, reset, flatten_rate } }
     }
 }
 
