@@ -54,12 +54,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Of the tests over HTTP, those of records: lists in their order, transactions. The story of a
-/// reset, snapshots and starts are told on PostgreSQL in the stage `cluster`.
+/// reset and snapshots are told on PostgreSQL in the stage `cluster`.
 const OVER_HTTP: &[&str] = &[
     "postgres",
     "conformance/test_describe_disks.py",
     "conformance/test_lives.py",
     "conformance/test_tags.py",
+    "e2e/test_restart.py",
 ];
 
 /// Runs them: the suite of the store, the use cases, and the whole program over HTTP.
