@@ -5,9 +5,9 @@
 //!
 //! ```text
 //!   survey of the rows ─► one image, claimed by a row ─► bursts ─► row of the image: no parent
-//!        each minute        f/<image>: by, beat, left      │        the reaper: what nobody hangs on
-//!                                                          └ librbd flattens until so many objects
-//!                                                            are copied, and is told to stop
+//!        each minute        f/<image>: by, beat, left      │       reaper: what nobody hangs on
+//!                                                          └ librbd flattens until so many
+//!                                                            objects are copied, and is stopped
 //! ```
 //! Which: heads that are clones, and
 //! - hang on a snapshot that was deleted: what it takes comes back;

@@ -186,14 +186,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Says that a server lives.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`].
-    pub fn beat(&self, id: &ServerId) -> Result<(), StoreError> {
-        let sql = "UPDATE servers SET beat = beat + 1 WHERE id = ?";
-        self.execute(sql, &[text(id.as_str())])?;
-        Ok(())
+    pub(crate) fn beat(&self, id: &ServerId) -> Result<(), StoreError> {
+        let sql = "UPDATE servers SET beat = beat + 1 WHERE id = ? AND dead = 0";
+        match self.execute(sql, &[text(id.as_str())])? {
+            1 => Ok(()),
+            _ => Err(StoreError::ShutOut),
+        }
     }
 
     /// Takes a server for gone: from this commit on, nothing that it writes is taken.

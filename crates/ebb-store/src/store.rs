@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
-use crate::{Member, PostgresUrl, StoreError, Tx};
+use crate::{Member, PostgresUrl, ServerId, StoreError, Tx};
 
 /// What has happened when a write returned `Ok`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,19 @@ impl Store {
 
     fn member(&self) -> Option<Arc<Member>> {
         self.member.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that a server lives. It waits for nobody who writes: a server that has much to do must
+    /// not be taken for gone.
+    ///
+    /// # Errors
+    /// [`StoreError::ShutOut`] where it was taken for gone; [`StoreError::Sql`],
+    /// [`StoreError::Unavailable`].
+    pub fn beat(&self, id: &ServerId) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Recoverable, |tx| tx.beat(id)),
+            Backend::Postgres(postgres) => postgres.beat(|tx| tx.beat(id)),
+        }
     }
 
     /// How often the database was missed by somebody who wanted to read or write. Where that

@@ -55,7 +55,7 @@ impl Control {
 
     /// Apart from what else there is to do: shutting an engine out can take longer than a lease.
     fn beat(&self) -> Result<(), ControlError> {
-        self.store.write(Durability::Recoverable, |tx| Ok(tx.beat(&self.cluster.id)?))
+        Ok(self.store.beat(&self.cluster.id)?)
     }
 
     fn watch(&self, watch: &mut Watch, count: u32) -> Result<(), ControlError> {

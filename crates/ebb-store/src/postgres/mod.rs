@@ -50,6 +50,9 @@ const CHECK: Duration = Duration::from_secs(2);
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
      SELECT pg_advisory_xact_lock(1700946796, hashtext(current_schema()))";
 
+/// Of a beat, which concerns one row: it waits for no writer.
+const BEGIN_BEAT: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// A schema of a PostgreSQL database.
@@ -58,6 +61,8 @@ pub(crate) struct Postgres {
     /// One: more would wait for each other in the database.
     writers: Pool<Session>,
     readers: Pool<Session>,
+    /// A server that has much to write still has to say that it lives.
+    beats: Pool<Session>,
     outage: Outage,
     /// Transactions that came to nothing for want of the database.
     missed: AtomicU64,
@@ -69,6 +74,7 @@ impl Postgres {
             url: url.clone(),
             writers: Pool::new(1),
             readers: Pool::new(READERS),
+            beats: Pool::new(1),
             outage: Outage::default(),
             missed: AtomicU64::new(0),
         };
@@ -112,6 +118,18 @@ impl Postgres {
         Ok(result)
     }
 
+    /// Runs `f` beside the writers, for a statement of its own that none of them is in the way of.
+    pub(crate) fn beat<T>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let place = self.begin(&self.beats, BEGIN_BEAT)?;
+        let transaction = Transaction { session: place.get() };
+        let result = f(&Tx::new(Database::Postgres(transaction.session)))?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
     fn miss(&self, error: StoreError) -> StoreError {
         self.missed.fetch_add(1, Ordering::Relaxed);
         error
@@ -134,6 +152,7 @@ impl Postgres {
         drop(under_way);
         self.writers.close_idle();
         self.readers.close_idle();
+        self.beats.close_idle();
         Ok(())
     }
 
