@@ -88,18 +88,32 @@ impl Control {
             }
             Ok(tx.claim(&me, Whose::All)?)
         })?;
-        self.take_up(&claimed)?;
         self.remove_archived_orphans()?;
-        self.open_exports()
+        if self.cluster.is_alone() {
+            // Whoever is told that it is ready finds every disk.
+            self.take_up(&claimed)?;
+            return self.open_exports(|control, disk| control.settle_or_wait(&disk));
+        }
+        // The others have gone on meanwhile, so there is nobody who waits for this start to be the
+        // end of it, and much of what is left is theirs to open.
+        self.work.add(Job::Claimed(Box::new(claimed)));
+        self.spread_orphan_exports()?;
+        self.open_exports(|control, disk| {
+            control.work.add(Job::Export(disk, 0));
+            Ok(())
+        })
     }
 
-    /// Opens the exports of running instances that no other server has.
-    fn open_exports(&self) -> Result<(), ControlError> {
+    /// Has the exports of running instances opened that no server has.
+    fn open_exports(
+        &self,
+        open: impl Fn(&Self, DiskId) -> Result<(), ControlError>,
+    ) -> Result<(), ControlError> {
         let held: HashSet<DiskId> = self.store.read(|tx| tx.held_exports())?.into_iter().collect();
         for id in self.store.read(|tx| tx.running_instances())? {
             let disks = self.store.read(|tx| tx.disks_of_instance(&id))?;
-            for disk in disks.iter().filter(|disk| !held.contains(&disk.id)) {
-                self.settle_or_wait(&disk.id)?;
+            for disk in disks.into_iter().filter(|disk| !held.contains(&disk.id)) {
+                open(self, disk.id)?;
             }
         }
         Ok(())

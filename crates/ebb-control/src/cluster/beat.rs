@@ -106,7 +106,7 @@ impl Control {
     }
 
     /// Gives the exports of servers that are gone to those that are there, to each its part.
-    fn spread_orphan_exports(&self) -> Result<(), ControlError> {
+    pub(crate) fn spread_orphan_exports(&self) -> Result<(), ControlError> {
         let orphans = self.store.read::<_, ControlError>(|tx| Ok(tx.orphan_exports()?))?;
         if orphans.is_empty() {
             return Ok(());
