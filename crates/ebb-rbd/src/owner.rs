@@ -109,9 +109,12 @@ impl Shared {
         {
             let owner = locker.address.clone();
             if self.peers.has_shut_out(&owner) {
-                // librbd would have it blocklisted once more, which takes the monitors a while.
                 self.records().pool.break_lock(&id, &locker)?;
-            } else if image.watchers()?.contains(&owner) {
+            } else if !image.watchers()?.contains(&owner) {
+                // librbd would do it for an hour; of 16.2, it can not for any other time.
+                self.blocklist(&owner)?;
+                self.records().pool.break_lock(&id, &locker)?;
+            } else {
                 let ask = Ask::LetGo { volume: volume.0 };
                 match self.peers.ask(&owner, &ask, ANSWER_WITHIN)? {
                     Said::Answer(Answer::Done) => {}
@@ -199,6 +202,10 @@ impl Shared {
             return Err(EngineError::Failed(format!("{client:?} is not the name of a client")));
         }
         deadline::commits()?;
+        self.blocklist(client)
+    }
+
+    fn blocklist(&self, client: &str) -> Result<(), EngineError> {
         let pool = &self.records().pool;
         pool.blocklist(client, SHUT_OUT_SECONDS)?;
         self.peers.shuts_out(client);

@@ -19,8 +19,6 @@ const SETTINGS: &[(&CStr, &CStr)] = &[
     // Connecting, and commands to monitors. Operations on objects have no limit: `deadline.rs`.
     (c"client_mount_timeout", c"10"),
     (c"rados_mon_op_timeout", c"10"),
-    // As long as `owner.rs` says why.
-    (c"rbd_blocklist_expire_seconds", c"31536000"),
 ];
 
 /// A row of an object: its key and its value.
