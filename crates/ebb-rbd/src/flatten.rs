@@ -453,19 +453,13 @@ impl Work {
     /// The image, by its volume's head. Or why not: it is for another engine.
     fn open(&self, job: &Job) -> Result<Result<Arc<Image>, &'static str>, EngineError> {
         let shared = &*self.shared;
-        let row = match shared.settled_row(job.volume) {
-            Ok(row) if row.image == job.image => row,
-            Ok(_) => return Ok(Err("the volume was reset")),
-            Err(EngineError::NoSuchVolume(_)) => return Ok(Err("the volume was deleted")),
-            Err(error) => return Err(error),
-        };
-        let (head, image) = shared.head(job.volume, &row)?;
-        if !head.in_use() && image.watchers()?.len() > 1 {
-            drop(image);
-            shared.shut(job.volume);
-            return Ok(Err("it is open elsewhere"));
+        match shared.own(job.volume) {
+            Ok((row, _, image)) if row.image == job.image => Ok(Ok(image)),
+            Ok(_) => Ok(Err("the volume was reset")),
+            Err(EngineError::NoSuchVolume(_)) => Ok(Err("the volume was deleted")),
+            Err(EngineError::InUse(_)) => Ok(Err("it is open elsewhere")),
+            Err(error) => Err(error),
         }
-        Ok(Ok(image))
     }
 
     /// Writes down that an image hangs on nothing any more, as all is copied. False: it is not what
