@@ -2,13 +2,17 @@
 
 import contextlib
 import http.client
+import json
+import os
+import subprocess
 import threading
 import time
 import uuid
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from harness import blocks, ceph
+from harness import blocks, ceph, wire
 from harness.ecs import ZONE, Ecs
 
 PLACES = [0, 5 * blocks.MIB + 777, 900 * blocks.MIB]
@@ -126,3 +130,65 @@ def test_nothing_is_encrypted(make_server, namespace):
     disk = {"ZoneId": ZONE, "Size": 20, "DiskCategory": "cloud_essd"}
     ecs.refused(400, code, "CreateDisk", disk | {"Encrypted": True})
     assert ecs.disks() == []
+
+
+def test_where_a_disk_is(make_server, namespace):
+    server = make_server(args=on_rbd(namespace, "--rbd-reset", "clone")).start()
+    ecs = Ecs(server)
+    instance, disk = ecs.machine(2)
+    fill(server, disk, "first")
+    snapshot = ecs.create_snapshot(disk)
+    ecs.stop_instance(instance)
+    ecs.reset(disk, snapshot)
+    ecs.start_instance(instance)
+    found = json.loads(server.locate(disk, "--json"))
+    place = (found["engine"], found["pool"], found["namespace"])
+    assert place == ("rbd", "rbd", namespace)
+    assert found["attached_to"] == [instance] and found["depth"] == 1
+    (held,) = found["snapshots"]
+    assert held["snapshot"] == snapshot and found["parents"] == [held["image"]]
+    image = f"rbd/{namespace}/{found['image']}"
+    assert f"--read-only {image}" in found["map"] and "readonly=on" in found["qemu"]
+    info = json.loads(rbd("info", image, "--format", "json"))
+    assert info["id"] == found["image_id"] and info["size"] == found["size_bytes"]
+    assert set(info["features"]) == set(found["features"])
+    # What is told to be the disk has its bytes.
+    exported = rbd("export", "--no-progress", image, "-", text=False)
+    noise = blocks.noise(("first", 0), 2 * blocks.MIB)
+    assert exported[: 2 * blocks.MIB] == noise
+    assert "warning: " in server.locate(disk)
+
+
+def rbd(*words, text=True):
+    command = ["rbd", "--conf", os.environ["EBB_TEST_CEPH_CONF"], *words]
+    return subprocess.run(command, check=True, capture_output=True, text=text, timeout=60).stdout
+
+
+def test_what_the_engine_counts(make_server, namespace):
+    server = make_server(args=on_rbd(namespace, "--rbd-reset", "clone")).start()
+    ecs = Ecs(server)
+    instance, disk = ecs.machine(2)
+    fill(server, disk, "first")
+    snapshot = ecs.create_snapshot(disk)
+    ecs.stop_instance(instance)
+    ecs.reset(disk, snapshot)
+    page = counted(server)
+    assert page["ebbtide_rbd_resets_by_clone_total"] == 1
+    assert page["ebbtide_rbd_resets_in_place_total"] == 0
+    assert page["ebbtide_rbd_requests_in_flight"] == 0
+    assert page["ebbtide_rbd_errors_total"] == 0
+    # What rows tell is as old as the last look at them, which a reset asks for.
+    deadline = time.monotonic() + 20
+    # The instance's own disk is one image; the other disk's are its new head and the one it left.
+    while page["ebbtide_rbd_images"] != 3:
+        assert time.monotonic() < deadline, page
+        time.sleep(0.2)
+        page = counted(server)
+    assert page["ebbtide_rbd_clones"] == 1 and page["ebbtide_rbd_depth_max"] == 1
+
+
+def counted(server) -> dict:
+    answer = wire.send(server, "GET", "/metrics")
+    families = text_string_to_metric_families(answer.body.decode())
+    samples = (sample for family in families for sample in family.samples)
+    return {sample.name: sample.value for sample in samples if "_rbd_" in sample.name}

@@ -128,3 +128,13 @@ def test_a_file_that_is_no_pool(server, folder):
     done = server.check_result(data_dir=strange)
     assert done.returncode in (1, 2) and "panicked" not in done.stderr, done
     assert [path.name for path in strange.iterdir()] == ["pool.dat"]
+
+
+def test_where_a_disk_is(server, written):
+    found = json.loads(server.locate(written, "--json"))
+    assert found["engine"] == "local"
+    assert found["pool"] == str(server.data_dir / "pool.dat")
+    assert found["disk"] == written and len(found["attached_to"]) == 1
+    assert f"disk: {written}" in server.locate(written).splitlines()
+    with pytest.raises(AssertionError, match="there is no such disk"):
+        server.locate("d-nothing")

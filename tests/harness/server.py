@@ -205,6 +205,15 @@ class Server:
         env = self._environment()
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
 
+    def locate(self, disk: str, *args) -> str:
+        """`ebb volume locate …`: what it prints."""
+        command = [server_binary(), "volume", "locate", disk, "--data-dir", self.data_dir]
+        done = subprocess.run(
+            [*command, *args], env=self._environment(), capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def check_result(self, *args, data_dir=None) -> subprocess.CompletedProcess:
         """`ebb volume check …`, however it ends."""
         command = [server_binary(), "volume", "check", "--data-dir", data_dir or self.data_dir]

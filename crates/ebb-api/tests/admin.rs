@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ebb_api::admin::{AdminClient, AdminError, ImportCommand, Issue, serve_admin};
+use ebb_api::admin::{AdminClient, AdminError, Helpers, ImportCommand, serve_admin};
 use plane::Plane;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -37,8 +37,11 @@ impl Admin {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let guard = runtime.enter();
         let listener = UnixListener::bind(&socket).unwrap();
-        let issue: Issue = Arc::new(|_, _| Err("nothing is issued here".into()));
-        runtime.spawn(serve_admin(listener, Arc::clone(&plane.control), issue));
+        let helpers = Helpers {
+            issue: Arc::new(|_, _| Err("nothing is issued here".into())),
+            locate: Arc::new(|_| Err("nothing is anywhere here".into())),
+        };
+        runtime.spawn(serve_admin(listener, Arc::clone(&plane.control), helpers));
         drop(guard);
         Self { socket, runtime, _plane: plane, _folder: folder }
     }

@@ -4,10 +4,11 @@
 //! for a block), each parent more makes reads of holes longer, and what it hangs on takes space.
 //!
 //! ```text
-//!   survey of the rows ─► one image, claimed by a row ─► bursts ─► row of the image: no parent
-//!        each minute        f/<image>: by, beat, left      │       reaper: what nobody hangs on
-//!                                                          └ librbd flattens until so many
-//!                                                            objects are copied, and is stopped
+//!   survey of the rows ─► an image, claimed by a row ─► bursts ─► row of the image: no parent
+//!        each minute        f/<image>: by, beat, left     │       librbd gives the parent up
+//!                                                         │       the reaper removes it
+//!                                                         └ librbd flattens until so many objects
+//!                                                           are copied, and is told to stop
 //! ```
 //! Which: heads that are clones, and
 //! - hang on a snapshot that was deleted: what it takes comes back;

@@ -142,8 +142,7 @@ impl Shared {
     }
 
     /// Keeps what was made open, now that it is a volume's head. One whose parent's parents may
-    /// have changed since it was opened is opened anew when it is used: librbd does not hear of
-    /// that.
+    /// have changed since it was opened is opened anew when it is used: librbd does not hear of it.
     pub(crate) fn keep_open(&self, volume: VolumeId, made: Made, size_bytes: u64) {
         if made.is_shallow {
             self.add_head(volume, made.image, size_bytes);

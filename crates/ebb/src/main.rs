@@ -21,6 +21,7 @@ mod engine_args;
 mod instance_authority;
 mod kill_at;
 mod kms_args;
+mod locate;
 mod master_key;
 mod metrics;
 mod operations;
@@ -60,7 +61,7 @@ enum Command {
     Admin(admin::AdminArgs),
     /// Make one signed API call: `ebb call DescribeDisks --RegionId cn-hangzhou`.
     Call(call::CallArgs),
-    /// The bytes of a stopped server.
+    /// The bytes of disks.
     Volume(volume::VolumeArgs),
     /// The records of a stopped server.
     Store(store_copy::StoreCommand),
@@ -76,10 +77,14 @@ fn main() -> ExitCode {
         Command::Demo(args) => run(demo::demo(args)),
         Command::Admin(args) => run(admin::admin(args)),
         Command::Call(args) => run(call::call(args)),
-        Command::Volume(args) => return volume::volume(&args),
+        Command::Volume(args) => return volume::volume(args),
         Command::Store(args) => store_copy::store(args),
         Command::Operations(args) => operations::operations(&args),
     };
+    ended(outcome)
+}
+
+fn ended(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebb_api::admin::{Issue, serve_admin};
+use ebb_api::admin::{Helpers, Issue, Locate, serve_admin};
 use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
 use ebb_audit::Log;
 use ebb_control::{
@@ -27,6 +27,7 @@ use crate::config::{Config, NbdClients, Qos, ServeArgs};
 use crate::data_dir::{DataDir, root_key_from_environment};
 use crate::engine_args::OpenEngine;
 use crate::instance_authority::InstanceAuthority;
+use crate::locate;
 use crate::metrics;
 use crate::qemu_img::QemuImg;
 
@@ -178,7 +179,9 @@ impl Server {
         let issue: Issue = Arc::new(move |instance, days| {
             instances.issue(instance, days).map_err(|error| error.to_string())
         });
-        let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control), issue));
+        let locate = located(config, &engine);
+        let helpers = Helpers { issue, locate };
+        let admin = tokio::spawn(serve_admin(admin_listener, Arc::clone(&control), helpers));
 
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
@@ -237,6 +240,15 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Tells where disks are.
+fn located(config: &Config, engine: &OpenEngine) -> Locate {
+    let (engine, data_dir, config) =
+        (engine.clone(), config.data_dir.clone(), config.engine.clone());
+    Arc::new(move |disk| {
+        locate::told(&engine, &config, &data_dir, disk).map_err(|error| error.to_string())
+    })
 }
 
 /// Has the snapshots taken and deleted that are due, exports opened whose key can be had again, and

@@ -1,4 +1,5 @@
-//! `ebb volume`: what is done with the bytes of a stopped server.
+//! `ebb volume`: the bytes of disks: whether a stopped server's are whole, and where a running
+//! server's are.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::data_dir::lock_existing;
+use crate::locate::{LocateArgs, locate};
 
 /// Nothing was found.
 const WHOLE: u8 = 0;
@@ -32,6 +34,9 @@ enum Command {
     ///
     /// The exit code is 0 if all is whole, 1 if something was found, 2 if it could not be checked.
     Check(CheckArgs),
+    /// Tell where a disk's bytes are, and how to use them without a server. A running server says
+    /// it.
+    Locate(LocateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -45,8 +50,11 @@ struct CheckArgs {
 }
 
 /// Carries the command out. What it came to is its exit code, as scripts ask for it.
-pub(crate) fn volume(args: &VolumeArgs) -> ExitCode {
-    let Command::Check(args) = &args.command;
+pub(crate) fn volume(args: VolumeArgs) -> ExitCode {
+    let args = match args.command {
+        Command::Check(args) => args,
+        Command::Locate(args) => return crate::ended(crate::run(locate(args))),
+    };
     let code = check(&args.data_dir).and_then(|report| {
         print(&report, args.json)?;
         Ok(if report.findings.is_empty() { WHOLE } else { DAMAGED })

@@ -10,7 +10,9 @@ mod server;
 
 use std::sync::Arc;
 
-use ebb_control::{AccountChange, Control, ControlError, ImportRequest, KeyShown, NewIdentity};
+use ebb_control::{
+    AccountChange, Control, ControlError, DiskVolume, ImportRequest, KeyShown, NewIdentity,
+};
 use ebb_domain::{
     AccountId, Category, Denied, DiskId, Identity, IdentityKind, InstanceId, PolicyKind,
     PolicyName, SnapshotCategory, Timestamp,
@@ -124,6 +126,11 @@ pub enum Command {
         /// How long it is good.
         days: u32,
     },
+    /// Tells where a disk's bytes are.
+    LocateDisk {
+        /// Which.
+        disk: String,
+    },
     /// Removes the record of a lost machine.
     ForgetInstance {
         /// Which.
@@ -159,6 +166,18 @@ pub struct ClientCertificate {
 /// Issues a certificate to the instance of this id, good for so many days; or says why not.
 pub type Issue = Arc<dyn Fn(&str, u32) -> Result<ClientCertificate, String> + Send + Sync>;
 
+/// Tells where the bytes of a disk are; or says why not.
+pub type Locate = Arc<dyn Fn(&DiskVolume) -> Result<Value, String> + Send + Sync>;
+
+/// What commands have done by others than the control plane.
+#[derive(Clone)]
+pub struct Helpers {
+    /// See there.
+    pub issue: Issue,
+    /// See there.
+    pub locate: Locate,
+}
+
 /// Which image to import, and as what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportCommand {
@@ -180,7 +199,7 @@ struct Refusal(String);
 
 impl Command {
     /// Carries it out; answers what it changed.
-    fn run(&self, control: &Control, issue: &Issue) -> Result<Value, Refusal> {
+    fn run(&self, control: &Control, helpers: &Helpers) -> Result<Value, Refusal> {
         match self {
             Self::SetAccount {
                 account,
@@ -274,7 +293,7 @@ impl Command {
                 if !control.has_instance(&InstanceId::new(instance))? {
                     return Err(ControlError::from(Denied::InstanceNotFound).into());
                 }
-                let issued = issue(instance, *days).map_err(Refusal)?;
+                let issued = (helpers.issue)(instance, *days).map_err(Refusal)?;
                 Ok(json!({
                     "instance": instance,
                     "expires_at": crate::time::seconds(issued.expires_at),
@@ -282,6 +301,10 @@ impl Command {
                     "key": issued.key,
                     "authority": issued.authority,
                 }))
+            }
+            Self::LocateDisk { disk } => {
+                let found = control.disk_volume(&DiskId::new(disk))?;
+                (helpers.locate)(&found).map_err(Refusal)
             }
             Self::ForgetInstance { instance } => {
                 control.forget_instance(&InstanceId::new(instance))?;

@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 
 use crate::linger::linger;
 
-use super::{Command, ImportCommand, Issue, Refusal};
+use super::{Command, Helpers, ImportCommand, Refusal};
 
 /// A command is a few hundred bytes.
 const MAX_COMMAND: usize = 64 << 10;
@@ -30,7 +30,7 @@ const PIECE: usize = 1 << 20;
 
 /// Serves for ever. Dropping the future ends it: a command under way is carried out all the same,
 /// an import under way is broken off and its snapshot is failed.
-pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, issue: Issue) {
+pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, helpers: Helpers) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -40,10 +40,10 @@ pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, issue: I
                 continue;
             }
         };
-        let (control, issue) = (Arc::clone(&control), Arc::clone(&issue));
+        let (control, helpers) = (Arc::clone(&control), helpers.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                Box::pin(answer(request, Arc::clone(&control), Arc::clone(&issue)))
+                Box::pin(answer(request, Arc::clone(&control), helpers.clone()))
             });
             let http = http1::Builder::new();
             let mut connection = http.serve_connection(TokioIo::new(stream), service);
@@ -59,10 +59,10 @@ pub async fn serve_admin(listener: UnixListener, control: Arc<Control>, issue: I
 async fn answer(
     request: Request<Incoming>,
     control: Arc<Control>,
-    issue: Issue,
+    helpers: Helpers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let outcome = match (request.method(), request.uri().path()) {
-        (&Method::POST, "/") => command(request.into_body(), control, issue).await,
+        (&Method::POST, "/") => command(request.into_body(), control, helpers).await,
         (&Method::POST, "/import") => import(request, control).await,
         _ => Err(Refusal("the admin socket has no such path".into())),
     };
@@ -77,13 +77,17 @@ async fn answer(
     Ok(response)
 }
 
-async fn command(body: Incoming, control: Arc<Control>, issue: Issue) -> Result<Value, Refusal> {
+async fn command(
+    body: Incoming,
+    control: Arc<Control>,
+    helpers: Helpers,
+) -> Result<Value, Refusal> {
     let body = Limited::new(body, MAX_COMMAND).collect().await;
     let body = body.map_err(|error| Refusal(error.to_string()))?.to_bytes();
     let command: Command =
         serde_json::from_slice(&body).map_err(|error| Refusal(error.to_string()))?;
     blocking(move || {
-        let changed = command.run(&control, &issue)?;
+        let changed = command.run(&control, &helpers)?;
         tracing::info!(?command, "an operator's command was carried out");
         Ok(changed)
     })

@@ -1,0 +1,37 @@
+//! Which volume of the engine's a disk is: for an operator who looks for its bytes.
+
+use ebb_domain::{Denied, DiskId, InstanceId, SnapshotId};
+
+use crate::{Control, ControlError};
+
+/// What the records say of a disk, of whatever account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskVolume {
+    /// The disk.
+    pub disk: DiskId,
+    /// The engine's id of its volume.
+    pub volume: u64,
+    /// The instances that it is attached to.
+    pub instances: Vec<InstanceId>,
+    /// Its snapshots that are in the pool, oldest first, with the engine's ids of them.
+    pub snapshots: Vec<(SnapshotId, u64)>,
+}
+
+impl Control {
+    /// The volume of a disk.
+    ///
+    /// # Errors
+    /// [`Denied::DiskNotFound`], or a failure.
+    pub fn disk_volume(&self, id: &DiskId) -> Result<DiskVolume, ControlError> {
+        self.store.read(|tx| {
+            let disk = tx.disk(id)?.ok_or(Denied::DiskNotFound)?;
+            let snapshots = tx.accomplished_snapshots(id)?.into_iter();
+            Ok(DiskVolume {
+                instances: disk.attachments.into_iter().map(|place| place.instance).collect(),
+                snapshots: snapshots.map(|snapshot| (snapshot.id, snapshot.version)).collect(),
+                volume: disk.volume,
+                disk: disk.id,
+            })
+        })
+    }
+}
