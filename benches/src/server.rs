@@ -25,12 +25,21 @@ impl Server {
     /// # Errors
     /// It does not start.
     pub fn start(program: &str, folder: &Path) -> Result<Self, Failure> {
+        Self::start_with(program, folder, &[])
+    }
+
+    /// The same, with more words on its command line.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_with(program: &str, folder: &Path, more: &[&str]) -> Result<Self, Failure> {
         let data_dir = folder.join("data");
         let mut process = Command::new(program)
             .arg("serve")
             .arg("--data-dir")
             .arg(&data_dir)
             .args(["--listen", "127.0.0.1:0", "--nbd-listen", "127.0.0.1:0"])
+            .args(more)
             .env("EBB_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()?;

@@ -9,8 +9,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::command::{cargo, run};
-use crate::install;
 use crate::workspace::Workspace;
+use crate::{ceph, install};
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -30,6 +30,13 @@ pub(crate) enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// ResetDisk and NBD on Ceph RBD, beside Ceph's own ways, on a cluster of its own. As root: it
+    /// installs Ceph and QEMU's driver.
+    Rbd {
+        /// Arguments for the benchmark: --quick, --only PART
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// The embedded engine, without a server or a socket.
     Engine {
         /// Arguments for the benchmark: --quick, --only GROUP, …
@@ -43,6 +50,11 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
     if matches!(what, What::Nbd { .. }) {
         install::debian()?;
     }
+    if matches!(what, What::Rbd { .. }) {
+        install::debian()?;
+        install::ceph()?;
+        install::ceph_for_qemu()?;
+    }
     let build = ["build", "--release", "--package", "ebb", "--package", "ebb-bench"];
     run(cargo().current_dir(&workspace.root).args(build))?;
     let release = workspace.target.join("release");
@@ -51,6 +63,7 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
         What::Reset => Command::new(release.join("ebb-bench-reset")),
         What::Nbd { .. } => Command::new(release.join("ebb-bench-nbd")),
         What::Engine { .. } => Command::new(release.join("ebb-bench-engine")),
+        What::Rbd { .. } => Command::new(release.join("ebb-bench-rbd")),
     };
     match what {
         What::Api { args } => {
@@ -63,6 +76,10 @@ pub(crate) fn bench(workspace: &Workspace, what: What) -> Result<()> {
             command.arg(release.join("ebb")).arg(page).args(args)
         }
         What::Engine { args } => command.args(args),
+        What::Rbd { args } => {
+            command.arg(release.join("ebb")).args(args);
+            return ceph::against(command.current_dir(&workspace.target));
+        }
     };
     run(command.current_dir(&workspace.target))
 }

@@ -45,8 +45,13 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
         pytest::build(workspace)?;
         return gate(workspace);
     };
+    against(Command::new(program).args(rest))
+}
+
+/// Runs a command against a cluster of its own.
+pub(crate) fn against(command: &mut Command) -> Result<()> {
     let cluster = Cluster::start()?;
-    run(Command::new(program).args(rest).env(CONF, cluster.conf()))
+    run(command.env(CONF, cluster.conf()))
 }
 
 /// The stage of `cargo xtask test`. The tests wait for the cluster most of their time, so more of

@@ -82,6 +82,12 @@ pub(crate) fn ceph() -> Result<()> {
     debian_packages(&CEPH.iter().copied().filter(|name| !installed(name)).collect::<Vec<_>>())
 }
 
+/// Installs what QEMU opens RBD images with.
+pub(crate) fn ceph_for_qemu() -> Result<()> {
+    const QEMU: &str = "qemu-block-extra";
+    if installed(QEMU) { Ok(()) } else { debian_packages(&[QEMU]) }
+}
+
 /// Installs the compilers that the machine has from nowhere.
 pub(crate) fn compilers() -> Result<()> {
     debian_packages(&packages_of_missing(COMPILERS).collect::<Vec<_>>())

@@ -27,7 +27,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ebb-api", &["ebb-api-derive", "ebb-audit", "ebb-control", "ebb-domain"]),
     ("ebb-api-derive", &[]),
     ("ebb-audit", &[]),
-    ("ebb-bench", &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-store", "ebb-volume"]),
+    (
+        "ebb-bench",
+        &["ebb-api", "ebb-domain", "ebb-local", "ebb-nbd", "ebb-rbd", "ebb-store", "ebb-volume"],
+    ),
     (
         "ebb-control",
         &["ebb-domain", "ebb-kms", "ebb-objects", "ebb-policy", "ebb-store", "ebb-volume"],
