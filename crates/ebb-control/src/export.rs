@@ -31,8 +31,8 @@ use crate::{Activity, Control, ControlError, ExportTable, Exported};
 /// connections in, and may turn out to be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks whether it has.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks whether it has: a look is a read, and many may wait.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
 /// The open handle of an exported disk.
 type Gate = Arc<Mutex<Option<Arc<dyn Volume>>>>;
@@ -251,6 +251,7 @@ impl Control {
             Ok(tx.export(id)?)
         })?;
         let Some(asked) = asked else { return Ok(false) };
+        let mut pause = PAUSES[0];
         loop {
             let (export, servers) =
                 self.store.read::<_, ControlError>(|tx| Ok((tx.export(id)?, tx.servers()?)))?;
@@ -266,15 +267,21 @@ impl Control {
                     "the server that has {id} open does not answer"
                 ))));
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
+            pause = PAUSES[1].min(pause * 3 / 2);
         }
     }
 
     /// Another server asks to look at the record. The answer comes when that has been done, also
     /// where it failed: the log says why, and who asked finds that there is no export.
     pub(crate) fn answer_export(&self, id: &DiskId, asked: u64) -> Result<(), ControlError> {
-        let settled = self.settle_or_wait(id);
         let me = &self.cluster.id;
+        let holder = self.look(id)?.holder;
+        if holder.is_some_and(|holder| holder != *me) {
+            // It is another's by now, and who asked finds out.
+            return Ok(());
+        }
+        let settled = self.settle_or_wait(id);
         self.store
             .write::<_, ControlError>(Durability::Recoverable, |tx| {
                 Ok(tx.answer_export(id, me, asked)?)

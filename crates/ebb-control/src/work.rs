@@ -20,6 +20,10 @@ use crate::mutex::lock;
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
 const THREADS: usize = 8;
 
+/// Threads that see to exports which other servers ask about. They are apart, and wait for no other
+/// server: two servers whose threads all waited for each other would wait for ever.
+const EXPORT_THREADS: usize = 4;
+
 /// Threads that carry tasks, which can take hours: they are apart, so that no instance waits for
 /// one.
 const TASK_THREADS: usize = 2;
@@ -39,6 +43,7 @@ pub(crate) enum Job {
 pub(crate) struct Work {
     transitions: Mutex<Option<Sender<Job>>>,
     tasks: Mutex<Option<Sender<Job>>>,
+    exports: Mutex<Option<Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
     /// Tasks, and snapshots that are imported, which a thread has in hand: they can take hours, and
@@ -50,27 +55,33 @@ pub(crate) struct Work {
 pub(crate) struct Inboxes {
     transitions: Receiver<Job>,
     tasks: Receiver<Job>,
+    exports: Receiver<Job>,
 }
 
 impl Work {
     pub(crate) fn new() -> (Self, Inboxes) {
         let (transitions, transition_inbox) = mpsc::channel();
         let (tasks, task_inbox) = mpsc::channel();
+        let (exports, export_inbox) = mpsc::channel();
         let (threads, stopping) = Default::default();
         let work = Self {
             transitions: Mutex::new(Some(transitions)),
             tasks: Mutex::new(Some(tasks)),
+            exports: Mutex::new(Some(exports)),
             threads,
             stopping,
             held: Mutex::default(),
         };
-        (work, Inboxes { transitions: transition_inbox, tasks: task_inbox })
+        let inboxes =
+            Inboxes { transitions: transition_inbox, tasks: task_inbox, exports: export_inbox };
+        (work, inboxes)
     }
 
     /// Starts the threads. They hold the control weakly, so they end when it does.
     pub(crate) fn start(&self, control: &Arc<Control>, inboxes: Inboxes) {
         self.start_some("work", THREADS, control, inboxes.transitions);
         self.start_some("task", TASK_THREADS, control, inboxes.tasks);
+        self.start_some("export", EXPORT_THREADS, control, inboxes.exports);
     }
 
     fn start_some(&self, name: &str, count: usize, control: &Arc<Control>, inbox: Receiver<Job>) {
@@ -96,7 +107,8 @@ impl Work {
     pub(crate) fn add(&self, job: Job) {
         let lane = match job {
             Job::Task(_) => &self.tasks,
-            _ => &self.transitions,
+            Job::Export(..) => &self.exports,
+            Job::Instance(_) | Job::Detach(_) | Job::Claimed(_) => &self.transitions,
         };
         if let Some(sender) = lock(lane).as_ref() {
             // A closed inbox means that the server is stopping; the record keeps the work.
@@ -135,6 +147,7 @@ impl Work {
         self.begin_to_stop();
         lock(&self.transitions).take();
         lock(&self.tasks).take();
+        lock(&self.exports).take();
         for thread in lock(&self.threads).drain(..) {
             // A thread outlives the panic of a job, so this cannot fail.
             let _ = thread.join();
