@@ -35,6 +35,10 @@ SERVERS = int(os.environ.get("EBB_CLUSTER_SERVERS", "1"))
 GONE = (OSError, http.client.HTTPException)
 """What a call raises whose server is not there, or goes away under it."""
 
+EXPECTED = ["a server is gone", "not answered for now", "is carried on soon"]
+"""Alarms of servers that share what they have: that another is missed, and that with 200 clients
+the only writer of the database is waited for too long, which is answered with 503 and made good."""
+
 PATIENCE_SECONDS = 60
 """For an answer from any server."""
 
@@ -56,6 +60,8 @@ class Cluster:
             path = folder / f"server{number}"
             path.mkdir()
             self.servers.append(Server(path, args=args, env=pair | dict(env or {})))
+            for alarm in EXPECTED if size > 1 else []:
+                self.servers[-1].log.expect(alarm)
         first, *others = self.servers
         for other in others:
             for shared in ("EBB_STORE", "EBB_RBD_NAMESPACE"):

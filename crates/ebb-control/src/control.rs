@@ -162,7 +162,7 @@ impl Control {
     /// What the engine says, or the store.
     pub fn health(&self) -> Result<(), String> {
         if self.cluster.is_shut_out() {
-            return Err("another server has taken this one for gone".into());
+            return Err("this server was shut out by another".into());
         }
         self.engine.health().map_err(|error| error.to_string())?;
         self.store.check().map_err(|error| match error {

@@ -111,6 +111,10 @@ impl Shared {
             if self.peers.has_shut_out(&owner) {
                 self.records().pool.break_lock(&id, &locker)?;
             } else if !image.watchers()?.contains(&owner) {
+                if self.records().pool.locker(&id)?.as_ref() != Some(&locker) {
+                    // It has just closed the image, as one that lives does, and is not to blame.
+                    return Ok(Lock::Waiting(owner));
+                }
                 // librbd would do it for an hour; of 16.2, it can not for any other time.
                 self.blocklist(&owner)?;
                 self.records().pool.break_lock(&id, &locker)?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use ebb_domain::DiskId;
 use ebb_store::{Claimed, Durability, Member, Server, StoreError, Tx, Whose};
+use ebb_volume::EngineError;
 
 use super::watch::Watch;
 use super::{LOOKS, mark_dead};
@@ -62,6 +63,10 @@ impl Control {
         let cluster = &self.cluster;
         let mut sweeps = count.is_multiple_of(SWEEPS);
         if !cluster.is_alone() {
+            if let Err(EngineError::Stopped(why)) = self.engine.health() {
+                // The others can serve its disks, and it can not.
+                self.must_end(&why);
+            }
             let servers = self.store.read::<_, ControlError>(|tx| Ok(tx.servers()?))?;
             let others = |other: &&Server| other.id != cluster.id && !other.is_dead;
             let seen = watch.look(servers.iter().filter(others), Instant::now());
@@ -132,7 +137,8 @@ impl Control {
         match outcome {
             Ok(()) => {}
             Err(ControlError::Unavailable(StoreError::ShutOut)) => {
-                self.is_gone();
+                let lease = self.cluster.place.lease;
+                self.must_end(&format!("its beat stood still for {lease:?}"));
                 return false;
             }
             // What is away says so in the log itself.
@@ -144,14 +150,10 @@ impl Control {
         !self.work.is_stopping()
     }
 
-    /// Others have taken this server for gone.
-    fn is_gone(&self) {
+    /// This server can do nothing any more, and others do what it did.
+    fn must_end(&self, why: &str) {
         if !self.cluster.is_shut_out.swap(true, Ordering::AcqRel) {
-            tracing::error!(
-                "another server has taken this one for gone, since its beat stood still for {:?}: \
-                 it has to start again",
-                self.cluster.place.lease
-            );
+            tracing::error!("this server is shut out, and has to start again: {why}");
             (self.cluster.place.shut_out)();
         }
     }
