@@ -282,6 +282,10 @@ impl Control {
             return Ok(());
         }
         let settled = self.settle_or_wait(id);
+        if self.look(id)?.holder.is_none() {
+            // That there is none is the answer.
+            return settled;
+        }
         self.store
             .write::<_, ControlError>(Durability::Recoverable, |tx| {
                 Ok(tx.answer_export(id, me, asked)?)

@@ -121,6 +121,12 @@ impl Control {
 
     /// Finishes or undoes what was claimed. Whoever calls has claimed it, so nobody else does.
     pub(crate) fn take_up(&self, claimed: &Claimed) -> Result<(), ControlError> {
+        self.settle_claimed(claimed)?;
+        self.remove_orphans()
+    }
+
+    /// The same, for what this server itself has left: what has no row can wait.
+    pub(crate) fn settle_claimed(&self, claimed: &Claimed) -> Result<(), ControlError> {
         let held = self.engine.inventory()?;
         let of_tasks = self.store.read(of_tasks)?;
         for id in &claimed.snapshots {
@@ -144,7 +150,6 @@ impl Control {
             go_on(id, self.reconcile_disk(&disk, &held))?;
         }
         self.grow_volumes(&held)?;
-        self.remove_orphans()?;
         for task in &claimed.tasks {
             tracing::info!(%task, "found under way");
             self.work.add(Job::Task(task.clone()));

@@ -34,8 +34,10 @@ pub(crate) enum Job {
     Instance(InstanceId),
     Detach(DiskId),
     Task(TaskId),
-    /// What others have left, or this server itself.
+    /// What others have left.
     Claimed(Box<Claimed>),
+    /// What this server itself has left.
+    Own(Box<Claimed>),
     /// The export of a disk is to be looked at; another server asks, for the time of that number.
     Export(DiskId, u64),
 }
@@ -108,7 +110,7 @@ impl Work {
         let lane = match job {
             Job::Task(_) => &self.tasks,
             Job::Export(..) => &self.exports,
-            Job::Instance(_) | Job::Detach(_) | Job::Claimed(_) => &self.transitions,
+            Job::Instance(_) | Job::Detach(_) | Job::Claimed(_) | Job::Own(_) => &self.transitions,
         };
         if let Some(sender) = lock(lane).as_ref() {
             // A closed inbox means that the server is stopping; the record keeps the work.
@@ -170,6 +172,7 @@ impl Control {
             Job::Detach(id) => self.finish_detach(id),
             Job::Task(id) => self.carry_task(id),
             Job::Claimed(claimed) => self.take_up(claimed),
+            Job::Own(claimed) => self.settle_claimed(claimed),
             Job::Export(disk, asked) => self.answer_export(disk, *asked),
         }));
         if let Job::Task(id) = job {

@@ -88,8 +88,13 @@ impl Control {
             Ok(tx.claim(&me, whose)?)
         })?;
         let claimed = self.work.leave_out_held(claimed);
-        if !claimed.is_empty() {
-            self.work.add(Job::Claimed(Box::new(claimed)));
+        // A volume that was to grow is told by no status.
+        if !claimed.is_empty() || matches!(whose, Whose::Past(_)) {
+            let claimed = Box::new(claimed);
+            self.work.add(match whose {
+                Whose::Past(_) => Job::Own(claimed),
+                Whose::Orphans | Whose::All => Job::Claimed(claimed),
+            });
         }
         Ok(())
     }

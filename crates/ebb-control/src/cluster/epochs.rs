@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
+
+const TURNS_AT_MOST_EVERY: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
 
 /// Held by whatever may put something under way, from its beginning to its end.
 pub struct Entry {
@@ -39,11 +42,18 @@ pub(crate) struct Epochs {
     past: VecDeque<Arc<u64>>,
     failed: Arc<AtomicBool>,
     missed: u64,
+    turned: Option<Instant>,
 }
 
 impl Epochs {
     pub(crate) fn new(missed: u64) -> Self {
-        Self { current: Arc::new(0), past: VecDeque::new(), failed: Arc::default(), missed }
+        Self {
+            current: Arc::new(0),
+            past: VecDeque::new(),
+            failed: Arc::default(),
+            missed,
+            turned: None,
+        }
     }
 
     pub(crate) fn enter(&self) -> Entry {
@@ -53,11 +63,16 @@ impl Epochs {
     /// Begins a new epoch where something may have gone wrong in this one, which the database was
     /// missed so many times before; which it is.
     pub(crate) fn turn(&mut self, missed: u64) -> Option<u64> {
+        // To settle an epoch takes work, of which a database that is missed has too much already.
+        if self.turned.is_some_and(|then| then.elapsed() < TURNS_AT_MOST_EVERY) {
+            return None;
+        }
         let failed = self.failed.swap(false, Ordering::AcqRel);
         if !failed && missed == self.missed {
             return None;
         }
         self.missed = missed;
+        self.turned = Some(Instant::now());
         let next = Arc::new(*self.current + 1);
         self.past.push_back(std::mem::replace(&mut self.current, next));
         Some(*self.current)
