@@ -180,6 +180,12 @@ admin socket =
         command
     }
 
+    /// Takes no client for gone that is slow for some seconds, as 200 clients of three servers are on
+    /// a machine of two processors.
+    pub(crate) fn be_patient(&self) -> Result<()> {
+        self.ask(&["tell", "osd.0", "config", "set", "osd_client_watch_timeout", "30"]).map(drop)
+    }
+
     /// Asks the monitor.
     fn ask(&self, words: &[&str]) -> Result<Vec<u8>> {
         let mut command = self.tool("ceph");

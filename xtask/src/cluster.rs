@@ -99,7 +99,9 @@ struct Both {
 
 impl Both {
     fn start() -> Result<Self> {
-        Ok(Self { ceph: ceph::Cluster::start()?, postgres: postgres::Server::start()? })
+        let (ceph, postgres) = (ceph::Cluster::start()?, postgres::Server::start()?);
+        ceph.be_patient()?;
+        Ok(Self { ceph, postgres })
     }
 
     fn run(&self, command: &mut Command) -> Result<()> {

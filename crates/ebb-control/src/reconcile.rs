@@ -1,4 +1,5 @@
-//! On start: every intent is finished or undone.
+//! On start, and when a server is gone or a call has failed in its middle: every intent that nobody
+//! carries is finished or undone.
 //!
 //! | found                 | then                                                              |
 //! |-----------------------|-------------------------------------------------------------------|

@@ -1,7 +1,7 @@
 //! Transitions that go on after the call was answered.
 //!
 //! A job names what is under way, not what to do: what to do stands in the record. So a job may be
-//! lost (the next start finds the record), done twice, or come late.
+//! lost (the record is found again), done twice, or come late.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
