@@ -19,7 +19,7 @@ def linked(make_server):
     server = make_server(env={"EBB_STORE": postgres.schema_in(postgres.address())})
     server.env["EBB_STORE"] = server.env["EBB_STORE"].replace(postgres.address(), link.address)
     server.log.expect(AWAY)
-    server.log.expect(r"cannot (look for snapshots that are due|tell what snapshots take)")
+    server.log.expect(r"cannot (do what is due each minute|tell what snapshots take)")
     return link, server.start()
 
 

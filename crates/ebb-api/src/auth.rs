@@ -10,13 +10,15 @@ use ebb_control::{
 use ebb_domain::{AccountId, Timestamp};
 
 use crate::nonce::{self, Nonces};
+use crate::refusals::failed;
 use crate::signature::Claim;
 use crate::{ApiError, time};
 
 /// How far a client's clock may be off, either way.
 pub(crate) const SKEW_MILLIS: i64 = 15 * 60 * 1000;
 
-/// What the gateway itself asks of the system behind it. The first three do not block.
+/// What the gateway itself asks of the system behind it. Until [`Authority::permits`] nothing
+/// blocks, unless it [is shared](Authority::is_shared).
 pub trait Authority: Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Timestamp;
@@ -26,8 +28,20 @@ pub trait Authority: Send + Sync + 'static {
         None
     }
 
+    /// Whether other servers change it too.
+    fn is_shared(&self) -> bool;
+
+    /// Has all count from here on that other servers have answered.
+    ///
+    /// # Errors
+    /// A failure.
+    fn catch_up(&self) -> Result<(), ControlError>;
+
     /// The key of that id.
-    fn access_key(&self, id: &str) -> Option<AccessKey>;
+    ///
+    /// # Errors
+    /// A failure.
+    fn access_key(&self, id: &str) -> Result<Option<AccessKey>, ControlError>;
 
     /// The session that a token makes of a key id, whether or not it has ended.
     fn session(&self, key_id: &str, token: &str) -> Option<Arc<Session>>;
@@ -63,7 +77,15 @@ impl Authority for Control {
         Some(self.enter())
     }
 
-    fn access_key(&self, id: &str) -> Option<AccessKey> {
+    fn is_shared(&self) -> bool {
+        self.is_shared()
+    }
+
+    fn catch_up(&self) -> Result<(), ControlError> {
+        self.catch_up()
+    }
+
+    fn access_key(&self, id: &str) -> Result<Option<AccessKey>, ControlError> {
         self.access_key(id)
     }
 
@@ -91,7 +113,7 @@ impl Authority for Control {
 /// Key, time, nonce, signature: the first that fails is the answer.
 ///
 /// # Errors
-/// 404 `InvalidAccessKeyId.NotFound`; 400 for everything else.
+/// 404 `InvalidAccessKeyId.NotFound`; 503 `ServiceUnavailable`; 400 for everything else.
 pub(crate) fn authenticate(
     claim: &Claim,
     authority: &impl Authority,
@@ -99,14 +121,16 @@ pub(crate) fn authenticate(
 ) -> Result<Caller, ApiError> {
     let id = claim.access_key_id.as_str();
     let now = authority.now();
+    authority.catch_up().map_err(failed)?;
     let key = key(claim, authority, now)?;
     check_time(&claim.timestamp, now)?;
-    if nonces.is_used(id, &claim.nonce, now) {
-        return Err(nonce::used());
+    if let Err(error) = claim.proof.check(key.secret.expose()) {
+        // The nonce comes first; but where it is new, which is nearly always, it is asked about
+        // once only.
+        let used = nonces.is_used(id, &claim.nonce, now)?;
+        return Err(if used { nonce::used() } else { error });
     }
-    claim.proof.check(key.secret.expose())?;
-    // Only now, so that a request with a bad signature uses up no one's nonce; and again whether
-    // it was used, because another may have come in between.
+    // Only now, so that a request with a bad signature uses up no one's nonce.
     nonces.use_once(id, &claim.nonce, now)?;
     Ok(key.caller)
 }
@@ -117,7 +141,7 @@ fn key(claim: &Claim, authority: &impl Authority, now: Timestamp) -> Result<Acce
     if id.starts_with(SESSION_KEY) {
         return session_key(claim, authority, now);
     }
-    let key = authority.access_key(id).ok_or_else(|| {
+    let key = authority.access_key(id).map_err(failed)?.ok_or_else(|| {
         ApiError::new(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
     })?;
     if !key.active {

@@ -7,7 +7,8 @@
 //!
 //! The memory is also written to a file, so that it survives the end of the process, `kill -9`
 //! included. Not synced: after a power loss the last requests before it may be missing. See
-//! docs/decisions/0040.
+//! docs/decisions/0040. Servers that share a store have their memory there, in place of both
+//! (docs/decisions/0104).
 //!
 //! ```text
 //! file: (first 16 bytes of the hash, milliseconds as little-endian i64)…   oldest first
@@ -19,17 +20,22 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ebb_control::{ControlError, Ledger, NonceUse};
 use ebb_domain::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::ApiError;
 use crate::auth::SKEW_MILLIS;
+use crate::refusals::failed;
 
 /// A timestamp may be 15 minutes ahead when it is first seen, and is then good for 30.
 const WINDOW_MILLIS: i64 = 2 * SKEW_MILLIS;
 
 /// About 100 MB when full: more than 500 calls a second for half an hour.
 const CAPACITY: usize = 1_000_000;
+
+/// Records that are taken over in one transaction.
+const RECORDS_AT_ONCE: usize = 1000;
 
 const KEY: usize = 16;
 const RECORD: usize = KEY + 8;
@@ -38,8 +44,11 @@ const RECORD: usize = KEY + 8;
 type Key = [u8; KEY];
 
 /// The memory of answered requests.
-pub struct Nonces {
-    state: Mutex<State>,
+pub struct Nonces(Memory);
+
+enum Memory {
+    Own(Mutex<State>),
+    Shared(Ledger),
 }
 
 struct State {
@@ -59,7 +68,7 @@ impl Nonces {
 
     fn with_capacity(capacity: usize) -> Self {
         let (seen, order) = Default::default();
-        Self { state: Mutex::new(State { seen, order, capacity, journal: None }) }
+        Self(Memory::Own(Mutex::new(State { seen, order, capacity, journal: None })))
     }
 
     /// A memory kept in the file at `path`, made with mode 0600 if it is not there.
@@ -68,8 +77,8 @@ impl Nonces {
     /// The file cannot be read or written.
     pub fn kept_in(path: impl Into<PathBuf>, now: Timestamp) -> io::Result<Self> {
         let path = path.into();
-        let nonces = Self::in_memory();
-        let mut state = nonces.lock();
+        let (seen, order) = Default::default();
+        let mut state = State { seen, order, capacity: CAPACITY, journal: None };
         for (key, at) in read_records(&path)? {
             // An entry from the future would never be forgotten.
             if at <= now.unix_millis() && state.seen.insert(key) {
@@ -78,21 +87,58 @@ impl Nonces {
         }
         state.forget_before(now);
         state.journal = Some(Journal::create(path, &state.order)?);
-        drop(state);
-        Ok(nonces)
+        Ok(Self(Memory::Own(Mutex::new(state))))
+    }
+
+    /// A memory that servers share. What this one has kept in the file at `path`, before it shared
+    /// any, goes there.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what is shared cannot be reached.
+    pub fn shared(ledger: Ledger, path: &Path, now: Timestamp) -> Result<Self, ControlError> {
+        let failed = |error: io::Error| {
+            ControlError::Mismatch(format!("cannot take over {}: {error}", path.display()))
+        };
+        let mut records = read_records(path).map_err(failed)?;
+        let still = |at: i64| (0..=WINDOW_MILLIS).contains(&now.unix_millis().saturating_sub(at));
+        records.retain(|(_, at)| still(*at));
+        for some in records.chunks(RECORDS_AT_ONCE) {
+            ledger.take_over(some)?;
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(Self(Memory::Shared(ledger))),
+        }
     }
 
     /// Whether this nonce of this key was used already.
-    pub(crate) fn is_used(&self, access_key_id: &str, nonce: &str, now: Timestamp) -> bool {
-        let mut state = self.lock();
-        state.forget_before(now);
-        state.seen.contains(&key(access_key_id, nonce))
+    ///
+    /// # Errors
+    /// 503 `ServiceUnavailable`, where what is shared cannot be reached.
+    pub(crate) fn is_used(
+        &self,
+        access_key_id: &str,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<bool, ApiError> {
+        let key = key(access_key_id, nonce);
+        match &self.0 {
+            Memory::Own(state) => {
+                let mut state = lock(state);
+                state.forget_before(now);
+                Ok(state.seen.contains(&key))
+            }
+            Memory::Shared(ledger) => {
+                ledger.nonce_is_used(&key, now, WINDOW_MILLIS).map_err(failed)
+            }
+        }
     }
 
     /// Uses it. Of two callers with the same nonce one succeeds.
     ///
     /// # Errors
-    /// 400 `SignatureNonceUsed`; 400 `Throttling` when the memory is full.
+    /// 400 `SignatureNonceUsed`; 400 `Throttling` when the memory is full; 503
+    /// `ServiceUnavailable`.
     pub(crate) fn use_once(
         &self,
         access_key_id: &str,
@@ -100,25 +146,24 @@ impl Nonces {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         let key = key(access_key_id, nonce);
-        let mut state = self.lock();
-        state.forget_before(now);
-        if state.seen.contains(&key) {
-            return Err(used());
+        let outcome = match &self.0 {
+            Memory::Own(state) => lock(state).use_once(key, now),
+            Memory::Shared(ledger) => ledger.use_nonce(&key, now, WINDOW_MILLIS).map_err(failed)?,
+        };
+        match outcome {
+            NonceUse::New => Ok(()),
+            NonceUse::Used => Err(used()),
+            NonceUse::Full => {
+                let message = "Request was denied due to user flow control.";
+                Err(ApiError::new(400, "Throttling", message))
+            }
         }
-        if state.seen.len() >= state.capacity {
-            let message = "Request was denied due to user flow control.";
-            return Err(ApiError::new(400, "Throttling", message));
-        }
-        state.seen.insert(key);
-        state.order.push_back((key, now.unix_millis()));
-        state.write(key, now.unix_millis());
-        Ok(())
     }
+}
 
-    /// Every change is whole before the lock is let go, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Every change is whole before the lock is let go, so a panic elsewhere does not spoil it.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// 400 `SignatureNonceUsed`.
@@ -127,6 +172,20 @@ pub(crate) fn used() -> ApiError {
 }
 
 impl State {
+    fn use_once(&mut self, key: Key, now: Timestamp) -> NonceUse {
+        self.forget_before(now);
+        if self.seen.contains(&key) {
+            return NonceUse::Used;
+        }
+        if self.seen.len() >= self.capacity {
+            return NonceUse::Full;
+        }
+        self.seen.insert(key);
+        self.order.push_back((key, now.unix_millis()));
+        self.write(key, now.unix_millis());
+        NonceUse::New
+    }
+
     fn forget_before(&mut self, now: Timestamp) {
         while let Some((key, at)) = self.order.front() {
             if now.unix_millis().saturating_sub(*at) <= WINDOW_MILLIS {
@@ -222,13 +281,17 @@ mod tests {
         outcome.map_or_else(|error| error.code.into_owned(), |()| "ok".to_owned())
     }
 
+    fn is_used(nonces: &Nonces, nonce: &str, now: Timestamp) -> bool {
+        nonces.is_used("a", nonce, now).unwrap()
+    }
+
     #[test]
     fn a_nonce_is_good_once_per_key_and_window() {
         let nonces = Nonces::in_memory();
         let later = START.plus_seconds(30 * 60);
-        assert!(!nonces.is_used("a", "1", START));
+        assert!(!is_used(&nonces, "1", START));
         assert_eq!(code(nonces.use_once("a", "1", START)), "ok");
-        assert!(nonces.is_used("a", "1", later));
+        assert!(is_used(&nonces, "1", later));
         assert_eq!(code(nonces.use_once("a", "1", later)), "SignatureNonceUsed");
         assert_eq!(code(nonces.use_once("b", "1", START)), "ok");
         assert_eq!(code(nonces.use_once("", "a1", START)), "ok");
@@ -269,12 +332,12 @@ mod tests {
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"cut short").unwrap();
         let now = START.plus_seconds(1801);
         let second = Nonces::kept_in(&path, now).unwrap();
-        assert!(!second.is_used("a", "1", now), "past its window");
+        assert!(!is_used(&second, "1", now), "past its window");
         assert_eq!(code(second.use_once("a", "2", now)), "SignatureNonceUsed");
         second.use_once("a", "3", now).unwrap();
         drop(second);
         let third = Nonces::kept_in(&path, now).unwrap();
-        assert!(third.is_used("a", "2", now) && third.is_used("a", "3", now));
+        assert!(is_used(&third, "2", now) && is_used(&third, "3", now));
         assert_eq!(fs::read(&path).unwrap().len(), 2 * RECORD);
     }
 
@@ -284,14 +347,15 @@ mod tests {
         let path = folder.path().join("nonces");
         let nonces = Nonces::in_memory();
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        nonces.lock().journal = Some(Journal { path: path.clone(), file, records: 0 });
+        let Memory::Own(state) = &nonces.0 else { panic!("it is its own") };
+        lock(state).journal = Some(Journal { path: path.clone(), file, records: 0 });
         assert_eq!(code(nonces.use_once("a", "1", START)), "ok");
         assert_eq!(code(nonces.use_once("a", "1", START)), "SignatureNonceUsed");
         assert!(!path.exists());
         assert_eq!(code(nonces.use_once("a", "2", START)), "ok");
         drop(nonces);
         let again = Nonces::kept_in(&path, START).unwrap();
-        assert!(again.is_used("a", "1", START) && again.is_used("a", "2", START));
+        assert!(is_used(&again, "1", START) && is_used(&again, "2", START));
     }
 
     #[test]
@@ -307,7 +371,7 @@ mod tests {
         drop(nonces);
         let now = START.plus_seconds(600 * 4999);
         let again = Nonces::kept_in(&path, now).unwrap();
-        assert!(again.is_used("a", "4999", now) && again.is_used("a", "4997", now));
-        assert!(!again.is_used("a", "4990", now));
+        assert!(is_used(&again, "4999", now) && is_used(&again, "4997", now));
+        assert!(!is_used(&again, "4990", now));
     }
 }

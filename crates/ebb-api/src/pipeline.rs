@@ -96,7 +96,7 @@ impl<C: Authority> Api<C> {
     }
 
     async fn handle(
-        &self,
+        self: &Arc<Self>,
         head: &Parts,
         body: Incoming,
         peer: Peer,
@@ -110,13 +110,18 @@ impl<C: Authority> Api<C> {
         let params = Params::from_pairs(wire.pairs())?; // no name twice
         let claim = Claim::read(&wire, &params)?; // the scheme, and all it needs
         seen.claim(&claim);
-        let caller = authenticate(&claim, &*self.control, &self.nonces)?;
+        let (claim, caller) = self
+            .where_it_may_block(move |api| {
+                let caller = authenticate(&claim, &*api.control, &api.nonces)?;
+                Ok((claim, caller))
+            })
+            .await?;
         seen.caller = Some(caller.clone());
         let operation = self.find(&claim, seen)?; // version, action
         if need_ssl::refuses(&operation.product, operation.name, &peer) {
             return Err(need_ssl::refusal());
         }
-        self.check_rate(&caller, operation, seen)?;
+        self.check_rate(&caller, operation, seen).await?;
         let params = params.business();
         let id = seen.request_id.clone();
         let control = Arc::clone(&self.control);
@@ -138,21 +143,39 @@ impl<C: Authority> Api<C> {
         })
     }
 
+    /// Runs what waits for a database where servers share one, and only then goes elsewhere for it.
+    async fn where_it_may_block<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if !self.control.is_shared() {
+            return f(self);
+        }
+        let api = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || f(&api));
+        task.await.unwrap_or_else(|failure| Err(ApiError::internal(failure)))
+    }
+
     /// # Errors
-    /// 400 `Throttling.User`.
-    fn check_rate(
-        &self,
+    /// 400 `Throttling.User`; 503 `ServiceUnavailable`.
+    async fn check_rate(
+        self: &Arc<Self>,
         caller: &Caller,
         operation: &OperationDef<C>,
         seen: &mut Seen,
     ) -> Result<(), ApiError> {
-        let Some(throttle) = &self.throttle else { return Ok(()) };
-        let now = self.control.now().unix_millis();
         let (product, name) = (operation.product, operation.name);
-        throttle.check(&caller.account, product, name, now).map_err(|after| {
-            seen.retry_after = Some(after);
-            after.refusal()
-        })
+        if !self.throttle.as_ref().is_some_and(|throttle| throttle.limits(product, name)) {
+            return Ok(());
+        }
+        let account = caller.account.clone();
+        seen.retry_after = self
+            .where_it_may_block(move |api| {
+                let Some(throttle) = &api.throttle else { return Ok(None) };
+                throttle.check(&account, product, name, api.control.now())
+            })
+            .await?;
+        seen.retry_after.map_or(Ok(()), |after| Err(after.refusal()))
     }
 
     /// Writes a call down. Of one that cannot be, the client is not told how it ended: whatever
@@ -235,7 +258,7 @@ impl<C: Authority> Api<C> {
         peer: Peer,
     ) -> Response<Full<Bytes>> {
         let api = Arc::clone(self);
-        let task = tokio::spawn(async move { api.answer_here(request, peer).await });
+        let task = tokio::spawn(api.answer_here(request, peer));
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request was not answered");
             let mut response = Response::new(Full::default());
@@ -244,7 +267,11 @@ impl<C: Authority> Api<C> {
         })
     }
 
-    async fn answer_here(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    async fn answer_here(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Full<Bytes>> {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let mut seen = Seen::new(&head);

@@ -10,6 +10,7 @@
 //!   call is refused only where there would be. Refused calls do not count.
 //! - An account's calls are counted for each operation by themselves; whose key or session made
 //!   them does not matter.
+//! - Servers that share a store count there, together (docs/decisions/0104).
 //! - A limit keeps 8 bytes of each call it let through within the window. What is older is dropped
 //!   with the account's next call, or with that of another account at the latest when the accounts
 //!   have doubled.
@@ -25,8 +26,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ebb_domain::AccountId;
+use ebb_control::Ledger;
+use ebb_domain::{AccountId, Timestamp};
 
+use crate::refusals::failed;
 use crate::{ApiError, Product};
 
 /// How often an account may call one operation.
@@ -65,7 +68,14 @@ impl RetryAfterMillis {
 
 /// The calls that count.
 pub struct Throttle {
-    counted: Vec<(Limit, Mutex<Counted>)>,
+    limits: Vec<Limit>,
+    calls: Calls,
+}
+
+enum Calls {
+    /// Of each limit.
+    Own(Vec<Mutex<Counted>>),
+    Shared(Ledger),
 }
 
 /// The calls of one operation.
@@ -81,25 +91,52 @@ impl Throttle {
     /// Holds accounts to `limits`, usually [`DOCUMENTED_LIMITS`].
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
-        let counted = |limit: &Limit| (*limit, Mutex::default());
-        Self { counted: limits.iter().map(counted).collect() }
+        let calls = limits.iter().map(|_| Mutex::default()).collect();
+        Self { limits: limits.to_vec(), calls: Calls::Own(calls) }
     }
 
-    /// Counts a call, or refuses it.
+    /// The same together with other servers.
+    #[must_use]
+    pub fn shared(limits: &[Limit], ledger: Ledger) -> Self {
+        Self { limits: limits.to_vec(), calls: Calls::Shared(ledger) }
+    }
+
+    /// Whether an operation is limited: only then its calls need be counted.
+    pub(crate) fn limits(&self, product: Product, operation: &str) -> bool {
+        self.find(product, operation).is_some()
+    }
+
+    fn find(&self, product: Product, operation: &str) -> Option<usize> {
+        let is_meant = |limit: &Limit| limit.operation == operation && limit.product == product;
+        self.limits.iter().position(is_meant)
+    }
+
+    /// Counts a call, or refuses it: then it may come again in that time, if nobody else takes its
+    /// place.
     ///
     /// # Errors
-    /// When it may come again, if nobody else takes its place.
+    /// 503 `ServiceUnavailable`, where what is shared cannot be reached.
     pub fn check(
         &self,
         account: &AccountId,
         product: Product,
         operation: &str,
-        now_unix_millis: i64,
-    ) -> Result<(), RetryAfterMillis> {
-        let is_meant = |limit: &Limit| limit.operation == operation && limit.product == product;
-        let found = self.counted.iter().find(|(limit, _)| is_meant(limit));
-        found
-            .map_or(Ok(()), |(limit, counted)| lock(counted).check(limit, account, now_unix_millis))
+        now: Timestamp,
+    ) -> Result<Option<RetryAfterMillis>, ApiError> {
+        let Some(index) = self.find(product, operation) else { return Ok(None) };
+        let limit = &self.limits[index];
+        let after = match &self.calls {
+            Calls::Own(counted) => {
+                lock(&counted[index]).check(limit, account, now.unix_millis()).err()
+            }
+            Calls::Shared(ledger) => {
+                let name = format!("{} {operation}", product.name);
+                let most = (limit.calls as u64, limit.window_millis);
+                let after = ledger.count_call(account, &name, now, most).map_err(failed)?;
+                after.map(RetryAfterMillis)
+            }
+        };
+        Ok(after)
     }
 }
 
@@ -171,8 +208,18 @@ mod tests {
         AccountId::new(name)
     }
 
+    fn check(
+        throttle: &Throttle,
+        name: &str,
+        (product, operation): (Product, &str),
+        now: i64,
+    ) -> Result<(), RetryAfterMillis> {
+        let now = Timestamp::from_unix_millis(now);
+        throttle.check(&account(name), product, operation, now).unwrap().map_or(Ok(()), Err)
+    }
+
     fn reset(throttle: &Throttle, name: &str, now: i64) -> Result<(), RetryAfterMillis> {
-        throttle.check(&account(name), Product::ECS, "ResetDisk", now)
+        check(throttle, name, (Product::ECS, "ResetDisk"), now)
     }
 
     #[test]
@@ -188,7 +235,7 @@ mod tests {
         }
         assert_eq!(reset(&throttle, "a", START + 60_000), Err(RetryAfterMillis(1)));
         assert_eq!(reset(&throttle, "b", START + 60_000), Ok(()), "another's calls");
-        let other = |product, name| throttle.check(&account("a"), product, name, START + 60_000);
+        let other = |product, name| check(&throttle, "a", (product, name), START + 60_000);
         assert_eq!(other(Product::STS, "ResetDisk"), Ok(()));
         assert_eq!(other(Product::ECS, "DescribeDisks"), Ok(()));
     }
@@ -210,7 +257,8 @@ mod tests {
         let throttle = Throttle::new(DOCUMENTED_LIMITS);
         for at in 0..10_000 {
             assert_eq!(reset(&throttle, &at.to_string(), START + at * 1000), Ok(()));
-            assert!(lock(&throttle.counted[0].1).calls.len() <= 2 * 64);
+            let Calls::Own(counted) = &throttle.calls else { panic!("they are its own") };
+            assert!(lock(&counted[0]).calls.len() <= 2 * 64);
         }
     }
 

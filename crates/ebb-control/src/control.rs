@@ -16,6 +16,7 @@ use crate::export::Exporter;
 use crate::key::{Keys, new_account_id};
 use crate::monitor::Monitor;
 use crate::ram::Permits;
+use crate::seen::Seen;
 use crate::usage::UsageBook;
 use crate::work::Work;
 use crate::{
@@ -82,9 +83,9 @@ pub struct Control {
     entropy: Arc<dyn Entropy>,
     regions: Vec<Region>,
     root: AccountId,
-    root_key_id: String,
     pub(crate) keys: Keys,
     pub(crate) permits: Permits,
+    pub(crate) seen: Seen,
     pub(crate) key_store: Arc<dyn KeyStore>,
     /// Held by whoever makes a key's next version.
     pub(crate) rotating: Mutex<()>,
@@ -103,7 +104,7 @@ impl Control {
         let (root_key_id, secret) = parts.root_key;
         let first = AccessKey { secret, caller: Caller::root(root.clone()), active: true };
         let entropy = parts.entropy.as_ref();
-        let keys = Keys::open(parts.master_key, entropy, &parts.store, (&root_key_id, first))?;
+        let keys = Keys::open(parts.master_key, entropy, &parts.store, (root_key_id, first))?;
         let (work, inbox) = Work::new();
         let engine = parts.engine.as_ref();
         let (cluster, gone) = Cluster::join(&parts.store, engine, parts.place, entropy)?;
@@ -123,9 +124,9 @@ impl Control {
             entropy: parts.entropy,
             regions: parts.regions,
             root,
-            root_key_id,
             keys,
             permits: Permits::default(),
+            seen: Seen::default(),
             key_store: parts.key_store,
             rotating: Mutex::default(),
             probe: parts.probe,
@@ -193,10 +194,6 @@ impl Control {
         (self.probe)(step);
     }
 
-    pub(crate) fn root_key_id(&self) -> &str {
-        &self.root_key_id
-    }
-
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.entropy.as_ref()
     }
@@ -238,7 +235,7 @@ impl Control {
     }
 }
 
-/// The root account's id: made once, 16 digits.
+/// The root account's id: made once, 16 digits, by the first of all servers.
 fn root_account(parts: &Parts) -> Result<AccountId, ControlError> {
     let known = parts.store.read(|tx| tx.meta(ROOT))?;
     if let Some(id) = known {
@@ -254,12 +251,14 @@ fn root_account(parts: &Parts) -> Result<AccountId, ControlError> {
         )));
     }
     let id = new_account_id(parts.entropy.as_ref());
-    parts.store.write::<_, ControlError>(Durability::Durable, |tx| {
+    parts.store.write(Durability::Durable, |tx| {
+        if let Some(id) = tx.meta(ROOT)? {
+            return Ok(AccountId::new(id));
+        }
         tx.put_account(&Account::new(id.clone()))?;
         tx.put_meta(ROOT, id.as_str())?;
-        Ok(())
-    })?;
-    Ok(id)
+        Ok(id)
+    })
 }
 
 /// The account that asks.

@@ -4,6 +4,10 @@
 //!   root's first key   a file, see `ebb`        ┐
 //!   all others         the records, sealed      ├─► in memory, for every request
 //! ```
+//! Where servers share the records, each key is read when it is first asked for, and all are
+//! forgotten when any has changed (seen.rs); root's first key is in the records too, unless
+//! nobody has put it there (secrets.rs).
+//!
 //! A secret is told once, when it is made. In the records it is sealed with the master key, in the
 //! context of its id.
 
@@ -17,13 +21,11 @@ use ebb_kms::{MasterKey, NONCE_BYTES};
 use ebb_store::{AccessKeyRecord, Durability, Store, Tx};
 
 use crate::mutex::lock;
+use crate::secrets::{self, Secrets};
 use crate::{Caller, Control, ControlError, Entropy, Who};
 
 /// How much later a key must be used again for it to be written down.
 const USED_MILLIS: i64 = 60_000;
-
-/// What the records keep sealed, to know the master key again.
-const KNOWN: &[u8] = b"ebbtide";
 
 /// A secret: it never shows itself in a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,9 +85,20 @@ pub struct KeyShown {
 /// The keys in memory.
 pub(crate) struct Keys {
     master: MasterKey,
-    known: RwLock<HashMap<String, Known>>,
+    /// Root's first, as this server was started with it.
+    root: (String, AccessKey),
+    /// Whether others may change the records.
+    shared: bool,
+    known: RwLock<Remembered>,
     /// Held from a change of the records to that of `known`, so that both come in one order.
     changing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// How often all was forgotten: what was read before the last time is not kept.
+    forgotten: u64,
+    keys: HashMap<String, Known>,
 }
 
 /// Letters and digits, at random.
@@ -135,38 +148,83 @@ impl Keys {
         master: MasterKey,
         entropy: &dyn Entropy,
         store: &Store,
-        root: (&str, AccessKey),
+        root: (String, AccessKey),
     ) -> Result<Self, ControlError> {
-        let other = || {
-            let why = "the master key is not the one that the records were sealed with: put back \
-                       the one that belongs to them, from your backup";
-            ControlError::Mismatch(why.to_owned())
+        Secrets::new(store, &master, entropy)?;
+        let keys = Self {
+            master,
+            root,
+            shared: store.is_shared(),
+            known: RwLock::default(),
+            changing: Mutex::default(),
         };
-        match store.read(|tx| tx.master_key_seal())? {
-            Some(known) => master.open("known", &known).map(drop).ok_or_else(other)?,
-            None => {
-                let mut nonce = [0; ebb_kms::NONCE_BYTES];
-                entropy.fill(&mut nonce);
-                let sealed = master.seal(nonce, "known", KNOWN);
-                store.write(Durability::Durable, |tx| tx.put_master_key_seal(&sealed))?;
+        if !keys.shared {
+            let (id, key) = &keys.root;
+            keys.change(|all| drop(all.insert(id.clone(), Known::new(key.clone(), None))));
+            for record in store.read(|tx| tx.access_keys())? {
+                let (id, known) = (record.id.clone(), keys.unsealed(record)?);
+                keys.change(|all| {
+                    all.entry(id).or_insert(known);
+                });
             }
         }
-        let mut known = HashMap::from([(root.0.to_owned(), Known::new(root.1, None))]);
-        for record in store.read(|tx| tx.access_keys())? {
-            let secret = master.open(&context(&record.id), &record.sealed_secret);
-            let secret = secret.and_then(|bytes| String::from_utf8(bytes).ok());
-            let key = AccessKey {
-                secret: Secret::new(secret.ok_or_else(other)?),
-                caller: caller(record.account, record.user),
-                active: record.active,
-            };
-            known.entry(record.id).or_insert_with(|| Known::new(key, record.last_used_at));
-        }
-        Ok(Self { master, known: RwLock::new(known), changing: Mutex::default() })
+        Ok(keys)
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<AccessKey> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(id)?.key.clone().into()
+    fn unsealed(&self, record: AccessKeyRecord) -> Result<Known, ControlError> {
+        let secret = self.master.open(&context(&record.id), &record.sealed_secret);
+        let secret = secret.and_then(|bytes| String::from_utf8(bytes).ok());
+        let key = AccessKey {
+            secret: Secret::new(secret.ok_or_else(secrets::other_master_key)?),
+            caller: caller(record.account, record.user),
+            active: record.active,
+        };
+        Ok(Known::new(key, record.last_used_at))
+    }
+
+    pub(crate) fn find(&self, store: &Store, id: &str) -> Result<Option<AccessKey>, ControlError> {
+        let forgotten = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            match known.keys.get(id) {
+                Some(known) => return Ok(Some(known.key.clone())),
+                None if !self.shared => return Ok(None),
+                None => known.forgotten,
+            }
+        };
+        let Some(found) = store.light(|tx| self.look_up(tx, id))? else { return Ok(None) };
+        let key = found.key.clone();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.forgotten == forgotten {
+            known.keys.insert(id.to_owned(), found);
+        }
+        Ok(Some(key))
+    }
+
+    fn look_up(&self, tx: &Tx<'_>, id: &str) -> Result<Option<Known>, ControlError> {
+        if let Some(record) = tx.access_key(id)? {
+            return self.unsealed(record).map(Some);
+        }
+        let (root_id, secret) = self.root_key(tx)?;
+        let (_, AccessKey { caller, .. }) = &self.root;
+        let key = AccessKey { secret, caller: caller.clone(), active: true };
+        Ok((root_id == id).then(|| Known::new(key, None)))
+    }
+
+    /// Root's first key: that in the records, where there is one.
+    fn root_key(&self, tx: &Tx<'_>) -> Result<(String, Secret), ControlError> {
+        let (id, key) = &self.root;
+        let own = || (id.clone(), key.secret.clone());
+        if !self.shared {
+            return Ok(own());
+        }
+        Ok(secrets::root_key(tx, &self.master)?.unwrap_or_else(own))
+    }
+
+    /// Forgets what may have changed: the records say.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.forgotten += 1;
+        known.keys.clear();
     }
 
     pub(crate) fn seal(&self, nonce: [u8; NONCE_BYTES], context: &str, plain: &[u8]) -> Vec<u8> {
@@ -180,23 +238,30 @@ impl Keys {
     /// Whether that a key was used now is to be written down.
     fn uses(&self, id: &str, now: i64) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(id).is_some_and(|known| {
+        known.keys.get(id).is_some_and(|known| {
             let before = known.used_at.load(Relaxed);
             let due = now - before >= USED_MILLIS;
             due && known.used_at.compare_exchange(before, now, Relaxed, Relaxed).is_ok()
         })
     }
 
+    /// Makes a change of the records in memory too. Where others change them as well it may be
+    /// undone by now: then all is forgotten.
     fn change(&self, change: impl FnOnce(&mut HashMap<String, Known>)) {
-        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+        if self.shared {
+            return self.forget();
+        }
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner).keys);
     }
 }
 
 impl Control {
     /// The key of that id.
-    #[must_use]
-    pub fn access_key(&self, id: &str) -> Option<AccessKey> {
-        self.keys.find(id)
+    ///
+    /// # Errors
+    /// A failure, where it is asked of the records.
+    pub fn access_key(&self, id: &str) -> Result<Option<AccessKey>, ControlError> {
+        self.keys.find(&self.store, id)
     }
 
     /// Makes an account, as every new one is.
@@ -240,6 +305,7 @@ impl Control {
             if keys_of(tx, owner, user.as_deref())?.len() >= USER_KEYS_MAX {
                 return Err(ControlError::Denied(RamDenied::Limit(RamThing::AccessKey).into()));
             }
+            tx.begin_generation()?;
             tx.insert_access_key(&AccessKeyRecord {
                 id: id.clone(),
                 account: owner.clone(),
@@ -267,12 +333,12 @@ impl Control {
         owner: &AccountId,
         user: Option<&str>,
     ) -> Result<Vec<KeyShown>, ControlError> {
-        let records = self.store.read(|tx| {
+        let (records, (root_id, _)) = self.store.read::<_, ControlError>(|tx| {
             let user = user_id(tx, owner, user)?;
-            keys_of(tx, owner, user.as_deref())
+            Ok((keys_of(tx, owner, user.as_deref())?, self.keys.root_key(tx)?))
         })?;
         let first = (owner == self.root() && user.is_none()).then(|| KeyShown {
-            id: self.root_key_id().to_owned(),
+            id: root_id,
             active: true,
             created_at: None,
             last_used_at: None,
@@ -311,7 +377,7 @@ impl Control {
         if !self.keys.uses(id, now.unix_millis()) {
             return Ok(());
         }
-        self.store.write(Durability::Recoverable, |tx| Ok(tx.set_access_key_used(id, now)?))
+        self.store.light(|tx| Ok(tx.set_access_key_used(id, now)?))
     }
 
     /// Says whether a key may be used: from the next request on, once this returns.
@@ -322,6 +388,7 @@ impl Control {
         self.must_be_kept(id)?;
         let _changing = lock(&self.keys.changing);
         self.store.write(Durability::Durable, |tx| {
+            tx.begin_generation()?;
             let found = tx.set_access_key_active(id, active)?;
             must_be(found, || format!("there is no access key {id}"))
         })?;
@@ -341,6 +408,7 @@ impl Control {
         self.must_be_kept(id)?;
         let _changing = lock(&self.keys.changing);
         self.store.write(Durability::Durable, |tx| {
+            tx.begin_generation()?;
             let found = tx.remove_access_key(id)?;
             must_be(found, || format!("there is no access key {id}"))
         })?;
@@ -349,8 +417,13 @@ impl Control {
     }
 
     fn must_be_kept(&self, id: &str) -> Result<(), ControlError> {
-        must_be(id != self.root_key_id(), || {
-            format!("{id} is the root account's first key: it is changed in `credentials`")
+        let (root_id, _) = self.store.read(|tx| self.keys.root_key(tx))?;
+        must_be(id != root_id, || {
+            let how = match self.keys.shared {
+                true => "it is changed by a start with EBB_ACCESS_KEY_ID and EBB_ACCESS_KEY_SECRET",
+                false => "it is changed in `credentials`",
+            };
+            format!("{id} is the root account's first key: {how}")
         })
     }
 }

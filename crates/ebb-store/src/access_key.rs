@@ -49,6 +49,16 @@ impl Tx<'_> {
         self.rows(("access_keys", "id"), sql, &[], AccessKeyRecord::from_row)
     }
 
+    /// The access key of that id.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub fn access_key(&self, id: &str) -> Result<Option<AccessKeyRecord>, StoreError> {
+        let sql = "SELECT * FROM access_keys WHERE id = ?";
+        let key = [text(id)];
+        Ok(self.rows(("access_keys", "id"), sql, &key, AccessKeyRecord::from_row)?.pop())
+    }
+
     /// Those of an account's root user, the oldest first.
     ///
     /// # Errors
@@ -101,13 +111,15 @@ impl Tx<'_> {
         Ok(self.execute(sql, &[active.into(), text(id)])? > 0)
     }
 
-    /// Says when a key was last used.
+    /// Says when a key was used, where nobody has said so of a later time.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
     pub fn set_access_key_used(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE access_keys SET last_used_at = ? WHERE id = ?";
-        self.execute(sql, &[at.unix_millis().into(), text(id)])?;
+        let sql = "UPDATE access_keys SET last_used_at = ?
+                   WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)";
+        let millis = Value::from(at.unix_millis());
+        self.execute(sql, &[millis.clone(), text(id), millis])?;
         Ok(())
     }
 

@@ -31,6 +31,7 @@ mod instance;
 mod kms;
 mod meta;
 mod network;
+mod nonce;
 mod page;
 mod pool;
 mod postgres;
@@ -40,12 +41,14 @@ mod record;
 mod row;
 mod schema;
 mod server;
+mod shared;
 mod snapshot;
 mod snapshot_group;
 mod sqlite;
 mod store;
 mod tag;
 mod task;
+mod throttled;
 mod token;
 mod tx;
 
@@ -57,6 +60,7 @@ pub use error::{SqlError, StoreError};
 pub use image::ImageQuery;
 pub use kms::Alias;
 pub use network::NetworkQuery;
+pub use nonce::Nonce;
 pub use postgres::PostgresUrl;
 pub use query::{
     DiskQuery, InstanceQuery, LockQuery, Page, PageRequest, ResourceKind, SnapshotQuery, TagCount,

@@ -48,6 +48,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     same(include_str!("schema/0017_encryption.sql")),
     same(include_str!("schema/0018_encrypted_copies.sql")),
     same(include_str!("schema/0019_servers.sql")),
+    same(include_str!("schema/0020_shared.sql")),
 ];
 
 pub(crate) const SET_VERSION: &str = "INSERT INTO meta (key, value) VALUES ('schema_version', ?)

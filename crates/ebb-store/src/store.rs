@@ -141,6 +141,38 @@ impl Store {
         }
     }
 
+    /// Runs `f` for what is small, often and worth little: nothing waits for a sync, and a power
+    /// loss of the database may take back what was done in the last second. Where the store is
+    /// shared it does not wait for [writers](Store::write) either, and each statement is a
+    /// transaction of its own.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    pub fn light<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Recoverable, f),
+            Backend::Postgres(postgres) => postgres.light(f),
+        }
+    }
+
+    /// The same in one transaction, alone among all that name the same lock, on whichever server.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    pub fn light_alone<T, E: From<StoreError>>(
+        &self,
+        lock: &str,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Recoverable, f),
+            Backend::Postgres(postgres) => postgres.light_alone(lock, f),
+        }
+    }
+
     /// Whether it can be read and written.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 //!   credentials   0600, the root AccessKey pair
 //!   master.key    0600, what other secrets are sealed with, unless it is elsewhere
 //!   ebbtide.db    records        pool.dat    bytes        nonces   answered requests
+//!                 (where records are in PostgreSQL: there, with answered requests, the root pair
+//!                 and whom instances have certificates from; `credentials` is then a copy)
 //!   nbd.sock      0600           admin.sock  0600
 //!   instance-ca/  0700, whom instances have their certificates from, once there is one
 //!   archive/      0700, archived snapshots
@@ -20,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use ebb_control::{Entropy, Secret, SystemEntropy, random_text};
+use ebb_control::{Entropy, Secret, Secrets, SystemEntropy, random_text};
 use ebb_kms::MasterKey;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -97,42 +99,61 @@ impl DataDir {
         &self,
         given: Option<(String, String)>,
     ) -> Result<(String, Secret), Failure> {
-        let path = self.join("credentials");
-        let credentials = match given {
-            Some((access_key_id, access_key_secret)) => {
-                let credentials = Credentials { access_key_id, access_key_secret };
-                write_durably(&path, &toml::to_string(&credentials)?)?;
-                credentials
-            }
-            None if path.exists() => toml::from_str(&fs::read_to_string(&path)?)
-                .map_err(|error| format!("{}: {}", path.display(), error.message()))?,
-            None => {
-                let credentials = Credentials {
-                    access_key_id: format!("EBB{}", random_text(&SystemEntropy, 21)),
-                    access_key_secret: random_text(&SystemEntropy, 30),
-                };
-                write_durably(&path, &toml::to_string(&credentials)?)?;
-                credentials
-            }
-        };
-        Ok((credentials.access_key_id, Secret::new(credentials.access_key_secret)))
+        if let Some((id, secret)) = given {
+            self.write_root_key(&id, &secret)?;
+            return Ok((id, Secret::new(secret)));
+        }
+        if self.join("credentials").exists() {
+            let (id, secret) = read_root_key(&self.path)?;
+            return Ok((id, Secret::new(secret)));
+        }
+        let id = format!("EBB{}", random_text(&SystemEntropy, 21));
+        let secret = random_text(&SystemEntropy, 30);
+        self.write_root_key(&id, &secret)?;
+        Ok((id, Secret::new(secret)))
+    }
+
+    /// The pair that all servers on a store have: the given one is it from now on, else the one
+    /// that is there, else this server's own. It is written down here too, for who calls from this
+    /// machine.
+    pub(crate) fn shared_root_key(
+        &self,
+        given: Option<(String, String)>,
+        secrets: &Secrets<'_>,
+    ) -> Result<(String, Secret), Failure> {
+        let given = given.map(|(id, secret)| (id, Secret::new(secret)));
+        let (id, secret) = secrets.root_key(given, || self.root_key(None))?;
+        self.write_root_key(&id, secret.expose())?;
+        Ok((id, secret))
+    }
+
+    fn write_root_key(&self, id: &str, secret: &str) -> Result<(), Failure> {
+        let credentials =
+            Credentials { access_key_id: id.to_owned(), access_key_secret: secret.to_owned() };
+        Ok(write_durably(&self.join("credentials"), &toml::to_string(&credentials)?)?)
     }
 }
 
 impl DataDir {
     /// The master key that is here: 64 hexadecimal digits in a file. It is made where nothing has
     /// been sealed with one yet.
-    pub(crate) fn master_key(&self, is_new: bool) -> Result<MasterKey, Failure> {
+    pub(crate) fn master_key(&self, sealed: Sealed) -> Result<MasterKey, Failure> {
         let path = self.join("master.key");
         if !path.exists() {
-            if !is_new {
-                return Err(format!(
-                    "{} is missing, and secrets in this data directory are sealed with it: put it \
-                     back from your backup, or say with --master-key-file, --master-key-command or \
-                     EBB_MASTER_KEY where it is",
-                    path.display()
-                )
-                .into());
+            let how = "or say with --master-key-file, --master-key-command or EBB_MASTER_KEY \
+                       where it is";
+            let file = path.display();
+            match sealed {
+                Sealed::Nothing => {}
+                Sealed::Here => Err(format!(
+                    "{file} is missing, and secrets in this data directory are sealed with it: \
+                     put it back from your backup, {how}"
+                ))?,
+                Sealed::ByOthers => Err(format!(
+                    "{file} is missing, and secrets in the database are sealed with one: copy \
+                     master.key here from the data directory of a server that uses this database, \
+                     {how}"
+                ))?,
             }
             let mut bytes = [0; 32];
             SystemEntropy.fill(&mut bytes);
@@ -142,6 +163,16 @@ impl DataDir {
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         master_key::parse(&text, &path.display().to_string())
     }
+}
+
+/// Whether something is sealed with a master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    Nothing,
+    /// By a server on this data directory.
+    Here,
+    /// By a server on the same database: perhaps another.
+    ByOthers,
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,17 +1,21 @@
-//! Whom instances have their certificates from: an authority of this server's own, in
-//! `DIR/instance-ca`. Its key never leaves that folder.
+//! Whom instances have their certificates from: an authority of the servers' own.
+//!
+//! One server has it in `DIR/instance-ca`, made when it is first needed, and its key never leaves
+//! that folder. Servers that share a store have one together, in the store, sealed with the master
+//! key: whichever of them an instance asks, its certificate is good at all.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ebb_api::admin::ClientCertificate;
-use ebb_control::Clock;
+use ebb_control::{Clock, Secrets};
 use ebb_domain::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::clock::SystemClock;
@@ -25,29 +29,64 @@ const AUTHORITY_DAYS: i64 = 7300;
 /// Certificates are good since this long before: clocks differ.
 const SKEW_MILLIS: i64 = 3_600_000;
 
-/// Issues certificates; made on first use.
-pub(crate) struct InstanceAuthority {
-    folder: PathBuf,
+/// Its name among the secrets that servers share.
+const SECRET: &str = "instance authority";
+
+/// Issues certificates.
+pub(crate) enum InstanceAuthority {
+    /// Made on first use.
+    Own(Folder),
+    Shared(Pair),
+}
+
+/// Where one server has it.
+pub(crate) struct Folder {
+    path: PathBuf,
     /// So that two of first use do not make two.
     making: Mutex<()>,
+}
+
+/// Its certificate and its key, in PEM.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    certificate: String,
+    key: String,
 }
 
 impl InstanceAuthority {
     /// That of a data directory.
     pub(crate) fn of(data_dir: &DataDir) -> Self {
-        Self { folder: data_dir.join("instance-ca"), making: Mutex::default() }
+        Self::Own(Folder::in_dir(data_dir))
+    }
+
+    /// The one that all servers have whose secrets these are. The first of them makes it, or gives
+    /// the one that it has had by itself.
+    pub(crate) fn shared(data_dir: &DataDir, secrets: &Secrets<'_>) -> Result<Self, Failure> {
+        let own = || {
+            let folder = Folder::in_dir(data_dir);
+            let pair = if folder.has_one() { folder.pair()? } else { Pair::generate()? };
+            Ok::<_, Failure>(toml::to_string(&pair)?.into_bytes())
+        };
+        let known = secrets.get_or_make(SECRET, own)?;
+        Ok(Self::Shared(toml::from_str(&String::from_utf8(known)?)?))
+    }
+
+    fn pair(&self) -> Result<Pair, Failure> {
+        match self {
+            Self::Own(folder) => folder.pair(),
+            Self::Shared(pair) => Ok(pair.clone()),
+        }
     }
 
     /// Its certificate in PEM: what those of instances are verified with.
     pub(crate) fn certificate(&self) -> Result<Vec<u8>, Failure> {
-        self.key()?;
-        Ok(self.read("ca.crt")?.into_bytes())
+        Ok(self.pair()?.certificate.into_bytes())
     }
 
     /// Issues a certificate to an instance. The key is new and kept nowhere.
     pub(crate) fn issue(&self, instance: &str, days: u32) -> Result<ClientCertificate, Failure> {
-        let issuer = Issuer::new(authority(), self.key()?);
-        let authority = self.read("ca.crt")?;
+        let pair = self.pair()?;
+        let issuer = Issuer::new(authority(), KeyPair::from_pem(&pair.key)?);
         let now = SystemClock::default().now().unix_millis();
         let expires = now + i64::from(days) * DAY_MILLIS;
         // The DNS name is what the server reads; the common name is for people.
@@ -60,31 +99,48 @@ impl InstanceAuthority {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &issuer)?.pem();
         let expires_at = Timestamp::from_unix_millis(expires);
-        Ok(ClientCertificate { certificate, key: key.serialize_pem(), authority, expires_at })
+        let (key, authority) = (key.serialize_pem(), pair.certificate);
+        Ok(ClientCertificate { certificate, key, authority, expires_at })
+    }
+}
+
+impl Folder {
+    fn in_dir(data_dir: &DataDir) -> Self {
+        Self { path: data_dir.join("instance-ca"), making: Mutex::default() }
     }
 
-    /// Its key. The certificate is written before: where the key is, both are.
-    fn key(&self) -> Result<KeyPair, Failure> {
+    fn has_one(&self) -> bool {
+        self.path.join("ca.key").exists()
+    }
+
+    /// The certificate is written before the key: where the key is, both are.
+    fn pair(&self) -> Result<Pair, Failure> {
         let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.folder.join("ca.key").exists() {
-            return Ok(KeyPair::from_pem(&self.read("ca.key")?)?);
+        if self.has_one() {
+            return Ok(Pair { certificate: self.read("ca.crt")?, key: self.read("ca.key")? });
         }
+        let pair = Pair::generate()?;
+        DataDir::make_folder(&self.path)?;
+        write_durably(&self.path.join("ca.crt"), &pair.certificate)?;
+        write_durably(&self.path.join("ca.key"), &pair.key)?;
+        tracing::info!(folder = %self.path.display(), "made an authority for instances");
+        Ok(pair)
+    }
+
+    fn read(&self, name: &str) -> Result<String, Failure> {
+        let path = self.path.join(name);
+        let text = std::fs::read_to_string(&path);
+        Ok(text.map_err(|error| format!("cannot read {}: {error}", path.display()))?)
+    }
+}
+
+impl Pair {
+    fn generate() -> Result<Self, Failure> {
         let now = SystemClock::default().now().unix_millis();
         let key = KeyPair::generate()?;
         let mut params = authority();
         span(&mut params, now, now + AUTHORITY_DAYS * DAY_MILLIS);
-        let certificate = params.self_signed(&key)?.pem();
-        DataDir::make_folder(&self.folder)?;
-        write_durably(&self.folder.join("ca.crt"), &certificate)?;
-        write_durably(&self.folder.join("ca.key"), &key.serialize_pem())?;
-        tracing::info!(folder = %self.folder.display(), "made an authority for instances");
-        Ok(key)
-    }
-
-    fn read(&self, name: &str) -> Result<String, Failure> {
-        let path = self.folder.join(name);
-        let text = std::fs::read_to_string(&path);
-        Ok(text.map_err(|error| format!("cannot read {}: {error}", path.display()))?)
+        Ok(Self { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
     }
 }
 

@@ -24,7 +24,7 @@ use ebb_kms::MasterKey;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::Failure;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, Sealed};
 
 /// Read here and not by clap, which shows values.
 const VARIABLE: &str = "EBB_MASTER_KEY";
@@ -77,14 +77,14 @@ impl MasterKeySource {
     }
 
     /// Reads it. Where it is in the data directory, and nothing is sealed with one yet, it is made.
-    pub(crate) fn read(&self, data_dir: &DataDir, is_new: bool) -> Result<MasterKey, Failure> {
+    pub(crate) fn read(&self, data_dir: &DataDir, sealed: Sealed) -> Result<MasterKey, Failure> {
         let unused = data_dir.join("master.key");
         if *self != Self::DataDir && unused.exists() {
             let path = unused.display();
             tracing::warn!(%path, "the master key is from elsewhere: this file is not read");
         }
         match self {
-            Self::DataDir => data_dir.master_key(is_new),
+            Self::DataDir => data_dir.master_key(sealed),
             Self::File(path) => {
                 let text = fs::read_to_string(path).map_err(|error| {
                     format!("cannot read the master key, {}: {error}", path.display())
@@ -224,7 +224,7 @@ mod tests {
     fn command(text: &str) -> Result<MasterKey, String> {
         let (_folder, data_dir) = data_dir();
         let source = MasterKeySource::Command(text.to_owned());
-        source.read(&data_dir, true).map_err(|error| error.to_string())
+        source.read(&data_dir, Sealed::Nothing).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -255,11 +255,11 @@ mod tests {
     #[test]
     fn the_data_directory_has_its_own() {
         let (_folder, data_dir) = data_dir();
-        let why = MasterKeySource::DataDir.read(&data_dir, false).unwrap_err().to_string();
+        let why = MasterKeySource::DataDir.read(&data_dir, Sealed::Here).unwrap_err().to_string();
         assert!(why.contains("master.key is missing"), "{why}");
-        let made = MasterKeySource::DataDir.read(&data_dir, true).unwrap();
+        let made = MasterKeySource::DataDir.read(&data_dir, Sealed::Nothing).unwrap();
         let sealed = made.seal([0; 12], "", b"x");
-        let again = MasterKeySource::DataDir.read(&data_dir, false).unwrap();
+        let again = MasterKeySource::DataDir.read(&data_dir, Sealed::Here).unwrap();
         assert!(again.open("", &sealed).is_some());
     }
 
@@ -268,11 +268,11 @@ mod tests {
         let (folder, data_dir) = data_dir();
         let path = folder.path().join("elsewhere");
         let source = MasterKeySource::File(path.clone());
-        let why = source.read(&data_dir, true).unwrap_err().to_string();
+        let why = source.read(&data_dir, Sealed::Nothing).unwrap_err().to_string();
         assert!(why.contains("cannot read the master key") && !path.exists(), "{why}");
         for text in [KEY.to_owned(), format!("{KEY}\n"), format!(" {}\r\n", KEY.to_uppercase())] {
             fs::write(&path, text).unwrap();
-            assert!(is_it(&source.read(&data_dir, false).unwrap()));
+            assert!(is_it(&source.read(&data_dir, Sealed::Here).unwrap()));
         }
         assert!(!data_dir.join("master.key").exists());
     }

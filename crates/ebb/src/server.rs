@@ -8,9 +8,11 @@ use ebb_api::admin::{Helpers, Issue, Locate, serve_admin};
 use ebb_api::{Api, DOCUMENTED_LIMITS, Health, Nonces, Throttle};
 use ebb_audit::Log;
 use ebb_control::{
-    Activity, Clock, Control, ControlError, ExportTable, Exported, Parts, Place, SystemEntropy,
+    Activity, Clock, Control, ControlError, ExportTable, Exported, Parts, Place, Secret, Secrets,
+    SystemEntropy,
 };
 use ebb_domain::{Ceiling, InstanceId, Performance, Region, RegionId};
+use ebb_kms::MasterKey;
 use ebb_nbd::{ExportCounters, Exports, Plaintext, Rate, RateLimit};
 use ebb_objects::{Buckets, FolderBucket, FolderBuckets, S3Buckets};
 use ebb_store::{Store, StoreError};
@@ -24,7 +26,7 @@ use crate::Failure;
 use crate::audit;
 use crate::certificates::Certificates;
 use crate::config::{Config, NbdClients, Qos, ServeArgs};
-use crate::data_dir::{DataDir, root_key_from_environment};
+use crate::data_dir::{DataDir, Sealed, root_key_from_environment};
 use crate::engine_args::OpenEngine;
 use crate::instance_authority::InstanceAuthority;
 use crate::locate;
@@ -137,14 +139,16 @@ pub(crate) struct Server {
     minutes: JoinHandle<()>,
     /// Whether others have taken this server for gone.
     is_shut_out: watch::Receiver<bool>,
-    _data_dir: DataDir,
+    _data_dir: Arc<DataDir>,
 }
 
 impl Server {
     /// Starts a server: when this returns, the API and NBD answer.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let instances = Arc::new(InstanceAuthority::of(&data_dir));
+        let data_dir = Arc::new(DataDir::open(&config.data_dir)?);
+        let Opened { store, master_key, root_key, instances } =
+            open_store(config, &data_dir).await?;
+        let instances = Arc::new(instances);
         let certificates = Certificates::open(config, &instances)?;
         let api_listener = bind(config.listen).await?;
         let nbd_listener = TcpListener::bind(config.nbd_listen)
@@ -152,7 +156,6 @@ impl Server {
         let (api_address, nbd_address) = (api_listener.local_addr()?, nbd_listener.local_addr()?);
         let exports = Arc::new(Exports::new());
         let engine = config.engine.open(data_dir.path())?;
-        let (store, is_new) = open_store(config, &data_dir).await?;
         let (shut_out, is_shut_out) = watch::channel(false);
         let place = config.cluster.place(
             data_dir.path(),
@@ -163,7 +166,8 @@ impl Server {
                 shut_out.send_replace(true);
             }),
         )?;
-        let parts = parts(config, &data_dir, &exports, &engine, (store, is_new), place)?;
+        let secrets = (root_key, master_key);
+        let parts = parts(config, &data_dir, &exports, &engine, (store, place), secrets)?;
         let control = spawn_blocking(move || Control::start(parts)).await??;
 
         let nbd = ebb_nbd::Server::start(Arc::clone(&exports), ebb_nbd::Limits::default());
@@ -185,7 +189,7 @@ impl Server {
 
         let minutes = tokio::spawn(work_each_minute(Arc::clone(&control)));
 
-        let nonces = Nonces::kept_in(data_dir.join("nonces"), config.clock.now())?;
+        let nonces = nonces(&control, &data_dir, config).await?;
         let metrics = Box::new(move || metrics::text(&exports, &engine.stats()));
         let families = ebb_api::ops::FAMILIES;
         let now = config.clock.now().unix_millis();
@@ -197,7 +201,10 @@ impl Server {
             Box::new(move || control_health.health().and_then(|()| audit_health.health()));
         let api = Api::new(Arc::clone(&control), families, nonces, health, metrics).with_audit(log);
         let api = Arc::new(match config.throttle {
-            true => api.with_throttle(Throttle::new(DOCUMENTED_LIMITS)),
+            true => api.with_throttle(match control.ledger() {
+                None => Throttle::new(DOCUMENTED_LIMITS),
+                Some(ledger) => Throttle::shared(DOCUMENTED_LIMITS, ledger),
+            }),
             false => api,
         });
         let (stop_api, stopped) = oneshot::channel();
@@ -301,15 +308,53 @@ async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
 }
 
-/// The store, and whether it is new. Databases block.
-async fn open_store(config: &Config, data_dir: &DataDir) -> Result<(Store, bool), Failure> {
-    let (at, folder) = (config.store.clone(), data_dir.path().to_owned());
+/// A store, and what belongs to it and is in it or in the data directory.
+struct Opened {
+    store: Store,
+    master_key: MasterKey,
+    root_key: (String, Secret),
+    instances: InstanceAuthority,
+}
+
+/// Databases block.
+async fn open_store(config: &Config, data_dir: &Arc<DataDir>) -> Result<Opened, Failure> {
+    let (at, source) = (config.store.clone(), config.master_key.clone());
+    let data_dir = Arc::clone(data_dir);
     let opened = spawn_blocking(move || {
-        let store = at.open(&folder)?;
-        let is_new = store.read(|tx| tx.master_key_seal())?.is_none();
-        Ok::<_, StoreError>((store, is_new))
+        let store = at.open(data_dir.path())?;
+        let is_new = store.read::<_, StoreError>(|tx| tx.master_key_seal())?.is_none();
+        let master_key = source.read(
+            &data_dir,
+            match (is_new, store.is_shared()) {
+                (true, _) => Sealed::Nothing,
+                (false, false) => Sealed::Here,
+                (false, true) => Sealed::ByOthers,
+            },
+        )?;
+        let given = root_key_from_environment()?;
+        let (root_key, instances) = if store.is_shared() {
+            let secrets = Secrets::new(&store, &master_key, &SystemEntropy)?;
+            let root_key = data_dir.shared_root_key(given, &secrets)?;
+            (root_key, InstanceAuthority::shared(&data_dir, &secrets)?)
+        } else {
+            (data_dir.root_key(given)?, InstanceAuthority::of(&data_dir))
+        };
+        Ok::<_, Failure>(Opened { store, master_key, root_key, instances })
     });
-    Ok(opened.await??)
+    opened.await?
+}
+
+/// Of the requests that were answered: in the store where servers share one, else in a file.
+async fn nonces(
+    control: &Arc<Control>,
+    data_dir: &DataDir,
+    config: &Config,
+) -> Result<Nonces, Failure> {
+    let (path, now) = (data_dir.join("nonces"), config.clock.now());
+    match control.ledger() {
+        None => Ok(Nonces::kept_in(path, now)?),
+        Some(ledger) => Ok(spawn_blocking(move || Nonces::shared(ledger, &path, now)).await??),
+    }
 }
 
 fn parts(
@@ -317,15 +362,14 @@ fn parts(
     data_dir: &DataDir,
     exports: &Arc<Exports>,
     engine: &OpenEngine,
-    (store, is_new): (Store, bool),
-    place: Place,
+    (store, place): (Store, Place),
+    (root_key, master_key): ((String, Secret), MasterKey),
 ) -> Result<Parts, Failure> {
     let region = |name: &String| Region { id: RegionId::new(name) };
     let archive = data_dir.join("archive");
     for folder in [&archive, &config.oss_dir] {
         DataDir::make_folder(folder)?;
     }
-    let master_key = config.master_key.read(data_dir, is_new)?;
     let key_store = config.kms.open(&master_key, std::env::var("VAULT_TOKEN").ok())?;
     Ok(Parts {
         store,
@@ -337,7 +381,7 @@ fn parts(
         clock: Arc::new(config.clock),
         entropy: Arc::new(SystemEntropy),
         regions: config.regions.iter().map(region).collect(),
-        root_key: data_dir.root_key(root_key_from_environment()?)?,
+        root_key,
         master_key,
         key_store,
         place,

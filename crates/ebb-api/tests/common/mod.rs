@@ -43,14 +43,22 @@ impl Authority for Backend {
         self.clock.unwrap_or_else(now)
     }
 
-    fn access_key(&self, id: &str) -> Option<AccessKey> {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn catch_up(&self) -> Result<(), ControlError> {
+        Ok(())
+    }
+
+    fn access_key(&self, id: &str) -> Result<Option<AccessKey>, ControlError> {
         let active = match id {
             KEY => true,
             "asleep" => false,
-            _ => return None,
+            _ => return Ok(None),
         };
         let account = AccountId::new(ACCOUNT);
-        Some(AccessKey { secret: Secret::new(SECRET), caller: Caller::root(account), active })
+        Ok(Some(AccessKey { secret: Secret::new(SECRET), caller: Caller::root(account), active }))
     }
 
     fn session(&self, _key_id: &str, _token: &str) -> Option<Arc<Session>> {

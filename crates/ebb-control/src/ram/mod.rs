@@ -4,7 +4,7 @@
 //!   access key ──► Caller: root │ user │ session of a role
 //!                     │
 //!                  permits ──► their documents, from memory ──► ebb-policy
-//!                     │              ▲ forgotten with every change of the records
+//!                     │              ▲ forgotten with every change of the records, seen.rs
 //!                  use case
 //! ```
 //! - Each change is one transaction, synced, and counts for every request that comes after its
@@ -38,7 +38,10 @@ impl Control {
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
-        let changed = self.store.write(Durability::Durable, change);
+        let changed = self.store.write(Durability::Durable, |tx| {
+            tx.begin_generation()?;
+            change(tx)
+        });
         self.permits.forget();
         changed
     }

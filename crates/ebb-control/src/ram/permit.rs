@@ -44,8 +44,8 @@ struct Remembered {
 }
 
 impl Permits {
-    /// Called after a change is committed.
-    pub(super) fn forget(&self) {
+    /// Called after a change is committed, here or by another server.
+    pub(crate) fn forget(&self) {
         let mut remembered = self.0.write().unwrap_or_else(PoisonError::into_inner);
         remembered.forgotten += 1;
         remembered.known.clear();

@@ -29,6 +29,10 @@ const STATEMENTS: usize = 256;
 /// How long an answer may take. The server gives up a little earlier, and then says so.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Turns of a connection's runtime in which it sees that it was ended: one for the socket, one for
+/// what reads from it, and one to spare.
+const LOOKS: u32 = 3;
+
 /// What every session is set to.
 ///
 /// - A statement ends before its caller gives up.
@@ -59,6 +63,7 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn connect(
         url: &PostgresUrl,
+        settings: &str,
         outage: &Outage,
         deadline: Instant,
     ) -> Result<Self, StoreError> {
@@ -73,7 +78,7 @@ impl Session {
                     // Whoever asks something of the client is told.
                     let _ = connection.await;
                 });
-                client.batch_execute(SETTINGS).await?;
+                client.batch_execute(&format!("{SETTINGS}; {settings}")).await?;
                 Ok(client)
             })
             .await
@@ -105,14 +110,34 @@ impl Session {
         self.silent.get()
     }
 
+    /// Begins a transaction; without a text none, and then only looks whether the server has ended
+    /// the connection meanwhile.
     pub(super) fn begin(&self, begin: &str, deadline: Instant) -> Result<(), StoreError> {
         self.failed.take();
+        if begin.is_empty() {
+            return self.look();
+        }
         self.open.set(true);
         let begun = self.answer(left(deadline), self.client.batch_execute(begin));
         if begun.is_err() {
             self.roll_back();
         }
         begun
+    }
+
+    /// What carries the connection runs only while somebody waits: it is given the time to see what
+    /// has come, which nobody else would before it is too late to tell what has happened.
+    fn look(&self) -> Result<(), StoreError> {
+        self.runtime().block_on(async {
+            for _ in 0..LOOKS {
+                tokio::task::yield_now().await;
+            }
+        });
+        if self.is_lost() { Err(gone()) } else { Ok(()) }
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("a session has its runtime until it is dropped")
     }
 
     /// COMMIT of a transaction in which a statement has failed would be answered as if all were
@@ -198,8 +223,7 @@ impl Session {
         if self.is_lost() {
             return Err(gone());
         }
-        let runtime = self.runtime.as_ref().expect("a session has its runtime until it is dropped");
-        let answered = runtime.block_on(async { tokio::time::timeout(most, asked).await });
+        let answered = self.runtime().block_on(async { tokio::time::timeout(most, asked).await });
         let Ok(answered) = answered else {
             self.lost.set(true);
             self.silent.set(true);
