@@ -37,6 +37,9 @@ const PROMISES: &[&str] = &[
 /// Servers that share both, and are killed.
 const MANY: &[&str] = &["cluster/test_three_servers.py", "cluster/kill_steps.py"];
 
+/// Two servers, of which each knows what the other has seen and changed.
+const SHARED: &[&str] = &["cluster/test_shared.py"];
+
 /// Servers of which both are taken away: nothing runs beside these.
 const OUTAGES: &[&str] = &["cluster/test_outages.py"];
 
@@ -85,7 +88,7 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
 /// run at once than there are cores.
 pub(crate) fn gate(workspace: &Workspace) -> Result<()> {
     let both = Both::start()?;
-    let promises = [PROMISES, &["--numprocesses", "4", "--dist", "worksteal"]].concat();
+    let promises = [PROMISES, SHARED, &["--numprocesses", "4", "--dist", "worksteal"]].concat();
     both.run(&mut pytest::command(workspace, &promises))?;
     let many = [MANY, &["--numprocesses", "2", "--dist", "loadfile"]].concat();
     both.run(&mut pytest::command(workspace, &many))?;

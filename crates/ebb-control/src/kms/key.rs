@@ -190,8 +190,18 @@ impl Kms<'_> {
     /// # Errors
     /// There is none, or it may not be used; a key store that cannot be had.
     pub fn rotate(&self, id: &str) -> Result<KeyVersion, ControlError> {
-        // Two at once would be given the same number.
+        // Two at once would be given the same number. Here they wait for each other; where another
+        // server was first, it is done again.
         let _one = crate::mutex::lock(&self.control.rotating);
+        loop {
+            if let Some(version) = self.rotate_once(id)? {
+                return Ok(version);
+            }
+        }
+    }
+
+    /// `None` where somebody else has made the version in the meantime.
+    fn rotate_once(&self, id: &str) -> Result<Option<KeyVersion>, ControlError> {
         let had = self.control.store.read(|tx| {
             find(tx, self.owner, id)?.check_usable().map_err(denied)?;
             held(tx, id)
@@ -200,12 +210,14 @@ impl Kms<'_> {
         let version = self.version(material);
         self.control.store.write(Durability::Durable, |tx| {
             let key = find(tx, self.owner, id)?;
+            if tx.key_versions(id)?.iter().any(|one| one.number == version.number) {
+                return Ok(None);
+            }
             tx.insert_key_version(id, &version)?;
             let (primary, rotated_at) = (version.number, version.created_at);
             tx.put_key(&Key { primary, rotated_at, ..key })?;
-            Ok::<_, ControlError>(())
-        })?;
-        Ok(version)
+            Ok(Some(version))
+        })
     }
 
     /// Deletes a key at once, whatever needs it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ebb_control::{ControlError, Place, Step};
+use ebb_control::{ControlError, NewKey, Place, Step};
 use ebb_domain::{DiskId, DiskStatus, InstanceStatus};
 use ebb_store::StoreError;
 use ebb_volume::{Engine, Io, MemoryEngine, run};
@@ -334,4 +334,26 @@ fn servers_that_start_together_share_out_what_is_left() {
         assert!(has(&second, disk) != has(&third, disk), "{disk} answers once");
     }
     second.until_instance(&base.instance, InstanceStatus::Running);
+}
+
+#[test]
+fn two_servers_make_versions_of_a_key_at_once() {
+    const EACH: usize = 20;
+    let (_region, first, second, _base) = two();
+    let owner = first.control.root().clone();
+    let region = first.control.regions()[0].id.clone();
+    let key = first.control.kms(&owner).create(&NewKey::default(), &region).unwrap().key.id;
+    thread::scope(|scope| {
+        for world in [&first, &second] {
+            let (owner, key) = (&owner, &key);
+            scope.spawn(move || {
+                for _ in 0..EACH {
+                    world.control.kms(owner).rotate(key).unwrap();
+                }
+            });
+        }
+    });
+    let versions = second.control.kms(&owner).versions(&key).unwrap();
+    let numbers: Vec<_> = versions.iter().map(|one| one.number as usize).collect();
+    assert_eq!(numbers, (1..=2 * EACH + 1).collect::<Vec<_>>());
 }
