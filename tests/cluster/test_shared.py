@@ -98,7 +98,7 @@ def test_a_session_that_one_makes_the_other_honours_while_its_role_allows(two):
         Action="sts:AssumeRole", Resource="*"))  # fmt: skip
     root("AttachPolicyToUser", UserName="alice", PolicyName="assume", PolicyType="Custom")
     arn = f"acs:ram::{account}:role/reader"
-    made = sts(one, alice)("AssumeRole", RoleArn=arn, RoleSessionName="s")["Credentials"]
+    made = sts(one, alice)("AssumeRole", RoleArn=arn, RoleSessionName="session")["Credentials"]
     key, token = made_key(one, made), made["SecurityToken"]
     other.made_keys.append(key)
     assert ask(other, key, token) == OK
