@@ -337,7 +337,7 @@ impl Control {
             let user = user_id(tx, owner, user)?;
             Ok((keys_of(tx, owner, user.as_deref())?, self.keys.root_key(tx)?))
         })?;
-        let first = (owner == self.root() && user.is_none()).then(|| KeyShown {
+        let first = (owner == self.root() && user.is_none()).then_some(KeyShown {
             id: root_id,
             active: true,
             created_at: None,

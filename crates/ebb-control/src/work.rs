@@ -21,8 +21,9 @@ use crate::mutex::lock;
 const THREADS: usize = 8;
 
 /// Threads that see to exports which other servers ask about. They are apart, and wait for no other
-/// server: two servers whose threads all waited for each other would wait for ever.
-const EXPORT_THREADS: usize = 4;
+/// server: two servers whose threads all waited for each other would wait for ever. Each waits for
+/// clients to end and for a last flush, so there are many.
+const EXPORT_THREADS: usize = 16;
 
 /// Threads that carry tasks, which can take hours: they are apart, so that no instance waits for
 /// one.
