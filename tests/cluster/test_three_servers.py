@@ -14,7 +14,7 @@ from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs
 from harness.owner import Owner
 from harness.waiting import until
 
-CLIENTS = 200
+CLIENTS = int(os.environ.get("EBB_CLUSTER_CLIENTS", "200"))
 KILLS = int(os.environ.get("EBB_CLUSTER_KILLS", "2"))
 INSTANCES = 20
 """Of 10 owners each: an instance takes 16 data disks."""
