@@ -1,6 +1,8 @@
-"""Many servers on one store and one pool: 200 clients, and servers that are killed under them.
+"""Many servers on one store and one pool, and many clients, under whom servers are killed.
 
-How many servers there are, and how many kills, is in EBB_CLUSTER_SERVERS and EBB_CLUSTER_KILLS.
+How many there are of each is in EBB_CLUSTER_SERVERS, EBB_CLUSTER_CLIENTS and EBB_CLUSTER_KILLS. All
+of it runs on one machine, Ceph too, in builds for tests: on one of two processors that others use
+200 clients are more than it answers within their patience.
 """
 
 import os
@@ -14,7 +16,7 @@ from harness.ecs import IMAGE, INSTANCE_TYPE, ZONE, Ecs
 from harness.owner import Owner
 from harness.waiting import until
 
-CLIENTS = int(os.environ.get("EBB_CLUSTER_CLIENTS", "200"))
+CLIENTS = int(os.environ.get("EBB_CLUSTER_CLIENTS", "40"))
 KILLS = int(os.environ.get("EBB_CLUSTER_KILLS", "2"))
 INSTANCES = 20
 """Of 10 owners each: an instance takes 16 data disks."""

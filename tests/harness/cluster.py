@@ -29,7 +29,7 @@ from .server import Server
 from .waiting import until
 from .wire import Answer
 
-SERVERS = int(os.environ.get("EBB_CLUSTER_SERVERS", "1"))
+SERVERS = int(os.environ.get("EBB_CLUSTER_SERVERS", "3"))
 """In each test's cluster."""
 
 GONE = (OSError, http.client.HTTPException)

@@ -180,10 +180,11 @@ admin socket =
         command
     }
 
-    /// Takes no client for gone that is slow for some seconds, as 200 clients of three servers are on
-    /// a machine of two processors.
+    /// Takes no client for gone that is slow for some seconds, as those of three servers are with
+    /// many clients on a machine of two processors.
     pub(crate) fn be_patient(&self) -> Result<()> {
-        self.ask(&["tell", "osd.0", "config", "set", "osd_client_watch_timeout", "30"]).map(drop)
+        let option = "osd_client_watch_timeout";
+        self.ask(&["tell", "osd.0", "config", "set", option, "30"]).map(drop)
     }
 
     /// Asks the monitor.

@@ -46,6 +46,7 @@ const OUTAGES: &[&str] = &["cluster/test_outages.py"];
 /// How many servers there are, and how often one is killed, for those tests.
 const SERVERS_OF_ONE: &str = "EBB_CLUSTER_SERVERS";
 const KILLS: &str = "EBB_CLUSTER_KILLS";
+const CLIENTS: &str = "EBB_CLUSTER_CLIENTS";
 
 /// What is run beside both.
 #[derive(Debug, clap::Args)]
@@ -53,9 +54,12 @@ pub(crate) struct Args {
     /// Kill servers so often, at each step of ResetDisk, CreateSnapshot and AttachDisk in turn.
     #[arg(long, value_name = "N", conflicts_with = "command")]
     kills: Option<u64>,
-    /// How many servers are killed in turn, or serve 200 clients.
+    /// How many servers are killed in turn, or serve clients: 3 unless said otherwise.
     #[arg(long, value_name = "N")]
     servers: Option<u64>,
+    /// How many clients they serve.
+    #[arg(long, value_name = "N")]
+    clients: Option<u64>,
     /// Run this instead of the tests.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -73,7 +77,7 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
         None => {
             install::run_all(workspace)?;
             pytest::build(workspace)?;
-            if args.kills.is_none() && args.servers.is_none() {
+            if [args.kills, args.servers, args.clients].iter().all(Option::is_none) {
                 return gate(workspace);
             }
             pytest::command(workspace, if args.kills.is_some() { &MANY[1..] } else { MANY })
@@ -81,6 +85,7 @@ pub(crate) fn for_developers(workspace: &Workspace, args: &Args) -> Result<()> {
     };
     command.envs(args.servers.map(|servers| (SERVERS_OF_ONE, servers.to_string())));
     command.envs(args.kills.map(|kills| (KILLS, kills.to_string())));
+    command.envs(args.clients.map(|clients| (CLIENTS, clients.to_string())));
     Both::start()?.run(&mut command)
 }
 
