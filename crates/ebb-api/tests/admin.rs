@@ -76,7 +76,9 @@ fn head(length: usize) -> String {
     let command = common::pct(
         r#"{"disk":"d-no","created_at":"2026-01-01T00:00:00Z","name":"","category":"standard"}"#,
     );
-    format!("POST /import?{command} HTTP/1.1\r\nhost: admin\r\ncontent-length: {length}\r\n\r\n")
+    // Otherwise a body that is there in time is passed over, and the next request is waited for.
+    let more = "host: admin\r\nconnection: close";
+    format!("POST /import?{command} HTTP/1.1\r\n{more}\r\ncontent-length: {length}\r\n\r\n")
 }
 
 #[test]
