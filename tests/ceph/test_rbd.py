@@ -145,6 +145,7 @@ def test_where_a_disk_is(make_server, namespace):
     place = (found["engine"], found["pool"], found["namespace"])
     assert place == ("rbd", "rbd", namespace)
     assert found["attached_to"] == [instance] and found["depth"] == 1
+    assert found["served_at"] == server.nbd_uri(disk)
     (held,) = found["snapshots"]
     assert held["snapshot"] == snapshot and found["parents"] == [held["image"]]
     image = f"rbd/{namespace}/{found['image']}"

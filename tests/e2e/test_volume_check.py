@@ -135,6 +135,7 @@ def test_where_a_disk_is(server, written):
     assert found["engine"] == "local"
     assert found["pool"] == str(server.data_dir / "pool.dat")
     assert found["disk"] == written and len(found["attached_to"]) == 1
+    assert found["served_at"] == server.nbd_uri(written)
     assert f"disk: {written}" in server.locate(written).splitlines()
     with pytest.raises(AssertionError, match="there is no such disk"):
         server.locate("d-nothing")

@@ -13,6 +13,8 @@ pub struct DiskVolume {
     pub volume: u64,
     /// The instances that it is attached to.
     pub instances: Vec<InstanceId>,
+    /// Where it answers, if it does: the URL of its export, at whichever server has it.
+    pub export_url: Option<String>,
     /// Its snapshots that are in the pool, oldest first, with the engine's ids of them.
     pub snapshots: Vec<(SnapshotId, u64)>,
 }
@@ -26,7 +28,9 @@ impl Control {
         self.store.read(|tx| {
             let disk = tx.disk(id)?.ok_or(Denied::DiskNotFound)?;
             let snapshots = tx.accomplished_snapshots(id)?.into_iter();
+            let server = tx.export_servers(&[id])?.into_iter().next();
             Ok(DiskVolume {
+                export_url: server.map(|(disk, nbd)| format!("{nbd}/{disk}")),
                 instances: disk.attachments.into_iter().map(|place| place.instance).collect(),
                 snapshots: snapshots.map(|snapshot| (snapshot.id, snapshot.version)).collect(),
                 volume: disk.volume,

@@ -58,6 +58,7 @@ pub(crate) fn told(
         "disk": disk.disk.as_str(),
         "volume": format!("{:016x}", disk.volume),
         "attached_to": instances,
+        "served_at": disk.export_url,
     });
     let more = match (engine, config) {
         (OpenEngine::Rbd(engine), EngineConfig::Rbd(options)) => of_rbd(engine, options, disk)?,
