@@ -90,19 +90,24 @@ impl Control {
             Ok(tx.claim(&me, Whose::All)?)
         })?;
         self.remove_archived_orphans()?;
-        if self.cluster.is_alone() {
+        if self.is_only_one()? {
             // Whoever is told that it is ready finds every disk.
             self.take_up(&claimed)?;
             return self.open_exports(|control, disk| control.settle_or_wait(&disk));
         }
-        // The others have gone on meanwhile, so there is nobody who waits for this start to be the
-        // end of it, and much of what is left is theirs to open.
+        // The others have gone on meanwhile, so nobody waits for this start to see the end of it,
+        // and much of what is left is theirs to open.
         self.work.add(Job::Claimed(Box::new(claimed)));
         self.spread_orphan_exports()?;
         self.open_exports(|control, disk| {
             control.work.add(Job::Export(disk, 0));
             Ok(())
         })
+    }
+
+    fn is_only_one(&self) -> Result<bool, ControlError> {
+        let servers = self.store.read(|tx| tx.servers())?;
+        Ok(servers.iter().all(|server| server.id == self.cluster.id))
     }
 
     /// Has the exports of running instances opened that no server has.
