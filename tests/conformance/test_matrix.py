@@ -251,8 +251,10 @@ class World:
             if name.startswith(("Describe", "Get", "List")) and name not in GOES_ON:
                 answer = self.ask(name, self.params(name, row, self.own))
                 text = json.dumps(without_id(answer))
-                # A server that starts again has another port.
-                told[name] = answer.status, text.replace(self.server.endpoint, "here")
+                # A server that starts again has other ports.
+                nbd = f"{self.server.host}:{self.server.nbd_port}"
+                text = text.replace(self.server.endpoint, "here").replace(nbd, "there")
+                told[name] = answer.status, text
         return told
 
 

@@ -46,7 +46,10 @@ impl ControlError {
     #[must_use]
     pub fn outage(&self) -> Option<Outage> {
         match self {
-            Self::Unavailable(_) | Self::Engine(EngineError::Failed(_)) => Some(Outage::Unchanged),
+            // In use by a server that is gone, until it is shut out.
+            Self::Unavailable(_) | Self::Engine(EngineError::Failed(_) | EngineError::InUse(_)) => {
+                Some(Outage::Unchanged)
+            }
             Self::OutcomeUnknown(_) | Self::Engine(EngineError::OutcomeUnknown(_)) => {
                 Some(Outage::OutcomeUnknown)
             }

@@ -42,7 +42,8 @@ pub(crate) struct Exporter {
     engine: Arc<dyn Engine>,
     store: Arc<Store>,
     gates: Mutex<HashMap<DiskId, Gate>>,
-    /// Disks whose key could not be had.
+    /// Disks that could not be opened for now: their key could not be had, or a server that is gone
+    /// has them open still.
     waiting: Mutex<HashSet<DiskId>>,
 }
 
@@ -80,8 +81,8 @@ impl Exporter {
         self.table.forget(disk.as_str());
     }
 
-    /// The disk has no export for want of its key.
-    pub(crate) fn wait_for_key(&self, disk: DiskId) {
+    /// The disk has no export for now.
+    pub(crate) fn open_later(&self, disk: DiskId) {
         lock(&self.waiting).insert(disk);
     }
 

@@ -17,6 +17,7 @@ use ebb_store::{Durability, Tx};
 
 use crate::control::{account, find_instance};
 use crate::encryption::key_of;
+use crate::error::Outage;
 use crate::work::Job;
 use crate::{Control, ControlError, Scope, Step};
 
@@ -200,6 +201,11 @@ impl Control {
 
     pub(crate) fn settle_or_wait(&self, disk: &DiskId) -> Result<(), ControlError> {
         match self.settle(disk) {
+            Err(error @ ControlError::Engine(_)) if error.outage() == Some(Outage::Unchanged) => {
+                tracing::info!(%disk, %error, "no export for now");
+                self.exporter.open_later(disk.clone());
+                Ok(())
+            }
             Err(error) if error.is_undone() => {
                 tracing::error!(%disk, %error, "the export is not as it should be");
                 Ok(())
@@ -210,7 +216,7 @@ impl Control {
             }
             Err(ControlError::Denied(reason)) => {
                 tracing::info!(%disk, ?reason, "no export for now: its key cannot be had");
-                self.exporter.wait_for_key(disk.clone());
+                self.exporter.open_later(disk.clone());
                 Ok(())
             }
             other => other,

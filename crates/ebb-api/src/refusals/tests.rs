@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use ebb_store::StoreError;
-use ebb_volume::EngineError;
+use ebb_volume::{EngineError, VolumeId};
 
 use super::{COMMON, refusals};
 use crate::ops::FAMILIES;
@@ -98,6 +98,8 @@ fn an_engine_that_failed_is_a_temporary_failure() {
         assert!(answer.message.contains(says) && !answer.message.contains("osd"));
         assert!(answer.detail().is_some_and(|detail| detail.contains("osd.7")));
     }
+    let in_use = super::refused("ResetDisk")(EngineError::InUse(VolumeId(7)).into());
+    assert_eq!((in_use.status, &*in_use.code), (503, "ServiceUnavailable"));
     let stopped = super::refused("ResetDisk")(EngineError::Stopped("for good".into()).into());
     assert_eq!((stopped.status, &*stopped.code), (500, "InternalError"));
 }
