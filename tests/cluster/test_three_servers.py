@@ -1,8 +1,8 @@
 """Many servers on one store and one pool, and many clients, under whom servers are killed.
 
 How many there are of each is in EBB_CLUSTER_SERVERS, EBB_CLUSTER_CLIENTS and EBB_CLUSTER_KILLS. All
-of it runs on one machine, Ceph too, in builds for tests: on one of two processors that others use
-200 clients are more than it answers within their patience.
+of it runs on one machine, Ceph too, in builds for tests: one of two processors answers 200 clients
+within their patience only if it has nothing else to do.
 """
 
 import os
