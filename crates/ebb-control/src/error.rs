@@ -58,8 +58,8 @@ impl ControlError {
     }
 
     /// Whether the engine has done nothing and goes on, so that the call can be taken back. One
-    /// that has stopped, or does not know, may have done it; the intent then stays for the next
-    /// start.
+    /// that has stopped, or does not know, may have done it; the intent then stays until it is
+    /// settled.
     pub(crate) fn is_undone(&self) -> bool {
         let Self::Engine(error) = self else { return false };
         !matches!(error, EngineError::Stopped(_) | EngineError::OutcomeUnknown(_))

@@ -313,6 +313,11 @@ impl Control {
     }
 }
 
+/// The URL of a disk's export at the server whose exports are there.
+pub(crate) fn url_of(disk: &DiskId, nbd: &str) -> String {
+    format!("{nbd}/{disk}")
+}
+
 /// The instances that a disk answers: those that it is attached, or being attached, to and that are
 /// running. One that is starting counts, so that its disks answer when it says Running.
 fn users(disk: &Disk, instances: &[Option<Instance>]) -> Vec<InstanceId> {

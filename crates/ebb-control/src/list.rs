@@ -6,6 +6,7 @@ use ebb_domain::{Account, AccountId, Disk, DiskId, Instance, InstanceId, Snapsho
 use ebb_store::{DiskQuery, InstanceQuery, Page, SnapshotQuery};
 
 use crate::control::account;
+use crate::export::url_of;
 use crate::{Control, ControlError};
 
 impl Control {
@@ -28,11 +29,11 @@ impl Control {
             return Ok(HashMap::new());
         }
         let found = self.store.read::<_, ControlError>(|tx| Ok(tx.export_servers(&ids)?))?;
-        let url = |(disk, nbd): (DiskId, String)| {
-            let url = format!("{nbd}/{disk}");
+        let entry = |(disk, nbd): (DiskId, String)| {
+            let url = url_of(&disk, &nbd);
             (disk, url)
         };
-        Ok(found.into_iter().map(url).collect())
+        Ok(found.into_iter().map(entry).collect())
     }
 
     /// Snapshots that a query asks for.

@@ -2,6 +2,7 @@
 
 use ebb_domain::{Denied, DiskId, InstanceId, SnapshotId};
 
+use crate::export::url_of;
 use crate::{Control, ControlError};
 
 /// What the records say of a disk, of whatever account.
@@ -30,7 +31,7 @@ impl Control {
             let snapshots = tx.accomplished_snapshots(id)?.into_iter();
             let server = tx.export_servers(&[id])?.into_iter().next();
             Ok(DiskVolume {
-                export_url: server.map(|(disk, nbd)| format!("{nbd}/{disk}")),
+                export_url: server.map(|(disk, nbd)| url_of(&disk, &nbd)),
                 instances: disk.attachments.into_iter().map(|place| place.instance).collect(),
                 snapshots: snapshots.map(|snapshot| (snapshot.id, snapshot.version)).collect(),
                 volume: disk.volume,

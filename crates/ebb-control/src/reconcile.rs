@@ -82,13 +82,12 @@ impl Control {
     /// On start, for everything that nobody carries.
     pub(crate) fn reconcile(&self) -> Result<(), ControlError> {
         self.expel_dead()?;
-        let claimed = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
-            let me = tx.member().expect("a control writes as a member").clone();
-            if self.cluster.is_alone() {
-                tx.remove_orphan_exports()?;
-            }
-            Ok(tx.claim(&me, Whose::All)?)
-        })?;
+        if self.cluster.is_alone() {
+            self.store.write::<_, ControlError>(Durability::Recoverable, |tx| {
+                Ok(tx.remove_orphan_exports()?)
+            })?;
+        }
+        let claimed = self.claim_rows(Whose::All)?;
         self.remove_archived_orphans()?;
         if self.is_only_one()? {
             // Whoever is told that it is ready finds every disk.

@@ -14,7 +14,6 @@ use ebb_domain::{DiskId, InstanceId, TaskId};
 use ebb_store::Claimed;
 
 use crate::Control;
-use crate::cluster::without;
 use crate::mutex::lock;
 
 /// Threads that carry transitions. Ending a stuck connection takes seconds, so one would not do.
@@ -130,8 +129,11 @@ impl Work {
     }
 
     /// What was claimed, but for what a thread here has in hand.
-    pub(crate) fn leave_out_held(&self, claimed: Claimed) -> Claimed {
-        without(claimed, &lock(&self.held))
+    pub(crate) fn leave_out_held(&self, mut claimed: Claimed) -> Claimed {
+        let held = lock(&self.held);
+        claimed.tasks.retain(|task| !held.contains(task.as_str()));
+        claimed.snapshots.retain(|snapshot| !held.contains(snapshot.as_str()));
+        claimed
     }
 
     /// Whether what takes long is to end now.

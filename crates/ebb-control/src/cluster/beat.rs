@@ -82,12 +82,16 @@ impl Control {
         self.settle_the_past()
     }
 
-    fn claim(&self, whose: Whose<'_>) -> Result<(), ControlError> {
-        let claimed = self.store.write::<_, ControlError>(Durability::Durable, |tx| {
+    /// Makes rows that nobody carries this server's.
+    pub(crate) fn claim_rows(&self, whose: Whose<'_>) -> Result<Claimed, ControlError> {
+        self.store.write(Durability::Durable, |tx| {
             let me = tx.member().expect("a control writes as a member").clone();
             Ok(tx.claim(&me, whose)?)
-        })?;
-        let claimed = self.work.leave_out_held(claimed);
+        })
+    }
+
+    fn claim(&self, whose: Whose<'_>) -> Result<(), ControlError> {
+        let claimed = self.work.leave_out_held(self.claim_rows(whose)?);
         // A volume that was to grow is told by no status.
         if !claimed.is_empty() || matches!(whose, Whose::Past(_)) {
             let claimed = Box::new(claimed);
@@ -209,12 +213,4 @@ fn listen(control: &Weak<Control>) {
         drop(control);
         thread::sleep(pause);
     }
-}
-
-/// What was claimed, without what a thread of this server has in hand.
-pub(crate) fn without(claimed: Claimed, held: &HashSet<String>) -> Claimed {
-    let mut claimed = claimed;
-    claimed.tasks.retain(|task| !held.contains(task.as_str()));
-    claimed.snapshots.retain(|snapshot| !held.contains(snapshot.as_str()));
-    claimed
 }

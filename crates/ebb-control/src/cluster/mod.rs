@@ -37,7 +37,6 @@ use ebb_volume::Engine;
 use crate::mutex::lock;
 use crate::{Control, ControlError, Entropy};
 
-pub(crate) use beat::without;
 pub use epochs::Entry;
 use epochs::Epochs;
 use watch::Watch;
@@ -130,7 +129,7 @@ impl Cluster {
         (self.scratch << SCRATCH_BITS) | count
     }
 
-    /// Others can be there, too.
+    /// Whether no other can be there.
     pub(crate) fn is_alone(&self) -> bool {
         self.place.is_alone
     }
